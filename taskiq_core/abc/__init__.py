@@ -1,0 +1,28 @@
+"""The contracts: what a plugin implements and the core relies on. They import only the vocabulary."""
+
+from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
+from taskiq_core.abc.formatter import TaskiqFormatter
+from taskiq_core.abc.middleware import TaskiqMiddleware
+from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
+from taskiq_core.abc.records import RecordPage, RecordStore
+from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.abc.schedule_source import ScheduleSource
+from taskiq_core.abc.serializer import TaskiqSerializer
+from taskiq_core.abc.subscription import Subscription
+
+__all__ = [
+    "AsyncResultBackend",
+    "Claim",
+    "Coordinator",
+    "QueueAdmin",
+    "QueueDepth",
+    "RecordPage",
+    "RecordStore",
+    "ScheduleSource",
+    "SlotRequest",
+    "Subscription",
+    "TaskiqFormatter",
+    "TaskiqMiddleware",
+    "TaskiqSerializer",
+    "TokenRequest",
+]

@@ -1,0 +1,12 @@
+"""Moments in the life of a broker that handlers can attach to."""
+
+import enum
+
+
+class TaskiqEvents(str, enum.Enum):
+    """`CLIENT_*` fire in processes that only send, `WORKER_*` in workers."""
+
+    CLIENT_STARTUP = "CLIENT_STARTUP"
+    CLIENT_SHUTDOWN = "CLIENT_SHUTDOWN"
+    WORKER_STARTUP = "WORKER_STARTUP"
+    WORKER_SHUTDOWN = "WORKER_SHUTDOWN"

@@ -1,0 +1,109 @@
+"""Python values as msgpack, keeping the types that msgpack lacks.
+
+Extension types: 1 UUID (16 bytes) · 2 datetime, 3 date, 4 time (ISO 8601) · 5 timedelta (days, seconds, microseconds)
+· 6 Decimal (text) · 7 set, 8 frozenset (array) · 9 int outside 64 bits (text) · 10 complex (two doubles).
+Pydantic models, dataclasses, enums, paths and other mappings and sequences travel as plain data; the annotation on the
+receiving side makes them what they were. Subclasses of str, int, float, list and dict travel as those.
+"""
+
+import dataclasses
+import enum
+import os
+import uuid
+from collections.abc import Callable, Mapping, Sequence, Set
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import msgpack as _untyped_msgpack
+from pydantic import BaseModel
+
+msgpack: Any = _untyped_msgpack  # the package ships no types
+
+_BIG_INT = 9
+
+
+def pack(value: Any) -> bytes:
+    """Bytes of a value.
+
+    :raises TypeError: for a value that has no plain form; the text names its type.
+    :raises ValueError: for one that contains itself or is nested too deeply.
+    """
+    packed: bytes = msgpack.packb(value, default=_to_plain, use_bin_type=True, unicode_errors="surrogatepass")
+    return packed
+
+
+def unpack(body: bytes) -> Any:
+    """The value of `pack`'s bytes.
+
+    :raises ValueError: for any other bytes.
+    """
+    try:
+        return msgpack.unpackb(body, raw=False, strict_map_key=False, ext_hook=_from_ext, unicode_errors="surrogatepass")
+    except (ValueError, TypeError, OverflowError, ArithmeticError, msgpack.UnpackException) as error:
+        msg = f"not msgpack: {type(error).__name__}: {error}"
+        raise ValueError(msg) from error
+
+
+def _ext(code: int, text: str) -> Any:
+    return msgpack.ExtType(code, text.encode())
+
+
+def _set_ext(code: int, value: Set[Any]) -> Any:
+    return msgpack.ExtType(code, pack(list(value)))
+
+
+_BY_TYPE: dict[type, Callable[[Any], Any]] = {
+    uuid.UUID: lambda v: msgpack.ExtType(1, v.bytes),
+    datetime: lambda v: _ext(2, v.isoformat()),
+    date: lambda v: _ext(3, v.isoformat()),
+    time: lambda v: _ext(4, v.isoformat()),
+    timedelta: lambda v: _ext(5, f"{v.days},{v.seconds},{v.microseconds}"),
+    Decimal: lambda v: _ext(6, str(v)),
+    set: lambda v: _set_ext(7, v),
+    frozenset: lambda v: _set_ext(8, v),
+    complex: lambda v: _ext(10, repr(v)),
+}
+
+_FROM_EXT: dict[int, Callable[[bytes], Any]] = {
+    1: lambda data: uuid.UUID(bytes=data),
+    2: lambda data: datetime.fromisoformat(data.decode()),
+    3: lambda data: date.fromisoformat(data.decode()),
+    4: lambda data: time.fromisoformat(data.decode()),
+    5: lambda data: timedelta(*(int(part) for part in data.decode().split(","))),
+    6: lambda data: Decimal(data.decode()),
+    7: lambda data: set(unpack(data)),
+    8: lambda data: frozenset(unpack(data)),
+    _BIG_INT: lambda data: int(data.decode()),
+    10: lambda data: complex(data.decode()),
+}
+
+
+def _from_ext(code: int, data: bytes) -> Any:
+    reader = _FROM_EXT.get(code)
+    return msgpack.ExtType(code, data) if reader is None else reader(data)
+
+
+def _to_plain(value: Any) -> Any:
+    writer = _BY_TYPE.get(type(value))
+    if writer is not None:
+        return writer(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, os.PathLike):
+        return os.fspath(cast("os.PathLike[str]", value))
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[Any, Any]", value))
+    if isinstance(value, int):  # msgpack asks about those that need more than 64 bits
+        return _ext(_BIG_INT, str(value))
+    for base, write in _BY_TYPE.items():
+        if isinstance(value, base):
+            return write(value)
+    if isinstance(value, Sequence | Set):
+        return list(cast("Sequence[Any]", value))
+    msg = f"a value of type {type(value).__module__}.{type(value).__qualname__} cannot be sent as data"
+    raise TypeError(msg)
