@@ -1,0 +1,131 @@
+"""Many concurrent callers, one flush at a time.
+
+Whoever finds nobody flushing flushes at once. Whoever comes meanwhile waits; when the flush ends, the longest waiting of
+them leads the next one and takes all the others along. So batches form by back-pressure: no timer delays an idle call, no
+task runs in the background, and the busier it gets the larger the batches are.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from types import TracebackType
+from typing import Generic, TypeVar
+
+import anyio
+
+from taskiq_core.defaults import SEND_TIMEOUT
+from taskiq_core.exceptions import BrokerError
+
+T = TypeVar("T")
+
+
+class NotFlushedError(TimeoutError):
+    """The item waited too long behind other flushes and was taken out: it was certainly not flushed."""
+
+
+class _Place(Enum):
+    WAITING = 1
+    LEADING = 2
+    IN_FLIGHT = 3
+    GONE = 4
+
+
+class _Caller(Generic[T]):
+    __slots__ = ("error", "item", "place", "traceback", "woken")
+
+    def __init__(self, item: T) -> None:
+        self.item = item
+        self.place = _Place.WAITING
+        self.woken = anyio.Event()
+        self.error: BaseException | None = None
+        self.traceback: TracebackType | None = None
+
+
+class GroupCommit(Generic[T]):
+    """Shares `flush` between concurrent callers; not for use by several event loops.
+
+    `flush` gets 1 to `max_batch` items in the order of their submission. `timeout` is in seconds and bounds two things: how
+    long an item waits for others, and how long a flush of several items may take.
+    """
+
+    def __init__(
+        self, flush: Callable[[list[T]], Awaitable[None]], *, max_batch: int = 1000, timeout: float = SEND_TIMEOUT
+    ) -> None:
+        if max_batch < 1:
+            msg = f"max_batch is 1 or more, not {max_batch}"
+            raise ValueError(msg)
+        self._flush = flush
+        self._max_batch = max_batch
+        self._timeout = timeout
+        self._busy = False
+        self._waiting: deque[_Caller[T]] = deque()
+
+    async def submit(self, item: T) -> None:
+        """Return when a flush that contained `item` has succeeded.
+
+        Cancelling is safe: an item still waiting is taken out; one whose flush is running may or may not be flushed, and the
+        other items of that flush are not disturbed. A call that has the flush to itself runs it under its own deadlines,
+        as if it had called it directly. (A bare `asyncio.Task.cancel()` that hits the leader of a batch goes through every
+        shield: the others of that batch then get a `BrokerError` whose outcome is unknown.)
+
+        :raises NotFlushedError: a `TimeoutError`, if the item waited longer than `timeout` and was taken out.
+        :raises TimeoutError: if its flush has run for too long; whether it took effect is unknown.
+        :raises Exception: whatever the flush raised, in all of its callers.
+        """
+        if self._busy:
+            await self._wait_turn(_Caller(item))
+            return
+        self._busy = True
+        try:
+            await self._flush([item])
+        finally:
+            self._hand_over()
+
+    async def _wait_turn(self, caller: _Caller[T]) -> None:
+        self._waiting.append(caller)
+        try:
+            with anyio.fail_after(self._timeout):
+                await caller.woken.wait()
+        except BaseException as reason:
+            place, caller.place = caller.place, _Place.GONE
+            if place is _Place.LEADING:
+                self._hand_over()
+            if isinstance(reason, TimeoutError) and place is not _Place.IN_FLIGHT:
+                msg = f"waited {self._timeout} s behind other sends and was taken out, not sent"
+                raise NotFlushedError(msg) from None
+            raise
+        if caller.place is _Place.LEADING:
+            await self._lead(caller)
+        elif caller.error is not None:
+            raise caller.error.with_traceback(caller.traceback)
+
+    async def _lead(self, leader: _Caller[T]) -> None:
+        batch = [leader]
+        while self._waiting and len(batch) < self._max_batch:
+            caller = self._waiting.popleft()
+            if caller.place is _Place.WAITING:
+                caller.place = _Place.IN_FLIGHT
+                batch.append(caller)
+        error: BaseException | None = BrokerError(reason="the send was interrupted half-way, whether it took effect is unknown")
+        try:
+            with anyio.fail_after(self._timeout, shield=True):
+                await self._flush([caller.item for caller in batch])
+            error = None
+        except Exception as failure:
+            error = failure
+            raise
+        finally:
+            traceback = error.__traceback__ if error is not None else None
+            for caller in batch[1:]:
+                caller.error, caller.traceback = error, traceback
+                caller.woken.set()
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        while self._waiting:
+            caller = self._waiting.popleft()
+            if caller.place is _Place.WAITING:
+                caller.place = _Place.LEADING
+                caller.woken.set()
+                return
+        self._busy = False
