@@ -1,0 +1,1 @@
+"""Result backends that need nothing but this process."""

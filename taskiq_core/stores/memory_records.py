@@ -1,0 +1,79 @@
+"""Task records in memory."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from taskiq_core.abc.records import RecordPage, RecordStore
+from taskiq_core.records import TaskRecord, TaskStatus, Transition
+from taskiq_core.stores.record_fold import RecordFold
+
+
+class MemoryRecords(RecordStore):
+    """Keeps the records of the last `max_records` tasks; for one event loop."""
+
+    max_records: int = 100_000
+
+    def __init__(self) -> None:
+        self._folds: dict[str, RecordFold] = {}
+
+    async def record(self, transitions: Sequence[Transition]) -> None:
+        for step in transitions:
+            fold = self._folds.get(step.task_id)
+            if fold is None:
+                fold = self._folds[step.task_id] = RecordFold(step.task_id)
+            fold.add(step)
+        while len(self._folds) > self.max_records:
+            del self._folds[next(iter(self._folds))]
+
+    async def get_records(self, task_ids: Sequence[str]) -> dict[str, TaskRecord]:
+        return {task_id: self._folds[task_id].record() for task_id in task_ids if task_id in self._folds}
+
+    async def list_records(
+        self,
+        *,
+        task_name: str | None = None,
+        status: TaskStatus | None = None,
+        since: float | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> RecordPage:
+        before = None if cursor is None else _position(cursor)
+        records: list[TaskRecord] = []
+        last: RecordFold | None = None
+        for fold in sorted(self._since(since), key=_age, reverse=True):
+            if before is not None and _age(fold) >= before:
+                continue
+            record = fold.record()
+            if (task_name is not None and record.task_name != task_name) or (
+                status is not None and record.status is not status
+            ):
+                continue
+            if len(records) == limit:
+                return RecordPage(records, None if last is None else f"{last.first_seen!r} {last.task_id}")
+            records.append(record)
+            last = fold
+        return RecordPage(records)
+
+    async def count_by_status(self, *, since: float | None = None) -> dict[TaskStatus, int]:
+        return dict(Counter(fold.status for fold in self._since(since)))
+
+    async def cleanup(self, *, older_than: float) -> int:
+        limit = time.time() - older_than
+        records = [fold.record() for fold in self._folds.values()]
+        old = [item.task_id for item in records if item.finished_at is not None and item.finished_at < limit]
+        for task_id in old:
+            del self._folds[task_id]
+        return len(old)
+
+    def _since(self, since: float | None) -> list[RecordFold]:
+        return [fold for fold in self._folds.values() if since is None or fold.first_seen >= since]
+
+
+def _age(fold: RecordFold) -> tuple[float, str]:
+    return (fold.first_seen, fold.task_id)
+
+
+def _position(cursor: str) -> tuple[float, str]:
+    seen, _, task_id = cursor.partition(" ")
+    return (float(seen), task_id)
