@@ -1,0 +1,17 @@
+"""Fixtures that every test here may ask for."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Both, always: without this fixture a missing trio would halve the suite in silence."""
+    return request.param
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a database file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'jobs.db'}"
