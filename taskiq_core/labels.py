@@ -79,6 +79,8 @@ ACK_TYPE: Final = Label("ack_type", str)
 RESULT_TTL: Final = Label("result_ttl", parse_seconds)
 STORE_RESULT: Final = Label("store_result", parse_bool)
 EXPIRES_AT: Final = Label("expires_at", float)
+EXPIRES: Final = Label("expires", parse_seconds)
+"""On a schedule: seconds from a fire to its EXPIRES_AT. Never sent."""
 MAX_RETRIES: Final = Label("max_retries", int)
 RETRY_ON_ERROR: Final = Label("retry_on_error", parse_bool)
 SCHEDULE_ID: Final = Label("schedule_id", str)

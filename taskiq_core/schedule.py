@@ -44,7 +44,10 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """At a fixed interval, in seconds or as a timedelta; the first fire is one interval after the scheduler starts."""
+    """At a fixed interval, in seconds (one or more) or as a timedelta.
+
+    Fires lie on a grid from 1970-01-01T00:00Z, the same for every scheduler: 15 minutes means :00, :15, :30 and :45.
+    """
 
     interval: float | timedelta
     name: str | None = None
@@ -68,6 +71,8 @@ ScheduleSpec = Cron | Every | At
 
 class ScheduledTask(BaseModel):
     """One schedule as sources keep it: exactly what to send, and when.
+
+    Where several times are given, `cron` counts, then `time`, then `interval`.
 
     :raises ValueError: without any of `cron`, `interval`, `time`; for an interval below one second.
     """

@@ -41,6 +41,9 @@ class Coordinator(ABC):
     behind in the end. Each item of a batch is decided in order, as if it came alone.
     """
 
+    cross_process: bool = True
+    """False where the state is known in one process only."""
+
     @abstractmethod
     async def claim(self, claims: Sequence[Claim]) -> list[bool]:
         """True for each key that its owner now holds: it was free, or had expired, or was already theirs (then renewed)."""
@@ -63,7 +66,10 @@ class Coordinator(ABC):
 
     @abstractmethod
     async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
-        """Add to counters (made at 0) and return their new values; each lives `ttl` seconds after its last change."""
+        """Add to counters (made at 0) and return their new values; each lives `ttl` seconds after its last `add`.
+
+        Adding 0 reads a counter and renews it.
+        """
 
     @abstractmethod
     async def arrive(self, key: str, members: Sequence[str], expected: int, ttl: float) -> bool:

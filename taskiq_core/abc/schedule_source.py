@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from typing import Any, Union
 
+import anyio
+
 from taskiq_core.schedule import ScheduledTask
 
 
@@ -13,6 +15,10 @@ class ScheduleSource(ABC):
     A source that others share should also be a `Coordinator`, or the scheduler be given one, so that any number of
     schedulers make each fire once.
     """
+
+    keeps_one_off: bool = False
+    """True where one-off schedules stay listed after they have fired (because they stand in code), so that the scheduler
+    has to remember for years that they did."""
 
     async def startup(self) -> None:
         """Connect. Idempotent."""
@@ -58,6 +64,13 @@ class ScheduleSource(ABC):
         """
         msg = f"{type(self).__name__} is read-only: schedules cannot be paused."
         raise NotImplementedError(msg)
+
+    async def wait_changed(self) -> None:
+        """Return when schedules may have changed since the last `get_schedules`; override where the store can tell.
+
+        Cancelling is safe. This default never returns: the scheduler reads again after its refresh interval anyhow.
+        """
+        await anyio.sleep_forever()
 
     def pre_send(self, task: ScheduledTask) -> Union[Awaitable[Any], None]:
         """Before a fire is sent; raise `ScheduledTaskCancelledError` to skip it quietly."""
