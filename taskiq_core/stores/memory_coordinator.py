@@ -18,6 +18,8 @@ class _Join:
 class MemoryCoordinator(Coordinator):
     """For one event loop; forgets everything with its process."""
 
+    cross_process = False
+
     def __init__(self) -> None:
         self._claims: ExpiringDict[str, str] = ExpiringDict()
         self._slots: ExpiringDict[str, dict[str, float]] = ExpiringDict()

@@ -14,7 +14,7 @@ FLOORS = (
     "acks capability defaults delivery error_codec events exceptions labels message options progress records result "
     "result_codec retry schedule state wire",
     "abc",
-    "serializers formatters middleware_chain group_commit listening plugins waiting",
+    "serializers formatters middleware_chain group_commit listening due plugins waiting",
     "task kicker decor registry gather",
     "broker context depends",
     "worker scheduler",
@@ -28,7 +28,7 @@ STRANGERS = {("worker", "scheduler"), ("scheduler", "worker")}
 ALLOWED_EVERYWHERE = {"anyio", "pydantic", "typing_extensions"}
 ALLOWED = {
     "click": "taskiq_core.cli",
-    "croniter": "taskiq_core.scheduler",
+    "croniter": "taskiq_core.due",
     "msgpack": "taskiq_core",
     "cbor2": "taskiq_core.serializers",
     "orjson": "taskiq_core.serializers",
