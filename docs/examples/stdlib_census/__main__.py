@@ -57,14 +57,10 @@ def workers() -> Iterator["subprocess.Popen[bytes]"]:
 async def count_all(modules: list[str], supervisor: "subprocess.Popen[bytes]") -> tuple[list[ModuleCensus], int]:
     """Send one task for each module and gather all results, while the watcher kills a worker; also returns whom."""
     watcher = Watcher(len(modules), supervisor)
-    await broker.startup()
-    try:
+    async with broker, anyio.create_task_group() as group:
         handles = await count_module.kiq_many([call(path) for path in modules])
-        async with anyio.create_task_group() as group:
-            group.start_soon(watcher.run)
-            results = await gather(*handles, timeout=PATIENCE)
-    finally:
-        await broker.shutdown()
+        group.start_soon(watcher.run)
+        results = await gather(*handles, timeout=PATIENCE)
     return [result.raise_for_error().return_value for result in results], watcher.killed
 
 
