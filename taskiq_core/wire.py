@@ -8,6 +8,7 @@ receiving side makes them what they were. Subclasses of str, int, float, list an
 
 import dataclasses
 import enum
+import functools
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -21,6 +22,9 @@ from pydantic import BaseModel
 msgpack: Any = _untyped_msgpack  # the package ships no types
 
 _BIG_INT = 9
+_SET, _FROZENSET = 7, 8
+_MAX_SETS = 32
+"""How deep sets may be nested in sets: each level takes some 50 kB of the C stack, and a stack that ends kills the process."""
 
 
 def pack(value: Any) -> bytes:
@@ -29,8 +33,11 @@ def pack(value: Any) -> bytes:
     :raises TypeError: for a value that has no plain form; the text names its type.
     :raises ValueError: for one that contains itself or is nested too deeply.
     """
-    packed: bytes = msgpack.packb(value, default=_to_plain, use_bin_type=True, unicode_errors="surrogatepass")
-    return packed
+    try:
+        return _pack(value, 0)
+    except RecursionError as error:
+        msg = "the value is nested too deeply"
+        raise ValueError(msg) from error
 
 
 def unpack(body: bytes) -> Any:
@@ -39,18 +46,30 @@ def unpack(body: bytes) -> Any:
     :raises ValueError: for any other bytes.
     """
     try:
-        return msgpack.unpackb(body, raw=False, strict_map_key=False, ext_hook=_from_ext, unicode_errors="surrogatepass")
+        return _unpack(body, 0)
     except (ValueError, TypeError, OverflowError, ArithmeticError, msgpack.UnpackException) as error:
         msg = f"not msgpack: {type(error).__name__}: {error}"
         raise ValueError(msg) from error
+
+
+def _pack(value: Any, depth: int) -> bytes:
+    packed: bytes = msgpack.packb(value, default=_WRITERS[depth], use_bin_type=True, unicode_errors="surrogatepass")
+    return packed
+
+
+def _unpack(body: bytes, depth: int) -> Any:
+    return msgpack.unpackb(body, raw=False, strict_map_key=False, ext_hook=_READERS[depth], unicode_errors="surrogatepass")
 
 
 def _ext(code: int, text: str) -> Any:
     return msgpack.ExtType(code, text.encode())
 
 
-def _set_ext(code: int, value: Set[Any]) -> Any:
-    return msgpack.ExtType(code, pack(list(value)))
+def _one_deeper(depth: int) -> int:
+    if depth == _MAX_SETS:
+        msg = f"more than {_MAX_SETS} sets inside each other"
+        raise ValueError(msg)
+    return depth + 1
 
 
 _BY_TYPE: dict[type, Callable[[Any], Any]] = {
@@ -60,8 +79,6 @@ _BY_TYPE: dict[type, Callable[[Any], Any]] = {
     time: lambda v: _ext(4, v.isoformat()),
     timedelta: lambda v: _ext(5, f"{v.days},{v.seconds},{v.microseconds}"),
     Decimal: lambda v: _ext(6, str(v)),
-    set: lambda v: _set_ext(7, v),
-    frozenset: lambda v: _set_ext(8, v),
     complex: lambda v: _ext(10, repr(v)),
 }
 
@@ -72,22 +89,26 @@ _FROM_EXT: dict[int, Callable[[bytes], Any]] = {
     4: lambda data: time.fromisoformat(data.decode()),
     5: lambda data: timedelta(*(int(part) for part in data.decode().split(","))),
     6: lambda data: Decimal(data.decode()),
-    7: lambda data: set(unpack(data)),
-    8: lambda data: frozenset(unpack(data)),
     _BIG_INT: lambda data: int(data.decode()),
     10: lambda data: complex(data.decode()),
 }
 
 
-def _from_ext(code: int, data: bytes) -> Any:
+def _from_ext(depth: int, code: int, data: bytes) -> Any:
+    if code in (_SET, _FROZENSET):
+        items = _unpack(data, _one_deeper(depth))
+        return set(items) if code == _SET else frozenset(items)
     reader = _FROM_EXT.get(code)
     return msgpack.ExtType(code, data) if reader is None else reader(data)
 
 
-def _to_plain(value: Any) -> Any:
-    writer = _BY_TYPE.get(type(value))
+def _to_plain(depth: int, value: Any) -> Any:
+    writer = _BY_TYPE.get(value.__class__)
     if writer is not None:
         return writer(value)
+    if isinstance(value, set | frozenset):
+        items = list(cast("Set[Any]", value))
+        return msgpack.ExtType(_SET if isinstance(value, set) else _FROZENSET, _pack(items, _one_deeper(depth)))
     if isinstance(value, BaseModel):
         return value.model_dump()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -107,3 +128,7 @@ def _to_plain(value: Any) -> Any:
         return list(cast("Sequence[Any]", value))
     msg = f"a value of type {type(value).__module__}.{type(value).__qualname__} cannot be sent as data"
     raise TypeError(msg)
+
+
+_READERS = tuple(functools.partial(_from_ext, depth) for depth in range(_MAX_SETS + 1))
+_WRITERS = tuple(functools.partial(_to_plain, depth) for depth in range(_MAX_SETS + 1))

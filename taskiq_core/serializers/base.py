@@ -30,8 +30,6 @@ class LibrarySerializer(TaskiqSerializer):
         """
         try:
             return self._load(value)
-        except ValueError:
-            raise
         except Exception as error:
             msg = f"{type(self).__name__} cannot read the bytes: {type(error).__name__}: {error}"
             raise ValueError(msg) from error
