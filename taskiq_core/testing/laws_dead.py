@@ -1,0 +1,140 @@
+"""Laws about dead letters, and about looking into queues."""
+
+import time
+from collections.abc import Sequence
+
+import anyio
+
+from taskiq_core.abc.queue_admin import QueueDepth
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.capability import Capability
+from taskiq_core.defaults import DEFAULT_QUEUE
+from taskiq_core.delivery import DeadLetter, Settlement, Verdict
+from taskiq_core.message import BrokerMessage
+from taskiq_core.testing.broker_tools import (
+    DEFAULT,
+    BrokerSuite,
+    admin_of,
+    bodies,
+    collect,
+    messages,
+    settle,
+    take_one,
+    whats_there,
+)
+from taskiq_core.testing.suite import law
+
+
+class DeadLetterLaws(BrokerSuite):
+    """Nothing that is rejected vanishes."""
+
+    @law(Capability.DEAD_LETTER)
+    async def test_rejected_messages_are_kept_with_their_reason(self, broker: AsyncBroker) -> None:
+        """REJECT keeps bytes, queue, reason and time, and delivers the message to nobody any more."""
+        sent = messages(1)
+        sent[0].message = b"\xff not a message"
+        await reject(broker, sent, "cannot be decoded: ☃")
+        assert await whats_there(broker) == []
+        (letter,) = await admin_of(broker).dead_letters()
+        assert (letter.body, letter.queue, letter.reason) == (b"\xff not a message", DEFAULT_QUEUE, "cannot be decoded: ☃")
+        assert abs(letter.died_at - time.time()) < 3600, "died_at is in seconds since the epoch"
+        assert letter.id
+
+    @law(Capability.DEAD_LETTER)
+    async def test_dead_letters_are_listed_newest_first(self, broker: AsyncBroker) -> None:
+        """The list starts with the last to die, and is no longer than its limit."""
+        sent = messages(4)
+        for message in sent:
+            await reject(broker, [message])
+            await anyio.sleep(0.01)  # for stores that count time in milliseconds
+        letters = await admin_of(broker).dead_letters()
+        assert [letter.body for letter in letters] == [message.message for message in reversed(sent)]
+        assert len({letter.id for letter in letters}) == 4
+        assert [letter.body for letter in await admin_of(broker).dead_letters(limit=2)] == [sent[3].message, sent[2].message]
+
+    @law(Capability.DEAD_LETTER | Capability.QUEUES)
+    async def test_dead_letters_are_listed_by_queue(self, broker: AsyncBroker) -> None:
+        """The list of one queue holds what died in it."""
+        for queue in ("one", "two"):
+            await reject(broker, messages(2, queue=queue))
+        letters = await admin_of(broker).dead_letters(queue="two")
+        assert [letter.queue for letter in letters] == ["two", "two"]
+
+    @law(Capability.DEAD_LETTER)
+    async def test_dead_letters_can_be_requeued(self, broker: AsyncBroker) -> None:
+        """A requeued dead letter is delivered as if new and is in the list no more; unknown ids are not counted."""
+        sent = messages(3)
+        await reject(broker, sent)
+        letters = await admin_of(broker).dead_letters()
+        again, left = letters[:2], letters[2]
+        ids = [letter.id for letter in again]
+        assert await admin_of(broker).requeue_dead([*ids, "no such letter"]) == 2
+        assert await admin_of(broker).requeue_dead(ids) == 0
+        back = await whats_there(broker)
+        assert bodies(back) == sorted(letter.body for letter in again)
+        assert [item.deaths for item in back] == [0, 0]
+        assert [letter.id for letter in await admin_of(broker).dead_letters()] == [left.id]
+
+    @law(Capability.DEAD_LETTER)
+    async def test_dead_letters_can_be_purged(self, broker: AsyncBroker) -> None:
+        """Some dead letters, or all, can be deleted; the answer is how many there were."""
+        await reject(broker, messages(4))
+        letters = await admin_of(broker).dead_letters()
+        assert await admin_of(broker).purge_dead([letters[0].id, letters[1].id, "no such letter"]) == 2
+        assert ids(await admin_of(broker).dead_letters()) == ids(letters[2:])
+        assert await admin_of(broker).purge_dead() == 2
+        assert not await admin_of(broker).dead_letters()
+        assert await whats_there(broker) == []
+
+    @law(Capability.DEAD_LETTER)
+    async def test_rejecting_twice_makes_one_dead_letter(self, broker: AsyncBroker) -> None:
+        """A REJECT that is sent again, as after an error, changes nothing."""
+        await broker.kick_many(messages(1))
+        async with broker.subscribe(DEFAULT) as subscription:
+            batch = [Settlement(await take_one(subscription), Verdict.REJECT, reason="bad")]
+            await subscription.settle(batch)
+            await subscription.settle(batch)
+        assert len(await admin_of(broker).dead_letters()) == 1
+
+    @law(Capability.DEAD_LETTER)
+    async def test_depth_counts(self, broker: AsyncBroker) -> None:
+        """The depth of a queue counts what is ready and what workers hold; an unknown queue is empty."""
+        admin = admin_of(broker)
+        assert await admin.depth("nobody-knows-it") == QueueDepth()
+        await broker.kick_many(messages(5))
+        assert await admin.depth(DEFAULT_QUEUE) == QueueDepth(ready=5)
+        async with broker.subscribe(DEFAULT) as subscription:
+            held = await collect(subscription, 2)
+            depth = await admin.depth(DEFAULT_QUEUE)
+            assert (depth.ready, depth.leased) == (3, 2)
+            await settle(subscription, held)
+        assert await admin.depth(DEFAULT_QUEUE) == QueueDepth(ready=3)
+
+    @law(Capability.DEAD_LETTER | Capability.DELAY)
+    async def test_depth_counts_the_delayed(self, broker: AsyncBroker) -> None:
+        """Messages that are not due are counted apart, and purged with the others."""
+        await broker.kick_many([*messages(2, delay=60), *messages(1)])
+        assert await admin_of(broker).depth(DEFAULT_QUEUE) == QueueDepth(ready=1, delayed=2)
+        assert await admin_of(broker).purge(DEFAULT_QUEUE) == 3
+        assert await admin_of(broker).depth(DEFAULT_QUEUE) == QueueDepth()
+
+    @law(Capability.DEAD_LETTER)
+    async def test_purging_spares_what_workers_hold(self, broker: AsyncBroker) -> None:
+        """`purge` deletes what waits, tells how much, and leaves deliveries to their holders."""
+        await broker.kick_many(messages(5))
+        async with broker.subscribe(DEFAULT) as subscription:
+            held = await collect(subscription, 2)
+            assert await admin_of(broker).purge(DEFAULT_QUEUE) == 3
+        assert bodies(await whats_there(broker)) == bodies(held)
+
+
+async def reject(broker: AsyncBroker, sent: list[BrokerMessage], reason: str = "bad") -> None:
+    """Send messages into one queue and reject them."""
+    await broker.kick_many(sent)
+    async with broker.subscribe([sent[0].queue or DEFAULT_QUEUE]) as subscription:
+        await settle(subscription, await collect(subscription, len(sent)), Verdict.REJECT, reason=reason)
+
+
+def ids(letters: Sequence[DeadLetter]) -> list[str]:
+    """Their ids, sorted."""
+    return sorted(letter.id for letter in letters)
