@@ -1,0 +1,5 @@
+"""`python -m taskiq_core.cli`."""
+
+from taskiq_core.cli import main
+
+main(prog_name="taskiq")

@@ -1,0 +1,107 @@
+"""One worker process, as its supervisor starts it: `python -m taskiq_core.cli.child APP [MODULE ...] OPTIONS`."""
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.capability import Capability
+from taskiq_core.cli import logs
+from taskiq_core.cli.app import import_modules, load_broker
+from taskiq_core.cli.exit_codes import CRASHED, RECYCLE, STOPPED, WRONG_CONFIGURATION
+from taskiq_core.cli.options import CONTEXT, worker_options
+from taskiq_core.cli.running import leave, run_engine, run_loop
+from taskiq_core.defaults import DEFAULT_QUEUE
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.labels import QUEUE
+from taskiq_core.worker import Worker, WorkerSettings
+
+logger = logging.getLogger("taskiq_core.process")
+
+
+def queues_of(broker: AsyncBroker) -> tuple[str, ...]:
+    """The default queue, and those that the tasks of `broker` are sent to."""
+    named = (task.options.queue or QUEUE.get(task.labels) for task in broker.get_all_tasks().values())
+    return (DEFAULT_QUEUE, *sorted({name for name in named if name} - {DEFAULT_QUEUE}))
+
+
+def make_settings(broker: AsyncBroker, options: dict[str, Any]) -> WorkerSettings:
+    """The worker's settings from the options of the command line."""
+    return WorkerSettings(
+        queues=options["queue"] or queues_of(broker),
+        concurrency=options["concurrency"],
+        prefetch=options["prefetch"],
+        grace=options["grace"],
+        max_tasks=options["max_tasks_per_child"],
+        burst=options["burst"],
+    )
+
+
+def run(app: str, modules: Sequence[str], options: dict[str, Any]) -> int:
+    """Import the application, run its worker and return the exit code.
+
+    :raises ConfigurationError: if that cannot work.
+    """
+    broker = load_broker(app)
+    import_modules(modules)
+    logs.keep_loggers()
+    if Capability.CROSS_PROCESS not in broker.capabilities:
+        logger.warning("%s keeps its messages in one process: nothing that others send will arrive here", app)
+    broker.is_worker_process = True
+    settings = make_settings(broker, options)
+    worker = Worker(broker, settings, recorder=options["recorder"], predecessors=options["predecessor"])
+    logger.info(
+        "Worker of %s: %d tasks, queues %s, concurrency %d",
+        app,
+        len(broker.get_all_tasks()),
+        ", ".join(settings.queues),
+        settings.concurrency,
+    )
+
+    async def main() -> None:
+        await run_engine(worker, grace=settings.grace, lifeline=options["lifeline"])
+
+    run_loop(main, options["loop"])
+    return RECYCLE if worker.stopped_because == "max_tasks" else STOPPED
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("app")
+@click.argument("modules", nargs=-1)
+@worker_options
+@click.option("--lifeline", type=int, help="Descriptor that ends with the supervisor.")
+@click.option("--report", type=int, help="Descriptor for the reason why this process cannot start.")
+@click.option("--recorder", type=click.Path(path_type=Path), help="Flight recorder to write.")
+@click.option("--predecessor", type=click.Path(path_type=Path), multiple=True, help="Flight recorder of a dead worker.")
+def child(app: str, modules: tuple[str, ...], **options: Any) -> None:
+    """Run one worker process."""
+    logs.configure(options["log_level"], options["log_format"], "worker")
+    for descriptor in (options["lifeline"], options["report"]):
+        if descriptor is not None:
+            os.set_inheritable(descriptor, False)  # they are for this process, not for what its tasks start
+    try:
+        code = run(app, modules, options)
+    except ConfigurationError as error:
+        _report(str(error), options)
+        code = WRONG_CONFIGURATION
+    except Exception:
+        logger.exception("The worker process ends after an error")
+        code = CRASHED
+    leave(code)
+
+
+def _report(reason: str, options: dict[str, Any]) -> None:
+    if options["report"] is None:
+        logs.report(reason, options["log_format"])
+        return
+    with suppress(BrokenPipeError), os.fdopen(options["report"], "wb") as pipe:
+        pipe.write(reason.encode()[-16_384:])
+
+
+if __name__ == "__main__":
+    child(auto_envvar_prefix="TASKIQ_WORKER", prog_name="taskiq worker process")

@@ -1,0 +1,113 @@
+"""Run an engine in this process: choose the event loop, turn signals into a stop, and end for certain."""
+
+import importlib.util
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, NoReturn, Protocol
+
+import anyio
+import anyio.abc
+
+from taskiq_core.cli.exit_codes import CRASHED
+from taskiq_core.exceptions import ConfigurationError
+
+logger = logging.getLogger("taskiq_core.process")
+
+END_MARGIN: Final = 1.5
+"""Seconds after the grace time when a process without a supervisor ends for certain."""
+LAST_WORDS: Final = 1.0
+"""Seconds that exit handlers and threads get after the engine has ended; who needs more does it at WORKER_SHUTDOWN."""
+
+
+class Engine(Protocol):
+    """Something that runs until it is told to stop: a worker."""
+
+    async def run(self) -> None:
+        """Return after a graceful stop."""
+        ...
+
+    def stop(self, *, now: bool = False) -> None:
+        """Stop gracefully, or at once; may be called again."""
+        ...
+
+
+def run_loop(main: Callable[[], Awaitable[None]], loop: str) -> None:
+    """Run `main` on one of `auto`, `asyncio`, `uvloop`, `trio`; `auto` is uvloop where it is installed.
+
+    :raises ConfigurationError: if the loop asked for is not installed.
+    """
+    if loop in ("uvloop", "trio") and importlib.util.find_spec(loop) is None:
+        remedy = 'pip install "taskiq-core[uvloop]"' if loop == "uvloop" else "pip install trio"
+        raise ConfigurationError(reason=f"--loop {loop}: {loop} is not installed. Try: {remedy}")
+    if loop == "trio":
+        anyio.run(main, backend="trio")
+    else:
+        use_uvloop = loop != "asyncio" and importlib.util.find_spec("uvloop") is not None
+        anyio.run(main, backend="asyncio", backend_options={"use_uvloop": use_uvloop})
+
+
+async def run_engine(engine: Engine, *, grace: float, lifeline: int | None = None) -> None:
+    """Run `engine` until it is done or a signal stops it.
+
+    SIGTERM and SIGINT ask for a graceful stop. SIGQUIT asks for a stop now; so does a second SIGTERM or SIGINT, but only
+    where there is no supervisor: its own SIGTERM may come in addition to one that a service manager sent to everybody.
+    `lifeline` is a file descriptor whose end of file says that the supervisor is dead: then a graceful stop begins, and the
+    process ends by `grace` + `END_MARGIN`, also if user code blocks the event loop.
+    """
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        await group.start(_watch_signals, engine, lifeline is not None)
+        if lifeline is not None:
+            _end_after_supervisor(lifeline, grace + END_MARGIN)
+            group.start_soon(_watch_supervisor, engine, lifeline)
+        try:
+            await engine.run()
+        except Exception as error:  # noqa: BLE001 - carried out of the task group as it is, not in an ExceptionGroup
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def leave(code: int) -> NoReturn:
+    """End the process: in the ordinary way, but within `LAST_WORDS`, also if a thread never returns."""
+    threading.Thread(target=_exit_after, args=(LAST_WORDS, code), name="last words", daemon=True).start()
+    sys.exit(code)
+
+
+async def _watch_signals(
+    engine: Engine, supervised: bool, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    asked = 0
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT) as signals:
+        task_status.started()
+        async for number in signals:
+            asked += 1
+            now = number == signal.SIGQUIT or (asked > 1 and not supervised)
+            logger.info("%s: stopping%s", number.name, " now" if now else "")
+            engine.stop(now=now)
+
+
+async def _watch_supervisor(engine: Engine, lifeline: int) -> None:
+    await anyio.wait_readable(lifeline)
+    logger.warning("The supervisor is dead: stopping")
+    engine.stop()
+
+
+def _end_after_supervisor(lifeline: int, seconds: float) -> None:
+    def wait() -> None:
+        os.read(lifeline, 1)  # nothing is ever written: returns at end of file
+        _exit_after(seconds, CRASHED)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def _exit_after(seconds: float, code: int) -> None:
+    time.sleep(seconds)
+    logging.shutdown()
+    os._exit(code)
