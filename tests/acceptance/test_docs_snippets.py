@@ -56,7 +56,7 @@ def _run(command: str, output: list[str], folder: Path, processes: ExitStack) ->
     process = processes.enter_context(running(*shlex.split(command), cwd=folder))
     if command.startswith(ENDLESS):
         return [process]
-    assert process.wait() == 0, process.output
+    assert process.wait(120) == 0, process.output
     missing = [line for line in output if line.strip() and line.strip() not in process.lines]
     assert not missing, f"$ {command}\n{process.output}\n\nbut the page promises:\n" + "\n".join(missing)
     return []
