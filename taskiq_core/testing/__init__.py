@@ -26,7 +26,15 @@ for `Capability.JOINT_SETTLE`, the method `result_backend_beside(broker)`.
 """
 
 from taskiq_core.testing.broker_suite import BrokerContract
+from taskiq_core.testing.coordinator_suite import CoordinatorContract
+from taskiq_core.testing.record_suite import RecordStoreContract
+from taskiq_core.testing.result_backend_suite import ResultBackendContract
+from taskiq_core.testing.schedule_suite import ScheduleSourceContract
 
 __all__ = [
     "BrokerContract",
+    "CoordinatorContract",
+    "RecordStoreContract",
+    "ResultBackendContract",
+    "ScheduleSourceContract",
 ]
