@@ -1,0 +1,304 @@
+"""The broker: a facade that owns parts and delegates to them."""
+
+from abc import ABC
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import anyio.lowlevel
+
+from taskiq_core.abc.formatter import TaskiqFormatter
+from taskiq_core.abc.middleware import TaskiqMiddleware
+from taskiq_core.abc.queue_admin import QueueAdmin
+from taskiq_core.abc.records import RecordStore
+from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.abc.serializer import TaskiqSerializer
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.acks import AckableMessage
+from taskiq_core.capability import Capability
+from taskiq_core.decor import AsyncTaskiqDecoratedTask
+from taskiq_core.defaults import MAX_MESSAGE_SIZE
+from taskiq_core.events import TaskiqEvents
+from taskiq_core.exceptions import ConfigurationError, TaskBrokerMismatchError
+from taskiq_core.formatters.msgpack_formatter import MsgpackFormatter
+from taskiq_core.group_commit import GroupCommit
+from taskiq_core.ids import new_task_id
+from taskiq_core.kicker import AsyncKicker, require_capability
+from taskiq_core.listening import ListeningSubscription
+from taskiq_core.message import BrokerMessage, TaskiqMessage
+from taskiq_core.middleware_chain import MiddlewareChain
+from taskiq_core.registrar import TaskRegistrar
+from taskiq_core.registry import TaskRegistry
+from taskiq_core.result_backends.dummy import DummyResultBackend
+from taskiq_core.router import TaskRouter
+from taskiq_core.sending import MessageSender
+from taskiq_core.serializers.json_serializer import JSONSerializer
+from taskiq_core.state import TaskiqState
+from taskiq_core.task import AsyncTaskiqTask
+from taskiq_core.utils import maybe_awaitable
+
+AnyTask = AsyncTaskiqDecoratedTask[..., Any]
+EventHandler = Callable[[TaskiqState], Awaitable[Any] | Any]
+H = TypeVar("H", bound=EventHandler)
+
+shared_tasks: TaskRegistry[AnyTask] = TaskRegistry()
+"""Tasks of `async_shared_broker`, which every broker knows."""
+
+
+class AsyncBroker(TaskRegistrar, ABC):
+    """Sends messages; opens subscriptions for workers to receive them.
+
+    A plugin overrides `kick` or `kick_many`, and `listen` or `subscribe`; the base class makes the other of each pair, and
+    refuses a class with neither. Plugins may set any attribute that is not public here.
+    """
+
+    capabilities: Capability = Capability.NONE
+    """What the transport serves natively; see `Capability`."""
+
+    admin: QueueAdmin | None = None
+    """Queues and dead letters, on brokers with `Capability.DEAD_LETTER`."""
+
+    max_message_size: int = MAX_MESSAGE_SIZE
+    """Bytes; a larger body is refused at the send."""
+
+    is_worker_process: bool = False
+    """Set by workers before `startup`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.kick is AsyncBroker.kick and cls.kick_many is AsyncBroker.kick_many:
+            msg = f"{cls.__name__} must override kick() or kick_many(), else messages have nowhere to go."
+            raise TypeError(msg)
+        if cls.listen is AsyncBroker.listen and cls.subscribe is AsyncBroker.subscribe:
+            msg = f"{cls.__name__} must override listen() or subscribe(), else no worker can receive."
+            raise TypeError(msg)
+
+    def __init__(
+        self,
+        result_backend: AsyncResultBackend[Any] | None = None,
+        task_id_generator: Callable[[], str] | None = None,
+    ) -> None:
+        self.result_backend: AsyncResultBackend[Any] = result_backend or DummyResultBackend()
+        self.records: RecordStore | None = None
+        self.id_generator: Callable[[], str] = task_id_generator or new_task_id
+        self.serializer: TaskiqSerializer = JSONSerializer()
+        self.formatter: TaskiqFormatter = MsgpackFormatter()
+        self.chain = MiddlewareChain(())
+        self.state = TaskiqState()
+        self.event_handlers: dict[TaskiqEvents, list[EventHandler]] = {event: [] for event in TaskiqEvents}
+        self.dependency_overrides: dict[Any, Any] = {}
+        self.custom_dependency_context: dict[Any, Any] = {}
+        self.home: anyio.lowlevel.EventLoopToken | None = None
+        self._registry: TaskRegistry[AnyTask] = TaskRegistry(shared_tasks)
+        self._group: GroupCommit[BrokerMessage] = GroupCommit(self.kick_many)
+        self._sender = MessageSender(self)
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        """Build from a URL whose scheme belongs to the plugin.
+
+        :raises ConfigurationError: for a wrong URL or an unknown option.
+        """
+        msg = f"{cls.__name__} cannot be built from a URL."
+        raise ConfigurationError(reason=msg)
+
+    # -- the plugin's half ------------------------------------------------------------------------------------------------
+
+    async def kick(self, message: BrokerMessage) -> None:
+        """Put one message into the broker; returns when it is accepted."""
+        await self._group.submit(message)
+
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+        """Put a batch into the broker in one round trip: all accepted, or raises."""
+        for message in messages:
+            await self.kick(message)
+
+    def listen(self) -> AsyncGenerator[bytes | AckableMessage, None]:
+        """Yield messages for ever: the classic, simplest way to receive."""
+        msg = f"{type(self).__name__} receives by subscribe(), not by listen()."
+        raise RuntimeError(msg)
+
+    def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
+        """A subscription to some queues, to be entered by the worker."""
+        return ListeningSubscription(self.listen, self.resend)
+
+    async def resend(self, body: bytes, delay: float | None) -> None:
+        """Send a body that this broker's formatter wrote once more; for deliveries that the broker cannot give back."""
+        message = self.formatter.dumps(self.formatter.loads(body))
+        message.message, message.delay = body, delay
+        await self.kick(message)
+
+    # -- sending ------------------------------------------------------------------------------------------------------------
+
+    async def send(self, messages: Sequence[TaskiqMessage]) -> None:
+        """Send through the middlewares: all accepted, or `SendTaskError`. What kickers and schedulers call."""
+        await self._sender.send(messages)
+
+    def kicker(self, task: "str | Callable[..., Any] | AnyTask") -> AsyncKicker[..., Any]:
+        """A kicker by task, function or name; a name needs no code of the task here."""
+        if isinstance(task, AsyncTaskiqDecoratedTask):
+            return task.kicker().with_broker(self)
+        if not isinstance(task, str):
+            found = next((known for known in self.get_all_tasks().values() if known.original_func is task), None)
+            if found is None:
+                msg = f"{task!r} is not a task of this broker."
+                raise ConfigurationError(reason=msg)
+            return found.kicker()
+        known = self.find_task(task)
+        return known.kicker() if known is not None else AsyncKicker(task, self)
+
+    def handle(self, task_id: str) -> AsyncTaskiqTask[Any]:
+        """A handle from an id."""
+        return AsyncTaskiqTask(task_id, self.result_backend)
+
+    # -- tasks --------------------------------------------------------------------------------------------------------------
+
+    def find_task(self, task_name: str) -> AnyTask | None:
+        """The task of that name, shared tasks included; None if there is none."""
+        return self._registry.find(task_name)
+
+    def get_all_tasks(self) -> dict[str, AnyTask]:
+        """All tasks by name, shared tasks included."""
+        return dict(self._registry.all())
+
+    def adopt(self, task: AnyTask) -> None:
+        """Take a task into the registry.
+
+        :raises TaskBrokerMismatchError: if it belongs to another broker.
+        :raises TaskNameConflictError: if another function has its name.
+        """
+        if task.broker is not self:
+            raise TaskBrokerMismatchError(broker=task.broker)
+        self._registry.add(task)
+
+    def _new_task(self, func: Callable[..., Any], name: str, **parts: Any) -> AnyTask:
+        return AsyncTaskiqDecoratedTask(self, name, func, **parts)
+
+    def include_router(self, router: TaskRouter) -> Self:
+        """Make a router's tasks this broker's."""
+        for task in router.bind(self):
+            self.adopt(task)
+        return self
+
+    # -- parts --------------------------------------------------------------------------------------------------------------
+
+    def with_result_backend(self, result_backend: AsyncResultBackend[Any]) -> Self:
+        """Where results go."""
+        self.result_backend = result_backend
+        return self
+
+    def with_records(self, records: RecordStore) -> Self:
+        """Where status transitions go; without it none are recorded."""
+        self.records = records
+        return self
+
+    def with_id_generator(self, task_id_generator: Callable[[], str]) -> Self:
+        """How task ids are made."""
+        self.id_generator = task_id_generator
+        return self
+
+    def with_serializer(self, serializer: TaskiqSerializer) -> Self:
+        """How `ProxyFormatter` writes bodies."""
+        self.serializer = serializer
+        return self
+
+    def with_formatter(self, formatter: TaskiqFormatter) -> Self:
+        """What bodies look like."""
+        self.formatter = formatter
+        return self
+
+    def with_middlewares(self, *middlewares: TaskiqMiddleware) -> Self:
+        """Add middlewares, after those already there. Things that are none are left out with a warning."""
+        known = self.chain.middlewares
+        self.chain = MiddlewareChain((*known, *middlewares))
+        for middleware in self.chain.middlewares[len(known) :]:
+            middleware.set_broker(self)
+        return self
+
+    @property
+    def middlewares(self) -> Sequence[TaskiqMiddleware]:
+        """All middlewares, in order."""
+        return self.chain.middlewares
+
+    def add_middlewares(self, *middlewares: TaskiqMiddleware) -> None:
+        """Taskiq's name for `with_middlewares`."""
+        self.with_middlewares(*middlewares)
+
+    def add_dependency_context(self, values: Mapping[Any, Any]) -> None:
+        """Let tasks depend on these types; the mapping is type to value."""
+        self.custom_dependency_context.update(values)
+
+    # -- life ---------------------------------------------------------------------------------------------------------------
+
+    def add_event_handler(self, event: TaskiqEvents, handler: EventHandler) -> None:
+        """Call `handler(state)` at that moment."""
+        self.event_handlers[event].append(handler)
+
+    def with_event_handlers(self, event: TaskiqEvents, *handlers: EventHandler) -> Self:
+        """Add several handlers."""
+        self.event_handlers[event].extend(handlers)
+        return self
+
+    def on_event(self, *events: TaskiqEvents) -> Callable[[H], H]:
+        """`add_event_handler` as a decorator."""
+
+        def attach(handler: H) -> H:
+            for event in events:
+                self.add_event_handler(event, handler)
+            return handler
+
+        return attach
+
+    async def startup(self) -> None:
+        """Check every task's options, then start handlers, middlewares and the result backend. Idempotent.
+
+        :raises UnsupportedOptionError: for a task option that this broker would ignore.
+        """
+        if self.home is not None:
+            return
+        self.check_tasks()
+        self.home = anyio.lowlevel.current_token()
+        worker = self.is_worker_process
+        await self._fire(TaskiqEvents.WORKER_STARTUP if worker else TaskiqEvents.CLIENT_STARTUP)
+        await self.chain.startup()
+        await self.result_backend.startup()
+
+    async def shutdown(self) -> None:
+        """Undo `startup`. Idempotent."""
+        if self.home is None:
+            return
+        self.home = None
+        worker = self.is_worker_process
+        await self._fire(TaskiqEvents.WORKER_SHUTDOWN if worker else TaskiqEvents.CLIENT_SHUTDOWN)
+        await self.chain.shutdown()
+        await self.result_backend.shutdown()
+
+    async def __aenter__(self) -> Self:
+        await self.startup()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.shutdown()
+
+    async def _fire(self, event: TaskiqEvents) -> None:
+        for handler in self.event_handlers[event]:
+            await maybe_awaitable(handler(self.state))
+
+    def check_tasks(self) -> None:
+        """Refuse tasks whose options this broker would ignore.
+
+        :raises UnsupportedOptionError: naming task, option and remedy.
+        """
+        for task in self._registry.all().values():
+            options = task.options
+            wanted = (
+                (options.queue, Capability.QUEUES, f"queue={options.queue!r}"),
+                (options.priority, Capability.PRIORITY, f"priority={options.priority}"),
+                (options.delay, Capability.DELAY, f"delay={options.delay}"),
+                (options.dead_letter or None, Capability.DEAD_LETTER, "dead_letter=True"),
+            )
+            for value, capability, text in wanted:
+                if value is not None:
+                    require_capability(self, capability, f"Task {task.task_name!r}", text)

@@ -1,0 +1,224 @@
+"""A broker in this process: a real queue that the real worker works through."""
+
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
+from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.background import BackgroundTask
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.brokers.memory_queue import ALL_QUEUES, MemoryQueue
+from taskiq_core.capability import Capability
+from taskiq_core.defaults import DEFAULT_CONCURRENCY, DEFAULT_LEASE
+from taskiq_core.delivery import DeadLetter, Delivery, Settlement
+from taskiq_core.events import TaskiqEvents
+from taskiq_core.exceptions import ConfigurationError, MessageDecodeError, SendTaskError, UnknownTaskError
+from taskiq_core.message import BrokerMessage, TaskiqMessage
+from taskiq_core.result_backends.inmemory import InMemoryResultBackend
+from taskiq_core.worker import Worker, WorkerSettings
+
+
+class InMemoryBroker(AsyncBroker):
+    """For tests, development and small tools: between `startup()` and `shutdown()` a worker runs in the background.
+
+    Nothing survives the process. Messages and results are serialised as on any other broker.
+
+    :param await_inplace: `kiq` returns when the task has ended.
+    :param max_async_tasks: how many tasks run at once.
+    :param max_stored_results: results beyond that many push the oldest out.
+    :param lease: seconds; matters only to subscriptions of your own.
+    """
+
+    capabilities = (
+        Capability.ACK
+        | Capability.LEASE
+        | Capability.DELAY
+        | Capability.PRIORITY
+        | Capability.QUEUES
+        | Capability.DEAD_LETTER
+        | Capability.BATCH
+        | Capability.IDEMPOTENT_SEND
+    )
+
+    def __init__(
+        self,
+        result_backend: AsyncResultBackend[Any] | None = None,
+        task_id_generator: Callable[[], str] | None = None,
+        *,
+        await_inplace: bool = False,
+        max_async_tasks: int = DEFAULT_CONCURRENCY,
+        max_stored_results: int = 100_000,
+        lease: float = DEFAULT_LEASE,
+    ) -> None:
+        backend = result_backend or InMemoryResultBackend(max_stored_results=max_stored_results)
+        super().__init__(backend, task_id_generator)
+        self.queue = MemoryQueue()
+        self.admin: QueueAdmin | None = MemoryAdmin(self)
+        self._lease = lease
+        self._await_inplace = await_inplace
+        self._max_async_tasks = max_async_tasks
+        self._waiters: set[anyio.Event] = set()
+        self._worker: Worker | None = None
+        self._running: BackgroundTask | None = None
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        """`memory://`; takes the constructor's keywords."""
+        if url.partition("://")[2]:
+            raise ConfigurationError(reason=f"memory:// takes nothing after it, got {url!r}.")
+        return cls(**options)
+
+    async def startup(self) -> None:
+        """Start, with a worker in the background unless this is a worker process already."""
+        if self.home is not None:
+            return
+        await super().startup()
+        if not self.is_worker_process:
+            settings = WorkerSettings(queues=ALL_QUEUES, concurrency=self._max_async_tasks)
+            self._worker = Worker(self, settings)
+            self._running = BackgroundTask(self._worker.serve, "in-memory worker")
+
+    async def shutdown(self) -> None:
+        """Let running tasks end within the worker's grace, then stop."""
+        if self._worker is not None and self._running is not None:
+            self._worker.stop()
+            await self._running.wait(self._worker.settings.grace + 2)
+            self._worker = self._running = None
+        await super().shutdown()
+
+    async def _fire(self, event: TaskiqEvents) -> None:
+        await super()._fire(event)
+        if not self.is_worker_process:
+            # Client and worker are one process here.
+            both = {
+                TaskiqEvents.CLIENT_STARTUP: TaskiqEvents.WORKER_STARTUP,
+                TaskiqEvents.CLIENT_SHUTDOWN: TaskiqEvents.WORKER_SHUTDOWN,
+            }
+            await super()._fire(both[event])
+
+    async def send(self, messages: Sequence[TaskiqMessage]) -> None:
+        """As everywhere; a task that this process does not know is refused, for nobody else will ever run it.
+
+        :raises SendTaskError: from `UnknownTaskError` then.
+        """
+        for message in messages:
+            if self.find_task(message.task_name) is None:
+                error = UnknownTaskError(task_name=message.task_name)
+                raise SendTaskError(task_name=message.task_name, reason=str(error), outcome="refused") from error
+        await super().send(messages)
+
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+        """Into the queue."""
+        self.queue.add(messages)
+        self.wake()
+        if self._await_inplace:
+            await self.wait_all()
+
+    def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
+        """A subscription of its own; the background worker has one too."""
+        return MemorySubscription(self, queues, self._lease)
+
+    async def wait_all(self) -> None:
+        """Wait until nothing is queued or running; what is delayed does not count."""
+        while self.queue.busy:
+            await self.changed(self.queue.next_event())
+
+    def wake(self) -> None:
+        """Something has changed: let everybody look."""
+        waiters, self._waiters = self._waiters, set()
+        for event in waiters:
+            event.set()
+
+    async def changed(self, timeout: float | None) -> None:
+        """Wait for the next `wake`, `timeout` seconds at most (None: as long as it takes)."""
+        event = anyio.Event()
+        self._waiters.add(event)
+        try:
+            if timeout is None:
+                await event.wait()
+            else:
+                with anyio.move_on_after(timeout):
+                    await event.wait()
+        finally:
+            self._waiters.discard(event)
+
+
+class MemorySubscription(Subscription):
+    """One holder of messages."""
+
+    def __init__(self, broker: InMemoryBroker, queues: Sequence[str], lease: float) -> None:
+        self._broker = broker
+        self._queues = queues
+        self.lease = lease
+        self.consumer = uuid.uuid4().hex
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._broker.queue.release_all(self.consumer)
+        self._broker.wake()
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        queue, broker = self._broker.queue, self._broker
+        assert self.lease is not None
+        while True:
+            deliveries = queue.take(self._queues, limit, self.consumer, self.lease)
+            if deliveries:
+                return deliveries
+            await broker.changed(queue.next_event())
+            if queue.expire():
+                broker.wake()
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        self._broker.queue.settle(settlements, self.consumer)
+        self._broker.wake()
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        assert self.lease is not None
+        return self._broker.queue.extend(deliveries, self.consumer, self.lease)
+
+    def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
+        # Nobody else can look while the only event loop is stuck.
+        return True
+
+    async def bury(self, consumer: str, accused: Collection[str]) -> None:
+        self._broker.queue.bury(consumer, accused)
+        self._broker.wake()
+
+
+class MemoryAdmin(QueueAdmin):
+    """Looks into the queue of an in-memory broker."""
+
+    def __init__(self, broker: InMemoryBroker) -> None:
+        self._broker = broker
+
+    async def depth(self, queue: str) -> QueueDepth:
+        return self._broker.queue.depth(queue)
+
+    async def purge(self, queue: str) -> int:
+        return self._broker.queue.purge(queue)
+
+    async def dead_letters(self, *, queue: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
+        letters = [letter for letter in self._broker.queue.dead.values() if queue in (None, letter.queue)]
+        return letters[::-1][:limit]
+
+    async def requeue_dead(self, ids: Sequence[str]) -> int:
+        count = self._broker.queue.revive(ids, self._task_id)
+        self._broker.wake()
+        return count
+
+    def _task_id(self, body: bytes) -> str:
+        try:
+            return self._broker.formatter.loads(body).task_id
+        except MessageDecodeError:
+            return uuid.uuid4().hex
+
+    async def purge_dead(self, ids: Sequence[str] | None = None) -> int:
+        dead = self._broker.queue.dead
+        gone = [item for item in (list(dead) if ids is None else ids) if dead.pop(item, None) is not None]
+        return len(gone)

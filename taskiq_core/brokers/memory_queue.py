@@ -1,0 +1,205 @@
+"""A broker's store in memory: queues, leases, delays, dead letters; no I/O and no waiting."""
+
+import heapq
+import itertools
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from taskiq_core.abc.queue_admin import QueueDepth
+from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
+from taskiq_core.delivery import DeadLetter, Delivery, Settlement, Verdict
+from taskiq_core.message import BrokerMessage
+
+_LEVELS = 10
+
+ALL_QUEUES = ("*",)
+"""A subscription to whatever queues there are."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A message in the store."""
+
+    task_id: str
+    body: bytes
+    queue: str
+    priority: int
+    attempt: int = 0
+    deaths: int = 0
+    accused: bool = False
+    holder: str | None = None
+    lease_until: float = 0.0
+
+
+class MemoryQueue:
+    """All operations are immediate. `clock` gives seconds that only grow."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._ready: dict[str, list[deque[Entry]]] = {}
+        self._delayed: list[tuple[float, int, Entry]] = []
+        self._held: dict[str, set[Entry]] = {}
+        self._known: dict[str, Entry] = {}
+        self._order = itertools.count()
+        self.dead: dict[str, DeadLetter] = {}
+
+    # -- sending ------------------------------------------------------------------------------------------------------------
+
+    def add(self, messages: Iterable[BrokerMessage]) -> None:
+        """Take messages; an id that is still here is not taken again."""
+        for message in messages:
+            if message.task_id in self._known:
+                continue
+            priority = DEFAULT_PRIORITY if message.priority is None else message.priority
+            entry = Entry(message.task_id, message.message, message.queue or DEFAULT_QUEUE, priority)
+            self._known[entry.task_id] = entry
+            self._place(entry, message.delay)
+
+    def _place(self, entry: Entry, delay: float | None = None, *, first: bool = False) -> None:
+        if delay:
+            heapq.heappush(self._delayed, (self._clock() + delay, next(self._order), entry))
+            return
+        levels = self._ready.get(entry.queue)
+        if levels is None:
+            levels = self._ready[entry.queue] = [deque() for _ in range(_LEVELS)]
+        if first:
+            levels[entry.priority].appendleft(entry)
+        else:
+            levels[entry.priority].append(entry)
+
+    # -- receiving ----------------------------------------------------------------------------------------------------------
+
+    def take(self, queues: Sequence[str], limit: int, holder: str, lease: float) -> list[Delivery]:
+        """Up to `limit` ready messages for `holder`, highest priority first."""
+        self._promote()
+        names = list(self._ready) if queues == ALL_QUEUES else queues
+        taken: list[Delivery] = []
+        held = self._held.setdefault(holder, set())
+        until = self._clock() + lease
+        for level in range(_LEVELS - 1, -1, -1):
+            for queue in names:
+                ready = self._ready.get(queue)
+                if ready is None:
+                    continue
+                entries = ready[level]
+                while entries and len(taken) < limit:
+                    entry = entries.popleft()
+                    entry.attempt += 1
+                    entry.holder, entry.lease_until = holder, until
+                    held.add(entry)
+                    taken.append(Delivery(entry.body, entry, entry.attempt, queue, entry.deaths, entry.accused))
+        return taken
+
+    def _promote(self) -> None:
+        now = self._clock()
+        while self._delayed and self._delayed[0][0] <= now:
+            self._place(heapq.heappop(self._delayed)[2])
+
+    def next_event(self) -> float | None:
+        """Seconds until a delayed message is due or a lease may end; None if neither is in sight."""
+        times = [entry.lease_until for entries in self._held.values() for entry in entries]
+        if self._delayed:
+            times.append(self._delayed[0][0])
+        return max(0.0, min(times) - self._clock()) if times else None
+
+    def expire(self) -> int:
+        """Take back what was held beyond its lease; returns how many."""
+        now = self._clock()
+        expired = [entry for entries in self._held.values() for entry in entries if entry.lease_until <= now]
+        for entry in expired:
+            entry.deaths += 1
+            self._let_go(entry)
+            self._place(entry, first=True)
+        return len(expired)
+
+    def extend(self, deliveries: Iterable[Delivery], holder: str, lease: float) -> list[Delivery]:
+        """Renew; returns those that `holder` no longer holds."""
+        until = self._clock() + lease
+        lost: list[Delivery] = []
+        for delivery in deliveries:
+            if self._holds(delivery, holder):
+                delivery.receipt.lease_until = until
+            else:
+                lost.append(delivery)
+        return lost
+
+    def release_all(self, holder: str) -> None:
+        """Give back everything `holder` has."""
+        for entry in list(self._held.pop(holder, ())):
+            entry.holder = None
+            self._place(entry, first=True)
+
+    def bury(self, holder: str, accused: Collection[str]) -> None:
+        """Give back everything a dead holder had."""
+        for entry in list(self._held.pop(holder, ())):
+            entry.holder = None
+            entry.deaths += 1
+            entry.accused = entry.accused or entry.task_id in accused
+            self._place(entry, first=True)
+
+    # -- settling -----------------------------------------------------------------------------------------------------------
+
+    def settle(self, settlements: Iterable[Settlement], holder: str) -> None:
+        """Carry out verdicts on what `holder` holds; others are ignored."""
+        for settlement in settlements:
+            delivery = settlement.delivery
+            if not self._holds(delivery, holder):
+                continue
+            entry: Entry = delivery.receipt
+            self._let_go(entry)
+            if settlement.verdict is Verdict.ACK:
+                del self._known[entry.task_id]
+            elif settlement.verdict is Verdict.REJECT:
+                del self._known[entry.task_id]
+                self._bury_message(entry, settlement.reason or "rejected")
+            else:
+                entry.body = entry.body if settlement.body is None else settlement.body
+                self._place(entry, settlement.delay, first=settlement.verdict is Verdict.RELEASE)
+
+    def _holds(self, delivery: Delivery, holder: str) -> bool:
+        entry: Entry = delivery.receipt
+        return entry.holder == holder and entry.attempt == delivery.attempt
+
+    def _let_go(self, entry: Entry) -> None:
+        if entry.holder is not None:
+            self._held[entry.holder].discard(entry)
+            entry.holder = None
+
+    def _bury_message(self, entry: Entry, reason: str) -> None:
+        letter = DeadLetter(uuid.uuid4().hex, entry.body, entry.queue, reason, time.time(), entry.attempt)
+        self.dead[letter.id] = letter
+
+    # -- looking ------------------------------------------------------------------------------------------------------------
+
+    def depth(self, queue: str) -> QueueDepth:
+        """Counts of one queue."""
+        self._promote()
+        ready = sum(len(level) for level in self._ready.get(queue, ()))
+        delayed = sum(entry.queue == queue for _, _, entry in self._delayed)
+        leased = sum(entry.queue == queue for entries in self._held.values() for entry in entries)
+        return QueueDepth(ready, delayed, leased)
+
+    def purge(self, queue: str) -> int:
+        """Forget what is ready or delayed."""
+        gone = [entry for level in self._ready.pop(queue, []) for entry in level]
+        gone += [entry for _, _, entry in self._delayed if entry.queue == queue]
+        self._delayed = [item for item in self._delayed if item[2].queue != queue]
+        heapq.heapify(self._delayed)
+        for entry in gone:
+            del self._known[entry.task_id]
+        return len(gone)
+
+    def revive(self, ids: Sequence[str], task_id_of: Callable[[bytes], str]) -> int:
+        """Put dead letters back as if new."""
+        letters = [self.dead.pop(item) for item in ids if item in self.dead]
+        self.add(BrokerMessage(task_id_of(letter.body), "", letter.body, queue=letter.queue) for letter in letters)
+        return len(letters)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is ready or held (delayed messages do not count)."""
+        self._promote()
+        return any(self._held.values()) or any(level for levels in self._ready.values() for level in levels)

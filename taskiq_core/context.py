@@ -1,0 +1,111 @@
+"""What a running task can know and do about its own message."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, NoReturn, Protocol
+
+from taskiq_core.abc.sender import Sender
+from taskiq_core.exceptions import TaskRejectedError, TaskRequeuedError
+from taskiq_core.labels import RETRIES
+from taskiq_core.message import TaskiqMessage
+from taskiq_core.retry import seconds
+from taskiq_core.state import TaskiqState
+
+
+class ContextBroker(Sender, Protocol):
+    """The part of a broker that contexts use."""
+
+    @property
+    def state(self) -> TaskiqState:
+        """What start-up handlers left for tasks."""
+        ...
+
+
+class Context:
+    """One per message, injected with `ctx: Context = TaskiqDepends()`.
+
+    `ack` is what acknowledges the message, sync or async; None where that is not possible.
+    """
+
+    __slots__ = ("_ack", "_acked", "broker", "message")
+
+    def __init__(
+        self, message: TaskiqMessage, broker: ContextBroker, ack: Callable[[], Any | Awaitable[Any]] | None = None
+    ) -> None:
+        self.message = message
+        self.broker = broker
+        self._ack = ack
+        self._acked = False
+
+    @property
+    def task_id(self) -> str:
+        """The id of the message; the same in every attempt."""
+        return self.message.task_id
+
+    @property
+    def state(self) -> TaskiqState:
+        """The broker's state."""
+        return self.broker.state
+
+    @property
+    def attempt(self) -> int:
+        """1 in the first run, one more with every retry; requeues do not count."""
+        return 1 + (RETRIES.get(self.message.labels) or 0)
+
+    @property
+    def is_ackable(self) -> bool:
+        """Whether `ack()` can do anything."""
+        return self._ack is not None
+
+    @property
+    def is_acked(self) -> bool:
+        """Whether `ack()` has been called and has not failed."""
+        return self._acked
+
+    async def ack(self) -> None:
+        """Acknowledge the message now; once it is, calling again does nothing.
+
+        An error of the broker comes through and leaves the message unacknowledged.
+
+        :raises RuntimeError: if the message cannot be acknowledged.
+        """
+        if self._ack is None:
+            msg = "Current message is not ackable."
+            raise RuntimeError(msg)
+        if self._acked:
+            return
+        self._acked = True  # before the await: a second call meanwhile must not acknowledge twice
+        try:
+            answer = self._ack()
+            if inspect.isawaitable(answer):
+                await answer
+        except BaseException:
+            self._acked = False
+            raise
+
+    async def requeue(self, delay: float | timedelta = 0.0) -> NoReturn:
+        """End this run and give the message back to its queue, to come again after `delay` seconds; burns no retry.
+
+        Nothing is stored as a result. Works from a dependency too.
+
+        :raises TaskRequeuedError: always; it must reach the worker.
+        :raises ValueError: for a negative delay.
+        """
+        raise TaskRequeuedError(delay=seconds(delay))
+
+    def reject(self, reason: str = "no reason given") -> NoReturn:
+        """End this run with an error result and move the message to the dead letters; never retried.
+
+        :raises TaskRejectedError: always; it must reach the worker.
+        """
+        raise TaskRejectedError(reason=reason)
+
+
+def context_values(context: Context, extra: Mapping[Any, Any] | None = None) -> dict[Any, Any]:
+    """What dependencies of one message find by type: the context, the state, the broker under all its classes, and `extra`."""
+    values: dict[Any, Any] = dict.fromkeys(type(context.broker).__mro__[:-1], context.broker)
+    values[Context] = context
+    values[TaskiqState] = context.state
+    values.update(extra or {})
+    return values

@@ -1,0 +1,203 @@
+"""Building one message and sending it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, ParamSpec, Self
+
+from pydantic import TypeAdapter
+from typing_extensions import TypeVar
+
+from taskiq_core.abc.schedule_source import ScheduleSource
+from taskiq_core.abc.sender import Sender
+from taskiq_core.capability import Capability
+from taskiq_core.created_schedule import CreatedSchedule, create_schedule
+from taskiq_core.exceptions import UnsupportedOptionError
+from taskiq_core.labels import DELAY, EXPIRES_AT, PRIORITY, QUEUE, SCHEDULE_ID, TIMEOUT, parse_priority
+from taskiq_core.message import TaskiqMessage
+from taskiq_core.retry import seconds
+from taskiq_core.schedule import CronSpec
+from taskiq_core.task import AsyncTaskiqTask
+
+P = ParamSpec("P")
+R = TypeVar("R", default=Any)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The arguments of one call, for `kiq_many`."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def call(*args: Any, **kwargs: Any) -> Call:
+    """Arguments to send later: `await task.kiq_many([call(1), call(2, flag=True)])`."""
+    return Call(args, kwargs)
+
+
+class AsyncKicker(Generic[P, R]):
+    """One send with its own settings; every `with_*` changes this kicker and returns it.
+
+    :raises UnsupportedOptionError: from `with_queue`, `with_priority`, `with_delay` and `with_eta`, where the broker cannot
+        serve them.
+    """
+
+    __slots__ = ("broker", "custom_task_id", "expires", "labels", "return_adapter", "task_name")
+
+    def __init__(
+        self,
+        task_name: str,
+        broker: Sender,
+        labels: dict[str, Any] | None = None,
+        return_adapter: TypeAdapter[Any] | None = None,
+        *,
+        expires: float | None = None,
+    ) -> None:
+        self.task_name = task_name
+        self.broker = broker
+        self.labels: dict[str, Any] = dict(labels) if labels else {}
+        self.return_adapter = return_adapter
+        self.expires = expires
+        self.custom_task_id: str | None = None
+
+    # -- settings -----------------------------------------------------------------------------------------------------------
+
+    def with_labels(self, **labels: Any) -> Self:
+        """Add or replace labels."""
+        self.labels.update(labels)
+        return self
+
+    def with_task_id(self, task_id: str) -> Self:
+        """Use this id; sending an id that is still queued makes no second task on brokers with IDEMPOTENT_SEND."""
+        self.custom_task_id = task_id
+        return self
+
+    def with_schedule_id(self, schedule_id: str) -> Self:
+        """Say which schedule this send belongs to."""
+        SCHEDULE_ID.set(self.labels, schedule_id)
+        return self
+
+    def with_broker(self, broker: Sender) -> Self:
+        """Send through another broker."""
+        self.broker = broker
+        return self
+
+    def with_queue(self, queue: str) -> Self:
+        """Into this queue."""
+        self._require(Capability.QUEUES, f"queue={queue!r}")
+        QUEUE.set(self.labels, queue)
+        return self
+
+    def with_priority(self, priority: int) -> Self:
+        """0 to 9, higher first.
+
+        :raises ValueError: outside 0 to 9.
+        """
+        self._require(Capability.PRIORITY, f"priority={priority}")
+        PRIORITY.set(self.labels, parse_priority(priority))
+        return self
+
+    def with_delay(self, delay: float | timedelta) -> Self:
+        """Not before `delay` (seconds or a timedelta) has passed.
+
+        :raises ValueError: if negative.
+        """
+        self._require(Capability.DELAY, f"delay={delay}")
+        DELAY.set(self.labels, seconds(delay))
+        return self
+
+    def with_eta(self, eta: datetime) -> Self:
+        """Not before `eta`; a naive datetime is UTC, one in the past means now."""
+        if eta.tzinfo is None:
+            eta = eta.replace(tzinfo=UTC)
+        return self.with_delay(max(0.0, eta.timestamp() - time.time()))
+
+    def with_timeout(self, timeout: float | timedelta) -> Self:
+        """Stop the task after this long, whatever its own option says."""
+        TIMEOUT.set(self.labels, seconds(timeout))
+        return self
+
+    def with_expires(self, expires: float | timedelta) -> Self:
+        """Do not start it later than this long from the send."""
+        self.expires = seconds(expires)
+        return self
+
+    # -- sending ------------------------------------------------------------------------------------------------------------
+
+    async def kiq(self, *args: P.args, **kwargs: P.kwargs) -> AsyncTaskiqTask[R]:
+        """Send; returns when the broker has accepted the message.
+
+        :raises SendTaskError: if it did not; `outcome` says whether that is certain.
+        """
+        message = self._message(list(args), kwargs)
+        await self.broker.send((message,))
+        return self._handle(message)
+
+    async def kiq_many(self, calls: Sequence[Call]) -> list[AsyncTaskiqTask[R]]:
+        """Send many calls in one round trip: all accepted, or an error.
+
+        :raises SendTaskError: see `kiq`.
+        :raises ValueError: with a custom task id and more than one call.
+        """
+        if self.custom_task_id is not None and len(calls) > 1:
+            msg = "one task id cannot serve several calls"
+            raise ValueError(msg)
+        messages = [self._message(list(item.args), dict(item.kwargs)) for item in calls]
+        if messages:
+            await self.broker.send(messages)
+        return [self._handle(message) for message in messages]
+
+    def _message(self, args: list[Any], kwargs: dict[str, Any]) -> TaskiqMessage:
+        labels = self.labels.copy()
+        if self.expires is not None:
+            EXPIRES_AT.set(labels, time.time() + self.expires)
+        return TaskiqMessage(self.custom_task_id or self.broker.id_generator(), self.task_name, labels, args, kwargs)
+
+    def _handle(self, message: TaskiqMessage) -> AsyncTaskiqTask[R]:
+        return AsyncTaskiqTask(message.task_id, self.broker.result_backend, self.return_adapter, task_name=message.task_name)
+
+    def _require(self, capability: Capability, option: str) -> None:
+        require_capability(self.broker, capability, f"A send of task {self.task_name!r}", option)
+
+    # -- scheduling ---------------------------------------------------------------------------------------------------------
+
+    async def schedule_by_cron(
+        self, source: ScheduleSource, cron: str | CronSpec, *args: P.args, **kwargs: P.kwargs
+    ) -> CreatedSchedule[R]:
+        """Store a schedule that fires by a cron expression.
+
+        :raises NotImplementedError: if the source is read-only.
+        """
+        offset = cron.offset if isinstance(cron, CronSpec) else None
+        return await create_schedule(self, source, list(args), dict(kwargs), cron=str(cron), cron_offset=offset)
+
+    async def schedule_by_interval(
+        self, source: ScheduleSource, interval: float | timedelta, *args: P.args, **kwargs: P.kwargs
+    ) -> CreatedSchedule[R]:
+        """Store a schedule that fires every `interval` (one second or more)."""
+        return await create_schedule(self, source, list(args), dict(kwargs), interval=interval)
+
+    async def schedule_by_time(
+        self, source: ScheduleSource, time: datetime, *args: P.args, **kwargs: P.kwargs
+    ) -> CreatedSchedule[R]:
+        """Store a schedule that fires once; a naive time is UTC."""
+        return await create_schedule(self, source, list(args), dict(kwargs), time=time)
+
+
+def require_capability(broker: Sender, capability: Capability, subject: str, option: str) -> None:
+    """Refuse an option that the broker would ignore.
+
+    :raises UnsupportedOptionError: if the broker does not declare `capability`.
+    """
+    if capability in broker.capabilities:
+        return
+    raise UnsupportedOptionError(
+        subject=subject,
+        option=option,
+        provider=type(broker).__name__,
+        capability=str(capability.name),
+        remedy="Drop the option or use a broker that has it. If this broker does serve it, declare it: "
+        f"`{type(broker).__name__}.capabilities |= Capability.{capability.name}`.",
+    )

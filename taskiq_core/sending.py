@@ -1,0 +1,73 @@
+"""From task messages to the broker: hooks, format, size check, kick."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from taskiq_core.abc.formatter import TaskiqFormatter
+from taskiq_core.exceptions import MessageTooLargeError, SendTaskError, TaskiqError
+from taskiq_core.message import BrokerMessage, TaskiqMessage
+from taskiq_core.middleware_chain import MiddlewareChain
+
+
+class Transport(Protocol):
+    """What sending needs of a broker."""
+
+    chain: MiddlewareChain
+    formatter: TaskiqFormatter
+    max_message_size: int
+
+    async def kick(self, message: BrokerMessage) -> None: ...
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None: ...
+
+
+class MessageSender:
+    """Stations 2 and 3 of a message's way."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def send(self, messages: Sequence[TaskiqMessage]) -> None:
+        """Send a batch: all accepted, or raises.
+
+        Cancelling while the broker is being asked leaves the outcome unknown.
+
+        :raises SendTaskError: with the cause chained; errors of `pre_send` hooks come through as they are.
+        """
+        transport, chain = self._transport, self._transport.chain
+        if chain.pre_send is not None:
+            messages = [await chain.pre_send(message) for message in messages]
+        if len(messages) == 1:
+            formatted = self._format(messages[0])
+            try:
+                await transport.kick(formatted)
+            except Exception as error:
+                raise _send_error(error, messages[0].task_name) from error
+        else:
+            batch = [self._format(message) for message in messages]
+            try:
+                await transport.kick_many(batch)
+            except Exception as error:
+                raise _send_error(error, messages[0].task_name if messages else "?") from error
+        if chain.post_send is not None:
+            for message in messages:
+                await chain.post_send(message)
+
+    def _format(self, message: TaskiqMessage) -> BrokerMessage:
+        try:
+            formatted = self._transport.formatter.dumps(message)
+        except Exception as error:
+            reason = f"its arguments cannot be serialised: {type(error).__name__}: {error}"
+            raise SendTaskError(task_name=message.task_name, reason=reason, outcome="refused") from error
+        size = len(formatted.message)
+        if size > self._transport.max_message_size:
+            raise MessageTooLargeError(task_name=message.task_name, size=size, limit=self._transport.max_message_size)
+        return formatted
+
+
+def _send_error(error: Exception, task_name: str) -> SendTaskError:
+    if isinstance(error, SendTaskError):
+        if error.task_name != "?":
+            return error
+        return type(error)(**{**{name: getattr(error, name) for name in error.__fields__}, "task_name": task_name})
+    reason = str(error) if isinstance(error, TaskiqError) else f"{type(error).__name__}: {error}"
+    return SendTaskError(task_name=task_name, reason=reason)

@@ -1,0 +1,56 @@
+"""How many deliveries the worker may hold, and which it holds."""
+
+import time
+from collections.abc import Collection, Iterable
+
+import anyio
+
+from taskiq_core.delivery import Delivery
+
+_HORIZON = 0.05
+"""Seconds of work that may wait in the inbox: more would keep it from idle workers."""
+_MOST = 2000
+
+
+class Credit:
+    """Counts what is held and not settled; memory is bounded by it, whatever the backlog.
+
+    The limit is the slots plus a prefetch: a fixed one, or as many tasks as have lately been settled in 50 ms, so that short
+    tasks arrive in large batches and long ones are never hoarded.
+    """
+
+    def __init__(self, slots: int, prefetch: int | None) -> None:
+        self._slots = slots
+        self._fixed = prefetch
+        self._rate = 0.0
+        self._settled = 0
+        self._since = time.monotonic()
+        self._freed = anyio.Event()
+        self.held: set[Delivery] = set()
+
+    @property
+    def free(self) -> int:
+        """How many more may be received now."""
+        prefetch = min(_MOST, int(self._rate * _HORIZON)) if self._fixed is None else self._fixed
+        return self._slots + prefetch - len(self.held)
+
+    async def wait(self) -> int:
+        """Wait until at least one may be received; returns how many."""
+        while (free := self.free) < 1:
+            self._freed = anyio.Event()
+            await self._freed.wait()
+        return free
+
+    def take(self, deliveries: Iterable[Delivery]) -> None:
+        """These are held now."""
+        self.held.update(deliveries)
+
+    def give_back(self, deliveries: Collection[Delivery]) -> None:
+        """These are settled, or given up."""
+        self.held.difference_update(deliveries)
+        self._settled += len(deliveries)
+        elapsed = time.monotonic() - self._since
+        if elapsed > _HORIZON:
+            self._rate = 0.5 * self._rate + 0.5 * self._settled / elapsed
+            self._settled, self._since = 0, self._since + elapsed
+        self._freed.set()

@@ -1,0 +1,243 @@
+"""From one delivery to one outcome."""
+
+import functools
+import logging
+import math
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from taskiq_core.acks import AcknowledgeType, parse_acknowledge_type
+from taskiq_core.broker import AnyTask, AsyncBroker
+from taskiq_core.context import Context
+from taskiq_core.delivery import Delivery
+from taskiq_core.exceptions import (
+    MessageDecodeError,
+    NoResultError,
+    TaskCancelledError,
+    TaskRejectedError,
+    TaskRequeuedError,
+    UnknownTaskError,
+)
+from taskiq_core.labels import ACK_TYPE, EXPIRES_AT, LAST_ERROR, REQUEUES, RESULT_TTL, RETRIES, STORE_RESULT, UNKNOWN
+from taskiq_core.message import TaskiqMessage
+from taskiq_core.result import TaskiqResult
+from taskiq_core.worker.invocation import Invocation
+from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.retrying import grant_retry
+from taskiq_core.worker.settings import WorkerSettings
+from taskiq_core.worker.slot import Slot
+from taskiq_core.worker.threads import Threads
+from taskiq_core.worker.verdicts import Ending
+
+logger = logging.getLogger("taskiq.worker")
+
+AckNow = Callable[[Delivery], Awaitable[None]]
+
+_UNKNOWN_PAUSE = 5.0
+"""Seconds until a message whose task nobody here knows is offered again."""
+
+
+class Execution:
+    """Loads, finds, hooks, calls, and says how it ended."""
+
+    def __init__(
+        self,
+        broker: AsyncBroker,
+        settings: WorkerSettings,
+        threads: Threads,
+        ack_now: AckNow,
+        *,
+        limits_time: bool = True,
+    ) -> None:
+        self._broker = broker
+        self._settings = settings
+        self._threads = threads
+        self._ack_now = ack_now
+        self._limits_time = limits_time
+        self._loads = broker.formatter.loads
+        self._find = broker.find_task
+        self._chain = broker.chain
+        self._compiled: dict[str, Invocation] = {}
+
+    def load(self, delivery: Delivery) -> TaskiqMessage | Outcome:
+        """The message, or the outcome of a body that is none."""
+        try:
+            return self._loads(delivery.body)
+        except Exception as error:  # noqa: BLE001 - a formatter of somebody's own may raise anything
+            reason = str(error) if isinstance(error, MessageDecodeError) else f"{type(error).__name__}: {error}"
+            logger.error("A message on queue %s is dead-lettered. %s", delivery.queue, reason)
+            return Outcome(delivery, Ending.UNDECODABLE, reason=reason)
+
+    def compile_all(self) -> None:
+        """Compile every registered task, to find mistakes before the first message.
+
+        :raises ConfigurationError: for the first task that cannot work.
+        """
+        for task in self._broker.get_all_tasks().values():
+            self.compile(task)
+
+    def compile(self, task: AnyTask) -> Invocation:
+        """The task made ready to run; compiled once.
+
+        :raises ConfigurationError: if it cannot be.
+        """
+        known = self._compiled.get(task.task_name)
+        if known is None or known.task is not task:
+            known = self._compiled[task.task_name] = Invocation(
+                task, self._broker, self._threads, limits_time=self._limits_time
+            )
+        return known
+
+    async def run(self, delivery: Delivery, message: TaskiqMessage, slot: Slot) -> Outcome:
+        """Run the task of one message. Never raises but when cancelled by the stopping worker."""
+        task = self._find(message.task_name)
+        if task is None:
+            return self.unknown(delivery, message)
+        outcome = Outcome(
+            delivery, Ending.RETURNED, message, store=task.options.store_result, result_ttl=task.options.result_ttl
+        )
+        started = time.perf_counter()
+        try:
+            value = await self._call(outcome, task, slot)
+        except BaseException as error:
+            if _from_outside(error):
+                raise
+            self._raised(outcome, task, error)
+            outcome.result = _error_result(error, outcome.message or message, time.perf_counter() - started)
+        else:
+            message = outcome.message or message
+            outcome.result = TaskiqResult(
+                is_err=False, return_value=value, execution_time=time.perf_counter() - started, labels=message.labels
+            )
+        await self._after(outcome)
+        return outcome
+
+    def unknown(self, delivery: Delivery, message: TaskiqMessage) -> Outcome:
+        """Pass it on, for a worker that knows it, as after a rolling deploy; but not for ever."""
+        seen = (UNKNOWN.get(message.labels) or 0) + 1
+        error = UnknownTaskError(task_name=message.task_name)
+        if seen < self._settings.max_deliveries:
+            logger.warning("%s It is passed on to other workers (%d of %d).", error, seen, self._settings.max_deliveries)
+            UNKNOWN.set(message.labels, seen)
+            body = self._broker.formatter.dumps(message).message
+            return Outcome(delivery, Ending.UNKNOWN_TASK, message, delay=_UNKNOWN_PAUSE, body=body)
+        logger.error("%s %d workers have said so: dead-lettered.", error, seen)
+        result = TaskiqResult[Any](is_err=True, return_value=None, error=error, labels=message.labels)
+        return Outcome(delivery, Ending.UNKNOWN_EVERYWHERE, message, result, reason=str(error))
+
+    async def _call(self, outcome: Outcome, task: AnyTask, slot: Slot) -> Any:
+        message = outcome.message
+        assert message is not None
+        invocation = self.compile(task)
+        labels = message.labels
+        ack_type = task.options.ack_type or self._settings.ack_type
+        if labels:
+            if (expires := EXPIRES_AT.get(labels)) is not None and time.time() > expires:
+                outcome.ending = Ending.EXPIRED
+                raise TaskCancelledError(reason="it expired before a worker could start it")
+            if (wanted := ACK_TYPE.get(labels)) is not None:
+                ack_type = parse_acknowledge_type(wanted)
+            if (store := STORE_RESULT.get(labels)) is not None:
+                outcome.store = store
+            outcome.result_ttl = RESULT_TTL.get(labels) or outcome.result_ttl
+        if self._chain.pre_execute is not None:
+            outcome.ending = Ending.HOOK_RAISED
+            message = outcome.message = await self._chain.pre_execute(message)
+            outcome.ending = Ending.RETURNED
+        context = Context(message, self._broker, functools.partial(self._ack, outcome))
+        if ack_type is AcknowledgeType.WHEN_SAVED:
+            return await invocation.call(message, context, slot, self._chain.around_execute)
+        outcome.manual = ack_type is AcknowledgeType.MANUAL
+        if ack_type is AcknowledgeType.WHEN_RECEIVED:
+            await self._ack(outcome)
+        try:
+            return await invocation.call(message, context, slot, self._chain.around_execute)
+        finally:
+            if ack_type is AcknowledgeType.WHEN_EXECUTED and not _from_outside(sys.exception()):
+                await self._ack(outcome)
+
+    async def _ack(self, outcome: Outcome) -> None:
+        if not outcome.acked:
+            outcome.acked = True
+            await self._ack_now(outcome.delivery)
+
+    def _raised(self, outcome: Outcome, task: AnyTask, error: BaseException) -> None:
+        message = outcome.message
+        assert message is not None
+        outcome.reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, TaskRequeuedError):
+            outcome.ending, outcome.delay = Ending.REQUEUED, error.delay
+            REQUEUES.set(message.labels, str((REQUEUES.get(message.labels) or 0) + 1))  # type: ignore[arg-type]
+        elif isinstance(error, NoResultError):
+            outcome.ending = Ending.NO_RESULT
+        elif isinstance(error, TaskRejectedError):
+            outcome.ending = Ending.REJECTED
+        elif isinstance(error, anyio.get_cancelled_exc_class()):
+            outcome.ending = Ending.CANCELLED
+        elif outcome.ending is Ending.RETURNED:
+            self._failed(outcome, task, error)
+        if outcome.ending in (Ending.REQUEUED, Ending.RETRIED):
+            outcome.body = self._broker.formatter.dumps(message).message
+
+    def _failed(self, outcome: Outcome, task: AnyTask, error: BaseException) -> None:
+        message = outcome.message
+        assert message is not None
+        retries = RETRIES.get(message.labels) or 0
+        delay = grant_retry(task, self._broker, message, error, retries)
+        if delay is not None:
+            outcome.ending, outcome.delay = Ending.RETRIED, delay
+            RETRIES.set(message.labels, retries + 1)
+            LAST_ERROR.set(message.labels, outcome.reason)
+            logger.warning(
+                "Task %s (%s) failed and is retried in %.3g s (retry %d): %s",
+                message.task_name, message.task_id, delay, retries + 1, outcome.reason,
+            )  # fmt: skip
+            return
+        outcome.ending = Ending.FAILED_KEEP_COPY if task.options.dead_letter else Ending.FAILED
+        logger.error("Task %s (%s) failed: %s", message.task_name, message.task_id, outcome.reason, exc_info=error)
+
+    async def failed(self, delivery: Delivery, message: TaskiqMessage, error: BaseException, seconds: float = 0.0) -> Outcome:
+        """The outcome of a message whose task failed outside of `run`, with retries and hooks as usual."""
+        outcome = Outcome(delivery, Ending.RETURNED, message)
+        task = self._find(message.task_name)
+        if task is not None:
+            outcome.store, outcome.result_ttl = task.options.store_result, task.options.result_ttl
+            self._raised(outcome, task, error)
+        else:
+            outcome.ending, outcome.reason = Ending.FAILED, repr(error)
+        outcome.result = _error_result(error, message, seconds)
+        await self._after(outcome)
+        return outcome
+
+    async def _after(self, outcome: Outcome) -> None:
+        chain, message, result = self._chain, outcome.message, outcome.result
+        if message is None or result is None:
+            return
+        if chain.on_error is not None and result.error is not None and outcome.ending is not Ending.REQUEUED:
+            await chain.on_error(message, result, result.error)
+            if isinstance(result.error, NoResultError):
+                outcome.store = False
+        if chain.post_execute is not None:
+            await chain.post_execute(message, result)
+
+
+def _from_outside(error: BaseException | None) -> bool:
+    # A cancellation that no scope around us asked for is the task's own doing: it awaited something cancelled.
+    if isinstance(error, GeneratorExit):
+        return True
+    return isinstance(error, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -math.inf
+
+
+def _error_result(error: BaseException, message: TaskiqMessage, seconds: float) -> TaskiqResult[Any]:
+    shown: BaseException = error
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        shown = TaskCancelledError(reason="it cancelled itself")
+    text = "".join(traceback.format_exception(error))
+    return TaskiqResult(
+        is_err=True, return_value=None, error=shown, execution_time=seconds, labels=message.labels, traceback=text
+    )

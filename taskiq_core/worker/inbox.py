@@ -1,0 +1,64 @@
+"""Deliveries that wait for a slot."""
+
+from collections import deque
+from collections.abc import Iterable
+
+import anyio
+
+from taskiq_core.delivery import Delivery
+
+
+class Inbox:
+    """A deque with chained wake-ups.
+
+    Adding wakes one sleeping slot, however many deliveries were added: a slot whose task suspends calls `wake` for the
+    next. So a batch of tasks that never suspend costs one wake-up, not one each.
+    """
+
+    def __init__(self) -> None:
+        self._items: deque[Delivery] = deque()
+        self._sleepers: deque[anyio.Event] = deque()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, deliveries: Iterable[Delivery]) -> None:
+        """Add to the end."""
+        self._items.extend(deliveries)
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake one sleeper if there is something to take."""
+        if self._items and self._sleepers:
+            self._sleepers.popleft().set()
+
+    def finish(self) -> None:
+        """Nothing more will be put: what is left may be taken, then `take` returns None."""
+        self._closed = True
+        while self._sleepers:
+            self._sleepers.popleft().set()
+
+    def close(self) -> list[Delivery]:
+        """Let nobody take any more; returns what is left."""
+        left = list(self._items)
+        self._items.clear()
+        self.finish()
+        return left
+
+    async def take(self) -> Delivery | None:
+        """The next delivery; None once the inbox is closed. Cancelling takes nothing."""
+        while not self._items:
+            if self._closed:
+                return None
+            event = anyio.Event()
+            self._sleepers.append(event)
+            try:
+                await event.wait()
+            except BaseException:
+                if event.is_set():
+                    self.wake()  # the wake-up was meant for whoever is awake
+                else:
+                    self._sleepers.remove(event)
+                raise
+        return self._items.popleft()

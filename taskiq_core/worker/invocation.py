@@ -1,0 +1,79 @@
+"""The call itself: dependencies, arguments, timeout, coroutine or thread."""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from taskiq_core.abc.middleware import CallNext
+from taskiq_core.broker import AnyTask, AsyncBroker
+from taskiq_core.context import Context, context_values
+from taskiq_core.depends.resolver import Resolver
+from taskiq_core.labels import TIMEOUT
+from taskiq_core.message import TaskiqMessage
+from taskiq_core.signature import compile_arguments
+from taskiq_core.worker.slot import Slot
+from taskiq_core.worker.threads import Threads
+
+Around = Callable[[CallNext, TaskiqMessage], Awaitable[Any]]
+
+
+class Invocation:
+    """One task, compiled: everything that can be decided before the first message is decided here."""
+
+    def __init__(self, task: AnyTask, broker: AsyncBroker, threads: Threads, *, limits_time: bool = True) -> None:
+        func = task.original_func
+        self.task = task
+        self._broker = broker
+        self._threads = threads
+        self._resolver = Resolver.of(func)
+        injected = frozenset[str]() if self._resolver is None else self._resolver.names
+        self._bind = compile_arguments(func, task_name=task.task_name, injected=injected, cast=task.options.cast_types)
+        self._is_async = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(type(func).__call__)
+        self._timeout = task.options.timeout
+        self._limits_time = limits_time
+        self._simple = self._resolver is None and self._is_async
+
+    async def call(self, message: TaskiqMessage, context: Context, slot: Slot, around: Around | None) -> Any:
+        """Run the task for one message and return its value.
+
+        :raises ArgumentError: if the message's arguments do not fit; the function was not called.
+        :raises TimeoutError: if it took longer than its timeout; a thread then runs on.
+        :raises BaseException: whatever the function or a dependency raised.
+        """
+        timeout = None
+        if self._limits_time:
+            timeout = (TIMEOUT.get(message.labels) if message.labels else None) or self._timeout
+        if timeout is None and around is None:
+            if self._simple:
+                args, kwargs = self._bind(message.args, message.kwargs)
+                return await self.task.original_func(*args, **kwargs)
+            return await self._with_dependencies(message, context, slot)
+        work: CallNext = functools.partial(self._with_dependencies, context=context, slot=slot)
+        running = work(message) if around is None else around(work, message)
+        if timeout is None:
+            return await running
+        with anyio.move_on_after(timeout) as scope:
+            return await running
+        if scope.cancelled_caught:
+            msg = f"Task {message.task_name!r} ran longer than its timeout of {timeout:g} s."
+            raise TimeoutError(msg)
+        return None
+
+    async def _with_dependencies(self, message: TaskiqMessage, context: Context, slot: Slot) -> Any:
+        if self._resolver is None:
+            return await self._function(message.args, message.kwargs, {}, slot)
+        values = context_values(context, self._broker.custom_dependency_context)
+        async with self._resolver.resolve(values, self._broker.dependency_overrides) as injected:
+            return await self._function(message.args, message.kwargs, injected, slot)
+
+    async def _function(self, raw_args: list[Any], raw_kwargs: dict[str, Any], injected: dict[str, Any], slot: Slot) -> Any:
+        args, kwargs = self._bind(raw_args, raw_kwargs)
+        kwargs = {**injected, **kwargs}
+        function = self.task.original_func
+        if self._is_async:
+            return await function(*args, **kwargs)
+        value = await self._threads.run(functools.partial(function, *args, **kwargs), self.task.task_name, slot.in_thread)
+        return await value if inspect.isawaitable(value) else value

@@ -1,0 +1,83 @@
+"""Keeping what the worker holds its own."""
+
+import logging
+import threading
+import time
+
+import anyio
+
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.delivery import Delivery
+from taskiq_core.worker.credit import Credit
+
+logger = logging.getLogger("taskiq.worker")
+
+
+class Leases:
+    """Renews the leases of all held deliveries, in one call, every third of a lease, until told to stop.
+
+    A thread watches: if the event loop is stuck in somebody's code for more than half a lease, it renews in the loop's
+    place (where the plugin can) and says which evil it has seen.
+    """
+
+    def __init__(self, subscription: Subscription, credit: Credit) -> None:
+        self._subscription = subscription
+        self._credit = credit
+        self._renewed = time.monotonic()
+        self._stopped = threading.Event()
+
+    async def run(self) -> None:
+        """Renew until `stop`."""
+        lease = self._subscription.lease
+        if lease is None:
+            return
+        guard = threading.Thread(target=self._guard, args=(lease,), name="taskiq-lease-guard", daemon=True)
+        guard.start()
+        try:
+            while True:
+                await anyio.sleep(lease / 3)
+                await self._renew(lease)
+        finally:
+            self._stopped.set()
+
+    async def _renew(self, lease: float) -> None:
+        self._renewed = time.monotonic()
+        held = list(self._credit.held)
+        if not held:
+            return
+        try:
+            with anyio.fail_after(lease / 2):
+                lost = await self._subscription.extend(held)
+        except Exception as error:  # noqa: BLE001 - tried again at the next turn
+            logger.warning("Leases could not be renewed, trying again: %s: %s", type(error).__name__, error)
+            return
+        if lost:
+            logger.error(
+                "%d messages were given to another worker while this one held them: it did not renew their leases in time.",
+                len(lost),
+            )
+
+    def _guard(self, lease: float) -> None:
+        warned = False
+        while not self._stopped.wait(lease / 6):
+            late = time.monotonic() - self._renewed
+            if late < lease / 2:
+                warned = False
+                continue
+            helped = bool(self._credit.held) and self._subscription.extend_from_thread(_snapshot(self._credit))
+            if not warned:
+                warned = True
+                logger.warning(
+                    "The event loop has not run for %.1f s: a task blocks it. %s Make it a plain `def` task, so that it runs "
+                    "in a thread.",
+                    late,
+                    "Leases are renewed from a thread meanwhile." if helped else "Leases may be lost.",
+                )
+
+
+def _snapshot(credit: Credit) -> list[Delivery]:
+    while True:
+        try:
+            return list(credit.held)
+        except RuntimeError:  # the set changed while it was copied: the loop is alive after all
+            continue

@@ -1,0 +1,201 @@
+"""The frame of the assembly line: intake, slots, and the order of stopping."""
+
+import contextvars
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import anyio
+import anyio.lowlevel
+
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.delivery import Delivery
+from taskiq_core.worker.backoff import Backoff
+from taskiq_core.worker.credit import Credit
+from taskiq_core.worker.execution import Execution
+from taskiq_core.worker.inbox import Inbox
+from taskiq_core.worker.isolation import drive
+from taskiq_core.worker.leases import Leases
+from taskiq_core.worker.outbox import Outbox
+from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.quarantine import Quarantine
+from taskiq_core.worker.recorder import Recorder, read_recording
+from taskiq_core.worker.settings import WorkerSettings
+from taskiq_core.worker.slot import Slot
+from taskiq_core.worker.threads import Threads
+from taskiq_core.worker.verdicts import Ending
+
+logger = logging.getLogger("taskiq.worker")
+
+_TURN = 0.005
+"""Seconds that a slot may go on without letting others run."""
+_DRAIN = 1.5
+"""Seconds for results and verdicts to get out after the last task has ended."""
+_EMPTY = 0.3
+"""Seconds without a message after which a burst worker calls its queues empty."""
+
+
+class Receiver:
+    """Works through one subscription until told to stop."""
+
+    def __init__(
+        self,
+        broker: AsyncBroker,
+        subscription: Subscription,
+        settings: WorkerSettings,
+        recorder: Recorder,
+        predecessors: Sequence[Path] = (),
+    ) -> None:
+        self._subscription = subscription
+        self._settings = settings
+        self._recorder = recorder
+        self._predecessors = predecessors
+        self._credit = Credit(settings.concurrency, settings.prefetch)
+        self._inbox = Inbox()
+        self._outbox = Outbox(broker, subscription, self._credit, settings)
+        self._leases = Leases(subscription, self._credit)
+        self.threads = Threads(settings.concurrency)
+        self._execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
+        self._quarantine = Quarantine(broker, settings, self._execution)
+        self._intake_scope = anyio.CancelScope()
+        self._slots_scope = anyio.CancelScope()
+        self._received = 0
+        self._stopping = False
+        self.stopped_because: Literal["stopped", "burst", "max_tasks"] = "stopped"
+
+    def stop(self, *, now: bool = False) -> None:
+        """Take no more messages and let running tasks finish within the grace; `now` gives those back too."""
+        self._stopping = True
+        self._intake_scope.cancel()
+        if now:
+            self._slots_scope.cancel()
+
+    async def run(self) -> None:
+        """Receive and run until stopped. Cancelling stops at once: what was running is given back.
+
+        :raises ConfigurationError: for a task that cannot work, before anything is received.
+        """
+        self._execution.compile_all()
+        async with self._subscription, self._quarantine, anyio.create_task_group() as frame:
+            sending, renewing = anyio.CancelScope(shield=True), anyio.CancelScope(shield=True)
+            frame.start_soon(_within, sending, self._outbox.run)
+            frame.start_soon(_within, renewing, self._leases.run)
+            try:
+                self._recorder.name(self._subscription.consumer)
+                await self._bury_predecessors()
+                await self._line()
+            finally:
+                self._release(self._inbox.close())
+                self._outbox.close()
+                with anyio.move_on_after(_DRAIN, shield=True) as late:
+                    await self._outbox.done.wait()
+                sending.cancel()
+                renewing.cancel()
+                if late.cancelled_caught:
+                    logger.error("Some results and verdicts could not be sent in time; their tasks will run again.")
+
+    async def _bury_predecessors(self) -> None:
+        for path in self._predecessors:
+            recording = read_recording(path)
+            if recording is not None:
+                try:
+                    await self._subscription.bury(recording.consumer, recording.accused)
+                except Exception as error:  # noqa: BLE001 - its lease does the same, later
+                    logger.warning("What a dead worker held comes back when its lease ends: %r", error)
+                    continue
+                logger.info("Took back what worker %s held; running when it died: %s.",
+                            recording.consumer, ", ".join(recording.accused) or "nothing")  # fmt: skip
+            path.unlink(missing_ok=True)
+
+    async def _line(self) -> None:
+        base = contextvars.copy_context()
+        async with anyio.create_task_group() as slots:
+            self._slots_scope = slots.cancel_scope
+            for index in range(self._settings.concurrency):
+                slots.start_soon(self._work, Slot(index, self._recorder, base, self._inbox.wake))
+            await self._intake()
+            self._release(self._inbox.close())
+            running = len(self._credit.held)
+            logger.info("Stopping; %d tasks are in hand and get %g s.", running, self._settings.grace)
+            slots.cancel_scope.deadline = anyio.current_time() + self._settings.grace
+
+    async def _intake(self) -> None:
+        backoff = Backoff()
+        while not self._stopping:
+            with anyio.CancelScope() as self._intake_scope:
+                limit = await self._credit.wait()
+                if self._settings.max_tasks is not None:
+                    limit = min(limit, self._settings.max_tasks - self._received)
+                try:
+                    deliveries = await self._receive(limit)
+                except Exception as error:  # noqa: BLE001 - for ever: the broker will be back, or an operator will stop us
+                    await backoff.sleep(logger, "Messages cannot be received, trying again", error)
+                    continue
+                backoff.reset()
+                self._accept(deliveries)
+
+    async def _receive(self, limit: int) -> Sequence[Delivery]:
+        if not self._settings.burst:
+            return await self._subscription.receive(limit)
+        with anyio.move_on_after(_EMPTY):
+            return await self._subscription.receive(limit)
+        if not self._credit.held:
+            self._end("burst")
+        return ()
+
+    def _accept(self, deliveries: Sequence[Delivery]) -> None:
+        self._received += len(deliveries)
+        self._credit.take(deliveries)
+        self._inbox.put(deliveries)
+        if self._settings.max_tasks is not None and self._received >= self._settings.max_tasks:
+            self._end("max_tasks")
+
+    def _end(self, why: Literal["burst", "max_tasks"]) -> None:
+        self._stopping = True
+        self.stopped_because = why
+        if why == "max_tasks":
+            # What has been received is within the limit: run it, and only then close the inbox.
+            self._inbox.finish()
+
+    def _release(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._outbox.put(Outcome(delivery, Ending.NOT_STARTED))
+
+    async def _work(self, slot: Slot) -> None:
+        turn = time.monotonic()
+        while (delivery := await self._inbox.take()) is not None:
+            try:
+                outcome = await self._run(delivery, slot)
+            except BaseException:
+                self._outbox.put(Outcome(delivery, Ending.WORKER_STOPPING))
+                raise
+            self._outbox.put(outcome)
+            if time.monotonic() - turn > _TURN:
+                self._inbox.wake()
+                await anyio.lowlevel.checkpoint()
+                turn = time.monotonic()
+
+    async def _run(self, delivery: Delivery, slot: Slot) -> Outcome:
+        message = self._execution.load(delivery)
+        if isinstance(message, Outcome):
+            return message
+        try:
+            if self._quarantine.wants(delivery, message):
+                self._inbox.wake()
+                return await self._quarantine.run(delivery, message)
+            slot.begin(message.task_id)
+            work = self._execution.run(delivery, message, slot)
+            return await drive(work, slot.context(), slot.suspended, slot.resumed)
+        except Exception as error:
+            logger.exception("Task %s (%s) could not be run", message.task_name, message.task_id)
+            return await self._execution.failed(delivery, message, error)
+        finally:
+            slot.end()
+
+
+async def _within(scope: anyio.CancelScope, run: Callable[[], Awaitable[None]]) -> None:
+    with scope:
+        await run()

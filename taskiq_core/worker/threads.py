@@ -1,0 +1,62 @@
+"""Running plain functions in threads, and keeping an eye on those that do not end."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+logger = logging.getLogger("taskiq.worker")
+
+
+class Threads:
+    """At most `limit` threads that somebody waits for.
+
+    A thread cannot be stopped. One whose task has timed out or was given up goes on as a runaway: its slot is free, but it
+    is counted in `runaways` and reported, until it ends by itself.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limiter = anyio.CapacityLimiter(limit)
+        self._lock = threading.Lock()
+        self.runaways = 0
+
+    async def run(self, function: Callable[[], Any], name: str, running: Callable[[bool], None]) -> Any:
+        """Call `function` in a thread, with the caller's ContextVars. Cancelling abandons the thread.
+
+        `running` is called with True and False, in that thread, around the call.
+        """
+        ended = False
+        abandoned = False
+
+        def call() -> Any:
+            nonlocal ended
+            running(True)
+            try:
+                return function()
+            finally:
+                with self._lock:
+                    ended = True
+                    if abandoned:
+                        self.runaways -= 1
+                        logger.warning("The runaway thread of task %s has ended; %d left.", name, self.runaways)
+                    else:
+                        running(False)
+
+        try:
+            return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
+        except anyio.get_cancelled_exc_class():
+            with self._lock:
+                if not ended:
+                    abandoned = True
+                    self.runaways += 1
+                    running(False)
+                    logger.error(
+                        "Task %s was given up but its thread cannot be stopped and runs on; %d such threads now. "
+                        'Use executor="process" for a limit that stops it.',
+                        name,
+                        self.runaways,
+                    )
+            raise

@@ -1,0 +1,81 @@
+"""One worker: a started broker, one subscription, one receiver."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import anyio
+
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.worker.receiver import Receiver
+from taskiq_core.worker.recorder import Recorder
+from taskiq_core.worker.settings import WorkerSettings
+
+logger = logging.getLogger("taskiq.worker")
+
+_SHUTDOWN = 5.0
+"""Seconds for shutdown handlers and disconnecting."""
+
+
+class Worker:
+    """Runs the tasks of a broker in this process.
+
+    `recorder` is where the flight recorder is kept. `predecessors` are the recorders of workers that died: what they held
+    is taken back at once, and their files are removed.
+    """
+
+    def __init__(
+        self,
+        broker: AsyncBroker,
+        settings: WorkerSettings | None = None,
+        *,
+        recorder: Path | None = None,
+        predecessors: Sequence[Path] = (),
+    ) -> None:
+        self.broker = broker
+        self.settings = settings or WorkerSettings()
+        self._recorder_path = recorder
+        self._predecessors = predecessors
+        self._receiver: Receiver | None = None
+        self._stopping: Literal["no", "gracefully", "now"] = "no"
+        self.stopped_because: Literal["stopped", "burst", "max_tasks"] = "stopped"
+
+    def stop(self, *, now: bool = False) -> None:
+        """End `run` after the running tasks, within the grace; `now` gives them back instead. May be called repeatedly."""
+        self._stopping = "now" if now else "gracefully" if self._stopping == "no" else self._stopping
+        if self._receiver is not None:
+            self._receiver.stop(now=now)
+
+    async def run(self) -> None:
+        """Start the broker, `serve`, shut the broker down.
+
+        :raises ConfigurationError: for tasks that cannot work on this broker.
+        """
+        broker = self.broker
+        broker.is_worker_process = True
+        try:
+            await broker.startup()
+            await self.serve()
+        finally:
+            with anyio.move_on_after(_SHUTDOWN, shield=True) as late:
+                await broker.shutdown()
+            if late.cancelled_caught:
+                logger.error("The broker did not shut down within %g s.", _SHUTDOWN)
+
+    async def serve(self) -> None:
+        """Receive and run until stopped, on a broker that is started.
+
+        Cancelling is a stop now. What cannot be given back in time comes back when its lease ends.
+        """
+        if self._stopping != "no":
+            return
+        recorder = Recorder(self._recorder_path, self.settings.concurrency)
+        try:
+            subscription = self.broker.subscribe(self.settings.queues, prefetch=self.settings.prefetch)
+            receiver = self._receiver = Receiver(self.broker, subscription, self.settings, recorder, self._predecessors)
+            await receiver.run()
+            self.stopped_because = receiver.stopped_because
+        finally:
+            self._receiver = None
+            recorder.close()
