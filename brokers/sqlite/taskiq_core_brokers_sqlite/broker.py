@@ -1,0 +1,129 @@
+"""A broker in one file."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from taskiq_core.abc.queue_admin import QueueAdmin
+from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.capability import Capability
+from taskiq_core.defaults import DEFAULT_LEASE, DEFAULT_PRIORITY, DEFAULT_QUEUE, SEND_TIMEOUT
+from taskiq_core.exceptions import BrokerError, SendTaskError
+from taskiq_core.message import BrokerMessage
+from taskiq_core_brokers_sqlite.admin import SQLiteAdmin
+from taskiq_core_brokers_sqlite.connection import Connection
+from taskiq_core_brokers_sqlite.database import Database
+from taskiq_core_brokers_sqlite.doorbell import queue_channel
+from taskiq_core_brokers_sqlite.errors import DatabaseError
+from taskiq_core_brokers_sqlite.location import file_path, number, refuse_unknown, split_url
+from taskiq_core_brokers_sqlite.schema import DELAYED, READY
+from taskiq_core_brokers_sqlite.statements import insert_rows
+from taskiq_core_brokers_sqlite.subscription import SQLiteSubscription
+
+_OPTIONS = ("lease", "send_timeout", "poll_interval")
+_POLL_WITH_BELLS = 0.25
+_POLL_WITHOUT = 0.05
+
+
+class SQLiteBroker(AsyncBroker):
+    """Queues in an SQLite file, for any number of producer and worker processes on one machine.
+
+    :param url_or_path: the file, or `sqlite:///relative.db`, `sqlite:////absolute.db`; made if it does not exist.
+    :param lease: seconds until a delivery that nobody extends goes to somebody else.
+    :param send_timeout: seconds to wait while another program locks the file; then the send is refused.
+    :param poll_interval: seconds after which a waiting worker looks for itself, should nobody have woken it.
+    """
+
+    capabilities = (
+        Capability.ACK
+        | Capability.DURABLE
+        | Capability.LEASE
+        | Capability.DELAY
+        | Capability.PRIORITY
+        | Capability.QUEUES
+        | Capability.DEAD_LETTER
+        | Capability.BATCH
+        | Capability.IDEMPOTENT_SEND
+        | Capability.JOINT_SETTLE
+        | Capability.CROSS_PROCESS
+    )
+
+    def __init__(
+        self,
+        url_or_path: str | Path,
+        result_backend: AsyncResultBackend[Any] | None = None,
+        task_id_generator: Callable[[], str] | None = None,
+        *,
+        lease: float = DEFAULT_LEASE,
+        send_timeout: float = SEND_TIMEOUT,
+        poll_interval: float | None = None,
+    ) -> None:
+        super().__init__(result_backend, task_id_generator)
+        self.path = file_path(url_or_path)
+        self._lease = number("lease", lease)
+        self._send_timeout = number("send_timeout", send_timeout)
+        self._poll_interval = None if poll_interval is None else number("poll_interval", poll_interval)
+        self._database: Database | None = None
+        self.admin: QueueAdmin | None = SQLiteAdmin(self._require_database)
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        path, in_url = split_url(url, _OPTIONS)
+        refuse_unknown(options, (*_OPTIONS, "result_backend", "task_id_generator"), url)
+        return cls(path, **{**{name: number(name, value) for name, value in in_url.items()}, **options})
+
+    async def startup(self) -> None:
+        if self._database is None:
+            self._database = await Database.open(self.path)
+        await super().startup()
+
+    async def shutdown(self) -> None:
+        try:
+            await super().shutdown()
+        finally:
+            database, self._database = self._database, None
+            if database is not None:
+                await database.close()
+
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+        try:
+            database = self._require_database()
+            await database.write(lambda conn: _insert(conn, messages), timeout=self._send_timeout)
+        except BrokerError as error:
+            certain = not isinstance(error, DatabaseError) or error.certain
+            raise SendTaskError(reason=str(error), outcome="refused" if certain else "unknown") from error
+
+    def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
+        return SQLiteSubscription(self._require_database, queues, self._lease, self._floor())
+
+    def _floor(self) -> float:
+        if self._poll_interval is not None:
+            return self._poll_interval
+        works = self._database is not None and self._database.doorbell.works
+        return _POLL_WITH_BELLS if works else _POLL_WITHOUT
+
+    def _require_database(self) -> Database:
+        if self._database is None:
+            raise BrokerError(reason=f"the SQLite broker of {self.path} is not started: call `await broker.startup()` first.")
+        return self._database
+
+
+def _insert(conn: Connection, messages: Sequence[BrokerMessage]) -> None:
+    now = time.time()
+    rows = [
+        (
+            item.task_id,
+            item.queue or DEFAULT_QUEUE,
+            DEFAULT_PRIORITY if item.priority is None else item.priority,
+            DELAYED if item.delay else READY,
+            now + item.delay if item.delay else None,
+            item.message,
+        )
+        for item in messages
+    ]
+    head = "INSERT INTO taskiq_messages (task_id, queue, priority, state, due, body)"
+    insert_rows(conn, head, 6, rows, "ON CONFLICT (task_id) DO NOTHING")
+    conn.ring(*{queue_channel(row[1]) for row in rows})

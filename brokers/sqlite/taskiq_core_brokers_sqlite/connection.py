@@ -1,0 +1,105 @@
+"""One SQLite connection as this distribution uses it: explicit transactions that retry while others hold the lock."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from taskiq_core_brokers_sqlite.errors import explain, is_busy
+
+T = TypeVar("T")
+
+
+class Connection(sqlite3.Connection):
+    """Collects what is to happen once the running transaction is durable."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._after_commit: list[Callable[[], None]] = []
+        self._rings: set[str] = set()
+        self.next_expiry: float = 0.0
+        """When this connection looks for expired rows again (monotonic seconds)."""
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` in this thread after the commit, or not at all."""
+        self._after_commit.append(callback)
+
+    def ring(self, *channels: str) -> None:
+        """Wake whoever listens to `channels`, in any process, after the commit."""
+        self._rings.update(channels)
+
+    def take_effects(self) -> tuple[list[Callable[[], None]], set[str]]:
+        """What has been collected since the last call."""
+        effects = self._after_commit, self._rings
+        self._after_commit, self._rings = [], set()
+        return effects
+
+
+def connect(path: str, *, read_only: bool = False) -> Connection:
+    """Open the file; waiting for locks is left to `transact`.
+
+    :raises sqlite3.Error: as SQLite does.
+    """
+    conn = sqlite3.connect(
+        path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512, factory=Connection
+    )
+    try:
+        for pragma in ("synchronous=NORMAL", "cache_size=-8000", "temp_store=MEMORY", "journal_size_limit=67108864"):
+            conn.execute(f"PRAGMA {pragma}")
+        if read_only:
+            conn.execute("PRAGMA query_only=1")
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def retry_while_busy(step: Callable[[], T], path: str, timeout: float, given_up: Callable[[], bool] = lambda: False) -> T:
+    """Repeat `step` while the file is locked, for `timeout` seconds at most or until `given_up()`.
+
+    :raises DatabaseError: for the last "locked", and at once for every other error of SQLite.
+    """
+    deadline, pause = time.monotonic() + timeout, 0.0002
+    while True:
+        try:
+            return step()
+        except sqlite3.Error as error:
+            left = deadline - time.monotonic()
+            if not is_busy(error) or left <= 0 or given_up():
+                raise explain(error, path) from error
+            time.sleep(min(left, pause * (0.5 + random.random())))
+            pause = min(pause * 1.5, 0.01)
+
+
+def transact(conn: Connection, fn: Callable[[Connection], T], path: str, given_up: Callable[[], bool]) -> T:
+    """Run `fn` in one transaction. The commit is not made once `given_up()`; SQLite's errors pass through.
+
+    :raises DatabaseError: with `certain` False, if the commit itself failed for another reason than a full disk or a lock.
+    """
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        result = fn(conn)
+        if given_up():
+            raise GivenUpError
+    except BaseException:
+        _roll_back(conn)
+        raise
+    try:
+        conn.execute("COMMIT")
+    except sqlite3.Error as error:
+        _roll_back(conn)
+        if is_busy(error) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+            raise
+        raise explain(error, path, certain=False) from error
+    return result
+
+
+class GivenUpError(Exception):
+    """The caller of a transaction has gone before it was committed."""
+
+
+def _roll_back(conn: Connection) -> None:
+    conn.take_effects()
+    if conn.in_transaction:  # some errors, a full disk among them, have rolled back already
+        conn.execute("ROLLBACK")

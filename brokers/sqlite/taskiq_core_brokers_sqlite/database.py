@@ -1,0 +1,162 @@
+"""One database file, shared by everything in this process that uses it."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
+
+import anyio
+
+from taskiq_core.defaults import SEND_TIMEOUT
+from taskiq_core_brokers_sqlite.connection import Connection, connect, retry_while_busy, transact
+from taskiq_core_brokers_sqlite.doorbell import Doorbell
+from taskiq_core_brokers_sqlite.lane import Job, Lane
+from taskiq_core_brokers_sqlite.schema import migrate, use_wal
+
+T = TypeVar("T")
+
+_CLOSE_TIMEOUT = 5.0
+
+
+class Database:
+    """Two connections, one that writes and one that reads, each in a thread of its own.
+
+    `open` gives the same instance to all who name the same file, so that a broker and its result backend never wait for each
+    other's locks and can write in one transaction. May be used from several event loops and threads.
+    """
+
+    _shared: ClassVar[dict[tuple[int, str], "Database"]] = {}
+    _guard: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.doorbell = Doorbell(path)
+        self._users = 0
+        self._writer, self._reader = Lane(f"sqlite writer {path}"), Lane(f"sqlite reader {path}")
+        self._write_conn: Connection | None = None
+        self._read_conn: Connection | None = None
+
+    @classmethod
+    async def open(cls, path: str) -> "Database":
+        """The database of a file, made with its tables if it does not exist. Each call needs one `close`.
+
+        :raises DatabaseError: if the file cannot be used.
+        """
+        key = (os.getpid(), os.path.realpath(path))
+        with cls._guard:
+            found = cls._shared.setdefault(key, cls(key[1]))
+            found._users += 1
+        try:
+            await found.write(_nothing)
+        except BaseException:
+            await found.close()
+            raise
+        return found
+
+    async def close(self) -> None:
+        """Let go; the last one out closes the connections, after what has been begun."""
+        with self._guard:
+            self._users -= 1
+            if self._users:
+                return
+            for key in [key for key, value in self._shared.items() if value is self]:
+                del self._shared[key]
+        with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+            await self._reader.run(self._close_reader, detached=True)
+            await self._writer.run(self._close_writer, detached=True)
+        self._reader.close()
+        self._writer.close()
+
+    async def write(
+        self,
+        fn: Callable[[Connection], T],
+        *,
+        timeout: float = SEND_TIMEOUT,
+        undo: Callable[[Connection, T], None] | None = None,
+        detached: bool = False,
+    ) -> T:
+        """Run `fn(connection)` in one transaction, in the writing thread. `fn` may be called again if the file is locked.
+
+        `timeout` is how many seconds to try while others hold the lock. Cancelling: what is not committed yet is dropped;
+        what is committed is given to `undo`, if there is one, in a transaction of its own. `detached` carries on instead.
+
+        :raises DatabaseError: if it did not take place; see `DatabaseError.certain`.
+        """
+
+        def take_back(result: T) -> None:
+            if undo is not None:
+                self._in_transaction(lambda conn: undo(conn, result), timeout, lambda: False)
+
+        return await self._writer.run(
+            lambda job: self._in_transaction(fn, timeout, lambda: job.given_up), take_back if undo else None, detached=detached
+        )
+
+    def write_from_thread(self, fn: Callable[[Connection], T], *, timeout: float = SEND_TIMEOUT) -> T:
+        """The same for a plain thread. Does not need any event loop to run.
+
+        :raises DatabaseError: as `write`.
+        :raises TimeoutError: if the writing thread was busy for so many seconds.
+        """
+        return self._writer.run_from_thread(lambda job: self._in_transaction(fn, timeout, lambda: job.given_up), timeout)
+
+    async def read(self, fn: Callable[[sqlite3.Connection], T], *, timeout: float = SEND_TIMEOUT) -> T:
+        """Run `fn(connection)` in the reading thread; writers do not disturb it. Cancelling is safe.
+
+        :raises DatabaseError: if the file cannot be read.
+        """
+        return await self._reader.run(
+            lambda job: retry_while_busy(lambda: fn(self._connected_reader()), self.path, timeout, lambda: job.given_up)
+        )
+
+    # -- in the writing thread ------------------------------------------------------------------------------------------------
+
+    def _in_transaction(self, fn: Callable[[Connection], T], timeout: float, given_up: Callable[[], bool]) -> T:
+        deadline = time.monotonic() + timeout
+        conn = self._write_conn or self._connect_writer(timeout, given_up)
+        left = max(0.0, deadline - time.monotonic())
+        result = retry_while_busy(lambda: transact(conn, fn, self.path, given_up), self.path, left, given_up)
+        callbacks, rings = conn.take_effects()
+        for callback in callbacks:
+            callback()
+        self.doorbell.ring(rings)
+        return result
+
+    def _connect_writer(self, timeout: float, given_up: Callable[[], bool]) -> Connection:
+        def prepare() -> Connection:
+            conn = connect(self.path)
+            try:
+                use_wal(conn)
+                transact(conn, migrate, self.path, given_up)
+            except BaseException:
+                conn.close()
+                raise
+            return conn
+
+        self._write_conn = retry_while_busy(prepare, self.path, timeout, given_up)
+        return self._write_conn
+
+    def _close_writer(self, _: Job[None]) -> None:
+        if self._write_conn is not None:
+            self._write_conn.close()
+            self._write_conn = None
+        self.doorbell.close()
+
+    # -- in the reading thread ------------------------------------------------------------------------------------------------
+
+    def _connected_reader(self) -> Connection:
+        if self._read_conn is None:
+            self._read_conn = connect(self.path, read_only=True)
+        return self._read_conn
+
+    def _close_reader(self, _: Job[None]) -> None:
+        if self._read_conn is not None:
+            self._read_conn.close()
+            self._read_conn = None
+
+
+def _nothing(_: Connection) -> None:
+    return None
+
+

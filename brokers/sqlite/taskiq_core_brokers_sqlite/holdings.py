@@ -1,0 +1,205 @@
+"""What one subscription holds: claiming, settling and renewing, each as one transaction.
+
+Every method with a `conn` runs in the database's writing thread, which does one thing at a time; nothing else changes the
+books, and they change only after the commit.
+"""
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core_brokers_sqlite.connection import Connection
+from taskiq_core_brokers_sqlite.doorbell import queue_channel
+from taskiq_core_brokers_sqlite.results_table import store_results
+from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, READY
+from taskiq_core_brokers_sqlite.statements import as_set
+from taskiq_core_brokers_sqlite.upkeep import keep_up
+
+_BY_SET = "id IN (SELECT value FROM json_each(?))"
+
+
+class Receipt:
+    """Where a delivery stands in the database: its row, and the hold that proves whose it is."""
+
+    __slots__ = ("hold", "id")
+
+    def __init__(self, row_id: int, hold: int) -> None:
+        self.id = row_id
+        self.hold = hold
+
+
+class Holdings:
+    """The books of one consumer."""
+
+    def __init__(self, consumer: str, queues: Sequence[str], lease: float) -> None:
+        self._consumer = consumer
+        self._lease = lease
+        self._queues = tuple(dict.fromkeys(queues))
+        self._channels = tuple(queue_channel(queue) for queue in self._queues)
+        self._held: dict[int, set[int]] = {}
+        self._next_upkeep = 0.0
+        self._claim = _claim_statement(len(self._queues))
+
+    # -- taking ---------------------------------------------------------------------------------------------------------------
+
+    def claim(self, conn: Connection, limit: int) -> list[Delivery]:
+        """Take up to `limit` ready messages, highest priority first, then oldest first."""
+        now = time.time()
+        if time.monotonic() >= self._next_upkeep:
+            keep_up(conn, now)
+            self._next_upkeep = time.monotonic() + 0.01
+        hold = random.getrandbits(63)
+        parameters = (hold, *(value for queue in self._queues for value in (queue, limit)), limit)
+        rows = conn.execute(self._claim, parameters).fetchall()
+        if not rows:
+            return []
+        self._open_hold(conn, hold, now)
+        rows.sort(key=lambda row: (-row[1], row[0]))
+        ids = {row[0] for row in rows}
+        conn.after_commit(lambda: self._held.__setitem__(hold, ids))
+        return [
+            Delivery(body, Receipt(row_id, hold), attempt, queue, deaths, bool(accused))
+            for row_id, _, attempt, queue, deaths, accused, body in rows
+        ]
+
+    def unclaim(self, conn: Connection, deliveries: Sequence[Delivery]) -> None:
+        """Give back what nobody has seen, as if it had never been claimed."""
+        for hold, ids in _by_hold(deliveries).items():
+            conn.execute(
+                f"UPDATE taskiq_messages SET state = {READY}, hold = NULL, attempt = attempt - 1 "  # noqa: S608
+                f"WHERE {_BY_SET} AND hold = ?",
+                (as_set(ids), hold),
+            )
+        self._book_out(conn, deliveries)
+        conn.ring(*self._channels)
+
+    # -- settling -------------------------------------------------------------------------------------------------------------
+
+    def settle(self, conn: Connection, settlements: Sequence[Settlement], result_ttl: float | None = None) -> None:
+        """Carry out verdicts and store results. What is no longer held is left alone, but for its result."""
+        results = [item.result for item in settlements if item.result is not None]
+        if results:
+            store_results(conn, results, result_ttl)
+        done: list[Delivery] = []
+        released: list[Delivery] = []
+        for item in settlements:
+            if item.verdict is Verdict.ACK:
+                done.append(item.delivery)
+            elif item.verdict is Verdict.REJECT:
+                _bury_letter(conn, item)
+                done.append(item.delivery)
+            elif item.verdict is Verdict.RELEASE and item.delay is None and item.body is None:
+                released.append(item.delivery)
+            else:
+                _send_back(conn, item)
+        for hold, ids in _by_hold(done).items():
+            conn.execute(f"DELETE FROM taskiq_messages WHERE {_BY_SET} AND hold = ?", (as_set(ids), hold))  # noqa: S608
+        for hold, ids in _by_hold(released).items():
+            conn.execute(
+                f"UPDATE taskiq_messages SET state = {READY}, hold = NULL WHERE {_BY_SET} AND hold = ?",  # noqa: S608
+                (as_set(ids), hold),
+            )
+        if len(done) < len(settlements):
+            conn.ring(*self._channels)
+        self._book_out(conn, [item.delivery for item in settlements])
+
+    # -- keeping --------------------------------------------------------------------------------------------------------------
+
+    def extend(self, conn: Connection, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Renew the leases of these and no others; returns those that are lost or settled."""
+        held = [item for item in deliveries if item.receipt.id in self._held.get(item.receipt.hold, ())]
+        now, wanted = time.time(), _by_hold(held)
+        rows = conn.execute(f"SELECT id FROM taskiq_holds WHERE {_BY_SET}", (as_set(wanted),)).fetchall()  # noqa: S608
+        alive: set[int] = {row[0] for row in rows}
+        whole = {hold for hold in alive if self._held[hold] == wanted[hold]}
+        conn.execute(
+            f"UPDATE taskiq_holds SET lease_until = ? WHERE {_BY_SET}",  # noqa: S608
+            (now + self._lease, as_set(whole)),
+        )
+        parts = [item for item in held if item.receipt.hold in alive - whole]
+        if parts:
+            self._move(conn, parts, now)
+        kept = {id(item) for item in held if item.receipt.hold in alive}
+        return [item for item in deliveries if id(item) not in kept]
+
+    def _move(self, conn: Connection, deliveries: Sequence[Delivery], now: float) -> None:
+        """Put deliveries under a hold of their own, since others of their old hold shall not be renewed with them."""
+        new = random.getrandbits(63)
+        for hold, ids in _by_hold(deliveries).items():
+            conn.execute(f"UPDATE taskiq_messages SET hold = ? WHERE {_BY_SET} AND hold = ?", (new, as_set(ids), hold))  # noqa: S608
+        self._book_out(conn, deliveries)
+        self._open_hold(conn, new, now)
+
+        def book_in() -> None:
+            for item in deliveries:
+                item.receipt.hold = new
+            self._held[new] = {item.receipt.id for item in deliveries}
+
+        conn.after_commit(book_in)
+
+    def release_all(self, conn: Connection) -> None:
+        """Give everything back, in its place."""
+        held = f"state = {HELD} AND hold IN (SELECT id FROM taskiq_holds WHERE consumer = ?)"
+        conn.execute(f"UPDATE taskiq_messages SET state = {READY}, hold = NULL WHERE {held}", (self._consumer,))  # noqa: S608
+        conn.execute("DELETE FROM taskiq_holds WHERE consumer = ?", (self._consumer,))
+        conn.after_commit(self._held.clear)
+        conn.ring(*self._channels)
+
+    # -- books ----------------------------------------------------------------------------------------------------------------
+
+    def _open_hold(self, conn: Connection, hold: int, now: float) -> None:
+        conn.execute("INSERT INTO taskiq_holds VALUES (?, ?, ?)", (hold, self._consumer, now + self._lease))
+
+    def _book_out(self, conn: Connection, deliveries: Iterable[Delivery]) -> None:
+        """Note what leaves its hold, and drop holds that are empty then. Once per transaction."""
+        leaving = {hold: ids for hold, ids in _by_hold(deliveries).items() if hold in self._held}
+        empty = [hold for hold, ids in leaving.items() if self._held[hold] <= ids]
+        if empty:
+            conn.execute(f"DELETE FROM taskiq_holds WHERE {_BY_SET}", (as_set(empty),))  # noqa: S608
+
+        def note() -> None:
+            for hold, ids in leaving.items():
+                self._held[hold] -= ids
+                if not self._held[hold]:
+                    del self._held[hold]
+
+        conn.after_commit(note)
+
+
+def _claim_statement(queues: int) -> str:
+    """One index walk per queue, then the best of all: a sort of the whole backlog is never needed."""
+    one = f"""SELECT * FROM (SELECT id, priority FROM taskiq_messages WHERE state = {READY} AND queue = ?
+              ORDER BY priority DESC, id LIMIT ?)"""  # noqa: S608
+    every = " UNION ALL ".join([one] * queues)
+    return f"""UPDATE taskiq_messages SET state = {HELD}, hold = ?, attempt = attempt + 1
+               WHERE id IN (SELECT id FROM ({every}) ORDER BY priority DESC, id LIMIT ?)
+               RETURNING id, priority, attempt, queue, deaths, accused, body"""  # noqa: S608
+
+
+def _by_hold(deliveries: Iterable[Delivery]) -> dict[int, set[int]]:
+    groups: defaultdict[int, set[int]] = defaultdict(set)
+    for item in deliveries:
+        groups[item.receipt.hold].add(item.receipt.id)
+    return groups
+
+
+def _send_back(conn: Connection, item: Settlement) -> None:
+    """A retry goes to the end of its queue, so that it cannot starve what it may be waiting for; a release does not."""
+    receipt: Receipt = item.delivery.receipt
+    place = "(SELECT max(id) + 1 FROM taskiq_messages)" if item.verdict is Verdict.RETRY else "id"
+    due = time.time() + item.delay if item.delay else None
+    conn.execute(
+        f"UPDATE taskiq_messages SET id = {place}, state = ?, due = ?, hold = NULL, body = coalesce(?, body) "  # noqa: S608
+        "WHERE id = ? AND hold = ?",
+        (READY if due is None else DELAYED, due, item.body, receipt.id, receipt.hold),
+    )
+
+
+def _bury_letter(conn: Connection, item: Settlement) -> None:
+    conn.execute(
+        "INSERT INTO taskiq_dead_letters (task_id, queue, priority, attempts, reason, died_at, body) "
+        "SELECT task_id, queue, priority, attempt, ?, ?, coalesce(?, body) FROM taskiq_messages WHERE id = ? AND hold = ?",
+        (item.reason or "rejected", time.time(), item.body, item.delivery.receipt.id, item.delivery.receipt.hold),
+    )

@@ -1,0 +1,91 @@
+"""The tables, and how a file gets them.
+
+All names start with `taskiq_`, so that the file may hold an application's own tables too. A message is `READY`, `DELAYED`
+until `due`, or `HELD`: then `hold` names the row of `taskiq_holds` with its lease. One hold covers all messages that were
+claimed together, so that claiming and renewing do not touch one lease per message.
+"""
+
+import sqlite3
+from typing import Final
+
+from taskiq_core_brokers_sqlite.connection import Connection
+from taskiq_core_brokers_sqlite.errors import DatabaseError
+
+SCHEMA_VERSION: Final = 1
+
+READY: Final = 0
+DELAYED: Final = 1
+HELD: Final = 2
+
+_TABLES = (
+    """CREATE TABLE taskiq_messages (
+        id INTEGER PRIMARY KEY, task_id TEXT NOT NULL UNIQUE, queue TEXT NOT NULL, priority INTEGER NOT NULL,
+        state INTEGER NOT NULL, due REAL, hold INTEGER, attempt INTEGER NOT NULL DEFAULT 0,
+        deaths INTEGER NOT NULL DEFAULT 0, accused INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL)""",
+    "CREATE INDEX taskiq_ready ON taskiq_messages (queue, priority DESC, id) WHERE state = 0",
+    "CREATE INDEX taskiq_delayed ON taskiq_messages (due) WHERE state = 1",
+    "CREATE INDEX taskiq_held ON taskiq_messages (hold) WHERE state = 2",
+    "CREATE TABLE taskiq_holds (id INTEGER PRIMARY KEY, consumer TEXT NOT NULL, lease_until REAL NOT NULL)",
+    """CREATE TABLE taskiq_dead_letters (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL, queue TEXT NOT NULL, priority INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, reason TEXT NOT NULL, died_at REAL NOT NULL, body BLOB NOT NULL)""",
+    "CREATE INDEX taskiq_dead_by_queue ON taskiq_dead_letters (queue, id)",
+    "CREATE TABLE taskiq_results (task_id TEXT PRIMARY KEY, expires REAL, body BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX taskiq_results_expiry ON taskiq_results (expires) WHERE expires IS NOT NULL",
+    "CREATE TABLE taskiq_progress (task_id TEXT PRIMARY KEY, expires REAL NOT NULL, body BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX taskiq_progress_expiry ON taskiq_progress (expires)",
+    """CREATE TABLE taskiq_records (
+        task_id TEXT PRIMARY KEY, task_name TEXT NOT NULL, status TEXT NOT NULL, first_at REAL NOT NULL,
+        finished_at REAL, body BLOB NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX taskiq_records_by_age ON taskiq_records (first_at, task_id)",
+    "CREATE TABLE taskiq_claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE taskiq_slots (
+        key TEXT NOT NULL, holder TEXT NOT NULL, expires REAL NOT NULL, PRIMARY KEY (key, holder)) WITHOUT ROWID""",
+    """CREATE TABLE taskiq_buckets (
+        key TEXT PRIMARY KEY, tokens REAL NOT NULL, at REAL NOT NULL, expires REAL NOT NULL) WITHOUT ROWID""",
+    "CREATE TABLE taskiq_counters (key TEXT PRIMARY KEY, value INTEGER NOT NULL, expires REAL NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE taskiq_joins (
+        key TEXT PRIMARY KEY, arrived INTEGER NOT NULL, complete INTEGER NOT NULL, expires REAL NOT NULL) WITHOUT ROWID""",
+    "CREATE TABLE taskiq_arrivals (key TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (key, member)) WITHOUT ROWID",
+    "CREATE TRIGGER taskiq_join_gone AFTER DELETE ON taskiq_joins BEGIN "
+    "DELETE FROM taskiq_arrivals WHERE key = old.key; END",
+    *(
+        f"CREATE INDEX taskiq_{name}_expiry ON taskiq_{name} (expires)"
+        for name in ("claims", "slots", "buckets", "counters", "joins")
+    ),
+)
+
+
+def use_wal(conn: Connection) -> None:
+    """Switch the file to write-ahead logging; it remembers.
+
+    :raises sqlite3.Error: "busy", while another process does the same.
+    """
+    conn.execute("PRAGMA journal_mode=WAL")
+
+
+def migrate(conn: Connection) -> None:
+    """Make the tables if they are missing, inside the caller's transaction, so that any number of processes may start at once.
+
+    :raises DatabaseError: if a newer release made them.
+    """
+    version = stored_version(conn)
+    if version == SCHEMA_VERSION:
+        return
+    if version is not None:
+        reason = (
+            f"The database has tables of version {version}, this release knows version {SCHEMA_VERSION}: "
+            "upgrade taskiq-core-brokers-sqlite here, or use another file."
+        )
+        raise DatabaseError(reason=reason)
+    conn.execute("CREATE TABLE taskiq_schema (version INTEGER NOT NULL)")
+    conn.execute("INSERT INTO taskiq_schema VALUES (?)", (SCHEMA_VERSION,))
+    for statement in _TABLES:
+        conn.execute(statement)
+
+
+def stored_version(conn: sqlite3.Connection) -> int | None:
+    """The version of the tables in the file, None where there are none."""
+    if conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'taskiq_schema'").fetchone() is None:
+        return None
+    return int(conn.execute("SELECT version FROM taskiq_schema").fetchone()[0])

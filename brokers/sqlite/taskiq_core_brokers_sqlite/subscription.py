@@ -1,0 +1,105 @@
+"""Receiving from a database file."""
+
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.delivery import Delivery, Settlement
+from taskiq_core.exceptions import BrokerError
+from taskiq_core_brokers_sqlite import upkeep
+from taskiq_core_brokers_sqlite.database import Database
+from taskiq_core_brokers_sqlite.doorbell import Bell, queue_channel
+from taskiq_core_brokers_sqlite.holdings import Holdings
+
+_LEAVE_TIMEOUT = 5.0
+
+
+class SQLiteSubscription(Subscription):
+    """One consumer of some queues. Everything it does to the file is one transaction per call."""
+
+    def __init__(self, database: Callable[[], Database], queues: Sequence[str], lease: float, poll_interval: float) -> None:
+        self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.lease = lease
+        self._find_database = database
+        self._queues = tuple(dict.fromkeys(queues))
+        self._channels = [queue_channel(queue) for queue in self._queues]
+        self._poll_interval = poll_interval
+        self._holdings = Holdings(self.consumer, self._queues, lease)
+        self._result_ttl: float | None = None
+        self._seen_version = -1
+
+    async def __aenter__(self) -> Self:
+        self._database = self._find_database()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
+            try:
+                await self._database.write(self._holdings.release_all, timeout=_LEAVE_TIMEOUT, detached=True)
+            except BrokerError:
+                if error is None:
+                    raise  # else the first error counts; the lease gives everything back
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        while True:
+            taken = await self._claim(limit)
+            if taken:
+                return taken
+            with self._database.doorbell.listen(self._channels) as bell:
+                await self._wait(bell)
+
+    async def _claim(self, limit: int) -> list[Delivery]:
+        return await self._database.write(lambda conn: self._holdings.claim(conn, limit), undo=self._holdings.unclaim)
+
+    async def _wait(self, bell: Bell) -> None:
+        """Return when there may be something to claim. Looks once after the bell is up, so that no ring is missed."""
+        outlook = await self._database.read(self._look_out)
+        while True:
+            left = self._poll_interval if outlook.next_time is None else outlook.next_time - time.time()
+            if outlook.ready or left <= 0:
+                return
+            if await bell.wait(min(left, self._poll_interval)):
+                return
+            outlook = await self._database.read(lambda conn: self._look_again(conn, outlook))
+
+    def _look_out(self, conn: sqlite3.Connection) -> upkeep.Outlook:
+        self._seen_version = _data_version(conn)
+        return upkeep.look_out(conn, self._queues)
+
+    def _look_again(self, conn: sqlite3.Connection, last: upkeep.Outlook) -> upkeep.Outlook:
+        return last if _data_version(conn) == self._seen_version else self._look_out(conn)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        await self._database.write(lambda conn: self._holdings.settle(conn, settlements, self._result_ttl))
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        return await self._database.write(lambda conn: self._holdings.extend(conn, deliveries))
+
+    def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
+        try:
+            self._database.write_from_thread(lambda conn: self._holdings.extend(conn, deliveries))
+        except (BrokerError, TimeoutError):
+            return False
+        return True
+
+    def stores_results_of(self, backend: Any) -> bool:
+        same = getattr(backend, "database", None) is self._database
+        if same:
+            self._result_ttl = backend.result_ttl
+        return same
+
+    async def bury(self, consumer: str, accused: Collection[str]) -> None:
+        await self._database.write(lambda conn: upkeep.bury(conn, consumer, accused))
+
+
+def _data_version(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("PRAGMA data_version").fetchone()[0])

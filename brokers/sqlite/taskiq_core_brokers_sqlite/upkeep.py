@@ -1,0 +1,72 @@
+"""What comes back by itself: messages that are due, and messages whose holder is gone."""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from taskiq_core_brokers_sqlite.connection import Connection
+from taskiq_core_brokers_sqlite.doorbell import queue_channel
+from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, READY
+from taskiq_core_brokers_sqlite.statements import as_set
+
+_CHUNK = 1000
+
+_PROMOTE = f"""UPDATE taskiq_messages SET state = {READY}, due = NULL WHERE id IN (
+                 SELECT id FROM taskiq_messages WHERE state = {DELAYED} AND due <= ? ORDER BY due LIMIT {_CHUNK})"""  # noqa: S608
+_LOSE = f"""UPDATE taskiq_messages SET state = {READY}, hold = NULL, deaths = deaths + 1
+            WHERE state = {HELD} AND hold IN (SELECT value FROM json_each(?))"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Whether something is ready, and when (seconds since the epoch) something will be without anybody's doing."""
+
+    ready: bool
+    next_time: float | None
+
+
+def keep_up(conn: Connection, now: float) -> None:
+    """Make due messages ready, and those whose lease has ended, with one death more."""
+    conn.execute(_PROMOTE, (now,))
+    expired = [row[0] for row in conn.execute("SELECT id FROM taskiq_holds WHERE lease_until <= ?", (now,)).fetchall()]
+    if expired:
+        _lose(conn, expired)
+
+
+def bury(conn: Connection, consumer: str, accused: Collection[str]) -> None:
+    """Take everything from a dead consumer at once.
+
+    A message whose task id is in `accused` is marked, also if its lease has ended in the meantime.
+    """
+    holds = [row[0] for row in conn.execute("SELECT id FROM taskiq_holds WHERE consumer = ?", (consumer,)).fetchall()]
+    conn.execute(
+        "UPDATE taskiq_messages SET accused = 1 WHERE task_id IN (SELECT value FROM json_each(?)) "
+        f"AND (state = {READY} OR hold IN (SELECT value FROM json_each(?)))",  # noqa: S608
+        (as_set(accused), as_set(holds)),
+    )
+    if holds:
+        _lose(conn, holds)
+
+
+def look_out(conn: sqlite3.Connection, queues: Sequence[str]) -> Outlook:
+    """What `queues` have to expect."""
+    marks = ", ".join("?" * len(queues))
+    ready, due, lease = conn.execute(
+        f"""SELECT EXISTS (SELECT 1 FROM taskiq_messages WHERE state = {READY} AND queue IN ({marks})),
+                   (SELECT min(due) FROM taskiq_messages WHERE state = {DELAYED}),
+                   (SELECT min(lease_until) FROM taskiq_holds)""",  # noqa: S608
+        tuple(queues),
+    ).fetchone()
+    times = [time for time in (due, lease) if time is not None]
+    return Outlook(bool(ready), min(times, default=None))
+
+
+def _lose(conn: Connection, holds: Sequence[int]) -> None:
+    lost = as_set(holds)
+    queues = conn.execute(
+        f"SELECT DISTINCT queue FROM taskiq_messages WHERE state = {HELD} AND hold IN (SELECT value FROM json_each(?))",  # noqa: S608
+        (lost,),
+    ).fetchall()
+    conn.execute(_LOSE, (lost,))
+    conn.execute("DELETE FROM taskiq_holds WHERE id IN (SELECT value FROM json_each(?))", (lost,))
+    conn.ring(*(queue_channel(row[0]) for row in queues))

@@ -1,0 +1,20 @@
+"""The SQLite broker keeps the laws of brokers."""
+
+import tempfile
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from taskiq_core.testing.broker_suite import BrokerContract
+from taskiq_core_brokers_sqlite import SQLiteBroker
+from taskiq_core_result_backends_sqlite import SQLiteResultBackend
+
+
+class TestSQLiteBroker(BrokerContract):
+    @asynccontextmanager
+    async def fresh_store(self):
+        with tempfile.TemporaryDirectory() as folder:
+            yield partial(SQLiteBroker, Path(folder) / "queue.db", lease=self.lease)
+
+    def result_backend_beside(self, broker):
+        return SQLiteResultBackend(broker.path)
