@@ -1,0 +1,142 @@
+"""Makes fires: each claimed, sent, marked as done and told to its source."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+from uuid import uuid4
+
+import anyio
+
+from taskiq_core.abc.coordinator import Claim, Coordinator
+from taskiq_core.abc.sender import Sender
+from taskiq_core.exceptions import ScheduledTaskCancelledError
+from taskiq_core.group_commit import GroupCommit
+from taskiq_core.scheduler.clock import Clock
+from taskiq_core.scheduler.fire import GRACE, Fire
+from taskiq_core.utils import maybe_awaitable
+
+logger = logging.getLogger("taskiq.scheduler")
+
+_CONCURRENCY: Final = 100
+"""Most fires in work at once; those that wait for another attempt do not count."""
+_PAUSES: Final = (0.5, 10.0)
+"""Seconds before the second attempt, doubled after each, and their limit."""
+_AFTER_EXPIRY: Final = 1.0
+"""Seconds after which another's claim has ended for certain, if it was not renewed."""
+
+
+class Outcome(Enum):
+    DONE = "sent"
+    SKIPPED = "cancelled by its source"
+    TAKEN = "another scheduler's"
+    FAILED = "not sent"
+
+
+@dataclass(slots=True)
+class _Ask:
+    claim: Claim
+    granted: bool = False
+
+
+class Dispatcher:
+    """The claim is made in two steps. A short one before the send keeps the others off; if this scheduler dies, it ends,
+    and another one sends the same id. After the send it is made long, which marks the fire as done."""
+
+    def __init__(
+        self, broker: Sender, coordinator: Coordinator | None, clock: Clock, claim_ttl: float, stopping: anyio.Event
+    ) -> None:
+        self._broker = broker
+        self._coordinator = coordinator
+        self._clock = clock
+        self._claim_ttl = claim_ttl
+        self._stopping = stopping
+        self._limiter = anyio.Semaphore(_CONCURRENCY)
+        self._asks = GroupCommit(self._ask)
+
+    async def make(self, fire: Fire) -> Outcome:
+        """Bring a fire to its end: repeats what fails until the fire is older than its grace.
+
+        Cancelling is safe: what was claimed and not sent is another scheduler's after `claim_ttl` seconds.
+        """
+        # An owner per fire and not per scheduler: a scheduler that meets one of its own old fires again must not win it.
+        owner = uuid4().hex
+        outcome = await self._persist(fire, "be sent", lambda: self._send(fire, owner))
+        if outcome in (Outcome.DONE, Outcome.SKIPPED):
+            await self._persist(fire, "be marked as done", lambda: self._mark(fire, owner, fire.remembered_for))
+        if outcome is Outcome.DONE:
+            told = await self._persist(fire, "be told to its source", lambda: self._tell(fire))
+            if told is Outcome.DONE and fire.leaves_the_source:
+                await self._persist(fire, "be tidied up", lambda: self._mark(fire, owner, timedelta(days=1)))
+        return outcome
+
+    async def _persist(self, fire: Fire, what: str, step: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        started = self._clock.now()
+        late = fire.due < started - GRACE
+        deadline = started + GRACE if late else fire.due + GRACE
+        pause, longest = _PAUSES
+        while True:
+            try:
+                # Beyond its ttl a claim may be another's: no attempt is worth more time than that.
+                async with self._limiter:
+                    with anyio.fail_after(self._claim_ttl):
+                        outcome = await step()
+                wait = self._claim_ttl + _AFTER_EXPIRY
+            except Exception as error:  # noqa: BLE001 - brokers and sources raise what their drivers raise
+                outcome, wait, pause = Outcome.FAILED, pause, min(2 * pause, longest)
+                _log(fire, what, error)
+            if outcome in (Outcome.DONE, Outcome.SKIPPED) or (outcome is Outcome.TAKEN and late and not fire.one_off):
+                return outcome
+            again: datetime = self._clock.now() + timedelta(seconds=wait)
+            if again >= deadline or self._stopping.is_set():
+                if outcome is Outcome.FAILED:
+                    logger.error("Fire of schedule %s due %s could not %s: given up", fire.schedule.schedule_id, fire.due, what)
+                return outcome
+            await self._clock.sleep_until(again, self._stopping)
+            if self._stopping.is_set():
+                return outcome
+
+    async def _send(self, fire: Fire, owner: str) -> Outcome:
+        if not await self._claim(fire, owner, self._claim_ttl):
+            return Outcome.TAKEN
+        try:
+            await maybe_awaitable(fire.source.pre_send(fire.schedule))
+        except ScheduledTaskCancelledError:
+            return Outcome.SKIPPED
+        await self._broker.send([fire.message(self._clock.now())])
+        logger.info("Schedule %s: sent task %s for %s", fire.schedule.schedule_id, fire.schedule.task_name, fire.due)
+        return Outcome.DONE
+
+    async def _mark(self, fire: Fire, owner: str, ttl: timedelta) -> Outcome:
+        await self._claim(fire, owner, ttl.total_seconds())
+        return Outcome.DONE
+
+    async def _tell(self, fire: Fire) -> Outcome:
+        await maybe_awaitable(fire.source.post_send(fire.schedule))
+        return Outcome.DONE
+
+    async def _claim(self, fire: Fire, owner: str, ttl: float) -> bool:
+        if self._coordinator is None:
+            return True
+        ask = _Ask(Claim(f"fire:{fire.id}", owner, ttl))
+        await self._asks.submit(ask)
+        return ask.granted
+
+    async def _ask(self, asks: list[_Ask]) -> None:
+        assert self._coordinator is not None
+        answers = await self._coordinator.claim([ask.claim for ask in asks])
+        for ask, granted in zip(asks, answers, strict=True):
+            ask.granted = granted
+
+
+def _log(fire: Fire, what: str, error: Exception) -> None:
+    logger.warning(
+        "Fire of schedule %s due %s could not %s: %s: %s",
+        fire.schedule.schedule_id,
+        fire.due,
+        what,
+        type(error).__name__,
+        error,
+    )
