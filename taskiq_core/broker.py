@@ -137,7 +137,7 @@ class AsyncBroker(TaskRegistrar, ABC):
     def kicker(self, task: "str | Callable[..., Any] | AnyTask") -> AsyncKicker[..., Any]:
         """A kicker by task, function or name; a name needs no code of the task here."""
         if isinstance(task, AsyncTaskiqDecoratedTask):
-            return task.kicker().with_broker(self)
+            return cast("AnyTask", task).kicker().with_broker(self)
         if not isinstance(task, str):
             found = next((known for known in self.get_all_tasks().values() if known.original_func is task), None)
             if found is None:

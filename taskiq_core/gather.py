@@ -95,5 +95,5 @@ async def _sent(tasks: tuple[Any, ...]) -> list[AsyncTaskiqTask[Any]]:
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+        error = error.exceptions[0]
     return error

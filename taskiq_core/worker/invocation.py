@@ -63,17 +63,17 @@ class Invocation:
         return None
 
     async def _with_dependencies(self, message: TaskiqMessage, context: Context, slot: Slot) -> Any:
+        args, kwargs = self._bind(message.args, message.kwargs)
         if self._resolver is None:
-            return await self._function(message.args, message.kwargs, {}, slot)
+            return await self._function(args, kwargs, slot)
         values = context_values(context, self._broker.custom_dependency_context)
         async with self._resolver.resolve(values, self._broker.dependency_overrides) as injected:
-            return await self._function(message.args, message.kwargs, injected, slot)
+            return await self._function(args, {**injected, **kwargs}, slot)
 
-    async def _function(self, raw_args: list[Any], raw_kwargs: dict[str, Any], injected: dict[str, Any], slot: Slot) -> Any:
-        args, kwargs = self._bind(raw_args, raw_kwargs)
-        kwargs = {**injected, **kwargs}
+    async def _function(self, args: list[Any], kwargs: dict[str, Any], slot: Slot) -> Any:
         function = self.task.original_func
         if self._is_async:
             return await function(*args, **kwargs)
-        value = await self._threads.run(functools.partial(function, *args, **kwargs), self.task.task_name, slot.in_thread)
+        call = functools.partial(function, *args, **kwargs)
+        value = await self._threads.run(call, self.task.task_name, slot.in_thread)
         return await value if inspect.isawaitable(value) else value

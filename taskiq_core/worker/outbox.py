@@ -35,7 +35,7 @@ class Outbox:
         self._subscription = subscription
         self._credit = credit
         self._settings = settings
-        self._joint = subscription.stores_results_of(self._backend)
+        self._joint = False
         self._pending: list[Outcome] = []
         self._arrived = anyio.Event()
         self._closed = False
@@ -54,6 +54,7 @@ class Outbox:
 
     async def run(self) -> None:
         """Flush until closed and empty; sets `done` at the end."""
+        self._joint = self._subscription.stores_results_of(self._backend)
         try:
             while self._pending or not self._closed:
                 if not self._pending:

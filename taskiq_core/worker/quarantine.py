@@ -63,19 +63,20 @@ class Quarantine:
         assert request is not None
         timeout = TIMEOUT.get(message.labels) or task.options.timeout
         started = time.perf_counter()
+        how = ""
         for death in range(1, self._max_deaths + 1):
             try:
                 reply = await (self._suspects if suspected else self._wanted).ask(request.dump(), timeout)
             except SandboxDiedError as error:
                 logger.error("A process died running task %s (%s) alone, %d of %d: %s.",
                              message.task_name, message.task_id, death, self._max_deaths, error.how)  # fmt: skip
-                last = error
+                how = error.how
             except TimeoutError:
                 error = TimeoutError(f"Task {message.task_name!r} ran longer than its timeout of {timeout:g} s and was killed.")
                 return await self._execution.failed(delivery, message, error, time.perf_counter() - started)
             else:
                 return load_outcome(reply, delivery, message)
-        return _condemned(delivery, message, self._max_deaths, last.how)
+        return _condemned(delivery, message, self._max_deaths, how)
 
 
 def _condemned(delivery: Delivery, message: TaskiqMessage, deaths: int, how: str) -> Outcome:

@@ -14,7 +14,7 @@ import threading
 import types
 from collections.abc import Callable
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import anyio
 import anyio.from_thread
@@ -58,7 +58,7 @@ def _find_task(request: SandboxRequest) -> AsyncTaskiqDecoratedTask[..., Any]:
     if not isinstance(found, AsyncTaskiqDecoratedTask):
         msg = f"{request.module}.{request.path} is not a task in a new process but {type(found).__name__}"
         raise TypeError(msg)
-    return found
+    return cast("AsyncTaskiqDecoratedTask[..., Any]", found)
 
 
 def _main_module(path: str) -> types.ModuleType:
