@@ -41,6 +41,10 @@ class BrokerSuite(Suite[AsyncBroker]):
     def prepare(self, terms: Terms) -> None:
         self.lease = self.short_lease if terms.short_lease else type(self).lease
 
+    async def start(self, plugin: AsyncBroker) -> AsyncBroker:
+        plugin.is_worker_process = True  # the suite is the one that receives
+        return await super().start(plugin)
+
     def why_not(self, terms: Terms, plugin: AsyncBroker) -> str | None:
         missing = terms.needs & ~plugin.capabilities
         return f"the broker does not claim {missing.name}" if missing else super().why_not(terms, plugin)

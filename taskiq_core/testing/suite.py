@@ -60,7 +60,7 @@ class Suite(Generic[P]):
 
     async def another(self) -> P:
         """One more started instance on the same store, as another process would have it."""
-        return await self._start(self._make())
+        return await self.start(self._make())
 
     def run(self, method: Callable[[Any, P], Awaitable[None]], terms: Terms, anyio_backend: Any) -> None:
         """Run one law to its end on one event loop.
@@ -92,14 +92,15 @@ class Suite(Generic[P]):
                 raise unittest.SkipTest(reason)
             try:
                 with anyio.move_on_after(self.deadline) as scope:
-                    await method(self, await self._start(plugin))
+                    await method(self, await self.start(plugin))
                 assert not scope.cancelled_caught, f"not done within {self.deadline:g} seconds"
             finally:
                 with anyio.fail_after(self.deadline, shield=True):
                     for started in reversed(self._started):
                         await _call(started, "shutdown")
 
-    async def _start(self, plugin: P) -> P:
+    async def start(self, plugin: P) -> P:
+        """Start an instance, to be shut down when the law ends."""
         self._started.append(plugin)
         await _call(plugin, "startup")
         return plugin
