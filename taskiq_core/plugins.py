@@ -9,7 +9,7 @@ import re
 from enum import Enum
 from importlib import metadata
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.schedule_source import ScheduleSource
@@ -77,8 +77,9 @@ def broker_from_url(url: str, *, results: bool | str = True, **options: Any) -> 
     if of_backend is None:
         return broker_class.from_url(url, **options).with_result_backend(backend_class.from_url(url))
     only_of_backend = of_backend - (_declared(broker_class) or frozenset())
-    backend: AsyncResultBackend[Any] = backend_class.from_url(_keep_options(url, lambda name: name in of_backend))
-    broker = broker_class.from_url(_keep_options(url, lambda name: name not in only_of_backend), **options)
+    written = _options_in(url)
+    backend: AsyncResultBackend[Any] = backend_class.from_url(_with_options(url, written & of_backend))
+    broker = broker_class.from_url(_with_options(url, written - only_of_backend), **options)
     return broker.with_result_backend(backend)
 
 
@@ -109,12 +110,14 @@ def _declared(plugin: Any) -> frozenset[str] | None:
     return None if names is None else frozenset(names)
 
 
-def _keep_options(url: str, keep: Any) -> str:
-    parts = urlsplit(url)
-    if not parts.query:
-        return url
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if keep(name)]
-    return urlunsplit(parts._replace(query=urlencode(kept)))
+def _options_in(url: str) -> frozenset[str]:
+    return frozenset(name for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True))
+
+
+def _with_options(url: str, names: frozenset[str]) -> str:
+    place, _, query = url.partition("?")
+    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name in names]
+    return f"{place}?{urlencode(kept)}" if kept else place
 
 
 def _nothing_for(kind: PluginKind, name: str) -> str:
