@@ -34,7 +34,9 @@ class SQLiteAdmin(QueueAdmin):
 
     async def dead_letters(self, *, queue: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
         where, parameters = ("", (limit,)) if queue is None else ("WHERE queue = ?", (queue, limit))
-        statement = f"SELECT id, body, queue, reason, died_at, attempts FROM taskiq_dead_letters {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        statement = (
+            f"SELECT id, body, queue, reason, died_at, attempts FROM taskiq_dead_letters {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        )
         rows = await self._database().read(lambda conn: conn.execute(statement, parameters).fetchall())
         return [DeadLetter(str(row[0]), *row[1:]) for row in rows]
 

@@ -73,7 +73,8 @@ class SQLiteBroker(AsyncBroker):
     def from_url(cls, url: str, **options: Any) -> Self:
         path, in_url = split_url(url, _OPTIONS)
         refuse_unknown(options, (*_OPTIONS, "result_backend", "task_id_generator"), url)
-        return cls(path, **{**{name: number(name, value) for name, value in in_url.items()}, **options})
+        numbers: dict[str, Any] = {name: number(name, value) for name, value in in_url.items()}
+        return cls(path, **{**numbers, **options})
 
     async def startup(self) -> None:
         if self._database is None:

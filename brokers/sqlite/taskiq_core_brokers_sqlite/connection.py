@@ -80,8 +80,7 @@ def transact(conn: Connection, fn: Callable[[Connection], T], path: str, given_u
     conn.execute("BEGIN IMMEDIATE")
     try:
         result = fn(conn)
-        if given_up():
-            raise GivenUpError
+        _check_wanted(given_up)
     except BaseException:
         _roll_back(conn)
         raise
@@ -95,8 +94,18 @@ def transact(conn: Connection, fn: Callable[[Connection], T], path: str, given_u
     return result
 
 
+def data_version(conn: sqlite3.Connection) -> int:
+    """A number that changes whenever another connection, here or elsewhere, has written to the file."""
+    return int(conn.execute("PRAGMA data_version").fetchone()[0])
+
+
 class GivenUpError(Exception):
     """The caller of a transaction has gone before it was committed."""
+
+
+def _check_wanted(given_up: Callable[[], bool]) -> None:
+    if given_up():
+        raise GivenUpError
 
 
 def _roll_back(conn: Connection) -> None:

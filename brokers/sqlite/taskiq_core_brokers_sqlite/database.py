@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, TypeVar
 
 import anyio
@@ -44,7 +45,7 @@ class Database:
 
         :raises DatabaseError: if the file cannot be used.
         """
-        key = (os.getpid(), os.path.realpath(path))
+        key = _identity(path)
         with cls._guard:
             found = cls._shared.setdefault(key, cls(key[1]))
             found._users += 1
@@ -74,7 +75,7 @@ class Database:
         fn: Callable[[Connection], T],
         *,
         timeout: float = SEND_TIMEOUT,
-        undo: Callable[[Connection, T], None] | None = None,
+        undo: Callable[[T, Connection], None] | None = None,
         detached: bool = False,
     ) -> T:
         """Run `fn(connection)` in one transaction, in the writing thread. `fn` may be called again if the file is locked.
@@ -87,10 +88,10 @@ class Database:
 
         def take_back(result: T) -> None:
             if undo is not None:
-                self._in_transaction(lambda conn: undo(conn, result), timeout, lambda: False)
+                self._in_transaction(partial(undo, result), timeout, lambda: False)
 
         return await self._writer.run(
-            lambda job: self._in_transaction(fn, timeout, lambda: job.given_up), take_back if undo else None, detached=detached
+            lambda job: self._in_transaction(fn, timeout, lambda: job.given_up), take_back, detached=detached
         )
 
     def write_from_thread(self, fn: Callable[[Connection], T], *, timeout: float = SEND_TIMEOUT) -> T:
@@ -156,7 +157,10 @@ class Database:
             self._read_conn = None
 
 
+def _identity(path: str) -> tuple[int, str]:
+    """By process too: connections must not be used across a fork."""
+    return os.getpid(), os.path.realpath(path)
+
+
 def _nothing(_: Connection) -> None:
     return None
-
-

@@ -15,7 +15,7 @@ import socket
 import stat
 import tempfile
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
 
 import anyio
@@ -70,7 +70,7 @@ class Doorbell:
         return self._directory is not None
 
     @contextlib.contextmanager
-    def listen(self, channels: Sequence[str]) -> Iterator[Bell]:
+    def listen(self, channels: Sequence[str]) -> Generator[Bell]:
         """Hear rings of these channels from now on. To lose none: listen, then look once more, then wait."""
         ear, name = self._bind(channels)
         try:

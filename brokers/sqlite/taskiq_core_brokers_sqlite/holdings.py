@@ -4,7 +4,6 @@ Every method with a `conn` runs in the database's writing thread, which does one
 books, and they change only after the commit.
 """
 
-import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,11 +12,13 @@ from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
 from taskiq_core_brokers_sqlite.results_table import store_results
-from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, READY
+from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, NO_HOLD, READY, new_hold
 from taskiq_core_brokers_sqlite.statements import as_set
 from taskiq_core_brokers_sqlite.upkeep import keep_up
 
 _BY_SET = "id IN (SELECT value FROM json_each(?))"
+_RELEASE_ALL = f"""UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD}
+                   WHERE state = {HELD} AND hold IN (SELECT id FROM taskiq_holds WHERE consumer = ?)"""  # noqa: S608
 
 
 class Receipt:
@@ -50,7 +51,7 @@ class Holdings:
         if time.monotonic() >= self._next_upkeep:
             keep_up(conn, now)
             self._next_upkeep = time.monotonic() + 0.01
-        hold = random.getrandbits(63)
+        hold = new_hold()
         parameters = (hold, *(value for queue in self._queues for value in (queue, limit)), limit)
         rows = conn.execute(self._claim, parameters).fetchall()
         if not rows:
@@ -64,11 +65,11 @@ class Holdings:
             for row_id, _, attempt, queue, deaths, accused, body in rows
         ]
 
-    def unclaim(self, conn: Connection, deliveries: Sequence[Delivery]) -> None:
+    def unclaim(self, deliveries: Sequence[Delivery], conn: Connection) -> None:
         """Give back what nobody has seen, as if it had never been claimed."""
         for hold, ids in _by_hold(deliveries).items():
             conn.execute(
-                f"UPDATE taskiq_messages SET state = {READY}, hold = NULL, attempt = attempt - 1 "  # noqa: S608
+                f"UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD}, attempt = attempt - 1 "  # noqa: S608
                 f"WHERE {_BY_SET} AND hold = ?",
                 (as_set(ids), hold),
             )
@@ -98,7 +99,7 @@ class Holdings:
             conn.execute(f"DELETE FROM taskiq_messages WHERE {_BY_SET} AND hold = ?", (as_set(ids), hold))  # noqa: S608
         for hold, ids in _by_hold(released).items():
             conn.execute(
-                f"UPDATE taskiq_messages SET state = {READY}, hold = NULL WHERE {_BY_SET} AND hold = ?",  # noqa: S608
+                f"UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD} WHERE {_BY_SET} AND hold = ?",  # noqa: S608
                 (as_set(ids), hold),
             )
         if len(done) < len(settlements):
@@ -126,7 +127,7 @@ class Holdings:
 
     def _move(self, conn: Connection, deliveries: Sequence[Delivery], now: float) -> None:
         """Put deliveries under a hold of their own, since others of their old hold shall not be renewed with them."""
-        new = random.getrandbits(63)
+        new = new_hold()
         for hold, ids in _by_hold(deliveries).items():
             conn.execute(f"UPDATE taskiq_messages SET hold = ? WHERE {_BY_SET} AND hold = ?", (new, as_set(ids), hold))  # noqa: S608
         self._book_out(conn, deliveries)
@@ -141,8 +142,7 @@ class Holdings:
 
     def release_all(self, conn: Connection) -> None:
         """Give everything back, in its place."""
-        held = f"state = {HELD} AND hold IN (SELECT id FROM taskiq_holds WHERE consumer = ?)"
-        conn.execute(f"UPDATE taskiq_messages SET state = {READY}, hold = NULL WHERE {held}", (self._consumer,))  # noqa: S608
+        conn.execute(_RELEASE_ALL, (self._consumer,))
         conn.execute("DELETE FROM taskiq_holds WHERE consumer = ?", (self._consumer,))
         conn.after_commit(self._held.clear)
         conn.ring(*self._channels)
@@ -191,7 +191,7 @@ def _send_back(conn: Connection, item: Settlement) -> None:
     place = "(SELECT max(id) + 1 FROM taskiq_messages)" if item.verdict is Verdict.RETRY else "id"
     due = time.time() + item.delay if item.delay else None
     conn.execute(
-        f"UPDATE taskiq_messages SET id = {place}, state = ?, due = ?, hold = NULL, body = coalesce(?, body) "  # noqa: S608
+        f"UPDATE taskiq_messages SET id = {place}, state = ?, due = ?, hold = {NO_HOLD}, body = coalesce(?, body) "  # noqa: S608
         "WHERE id = ? AND hold = ?",
         (READY if due is None else DELAYED, due, item.body, receipt.id, receipt.hold),
     )

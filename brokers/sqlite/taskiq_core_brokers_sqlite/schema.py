@@ -3,8 +3,12 @@
 All names start with `taskiq_`, so that the file may hold an application's own tables too. A message is `READY`, `DELAYED`
 until `due`, or `HELD`: then `hold` names the row of `taskiq_holds` with its lease. One hold covers all messages that were
 claimed together, so that claiming and renewing do not touch one lease per message.
+
+States and holds are numbers that always take the same space: a row whose size does not change is overwritten in place, and
+claiming a message of a megabyte writes one page.
 """
 
+import random
 import sqlite3
 from typing import Final
 
@@ -13,18 +17,20 @@ from taskiq_core_brokers_sqlite.errors import DatabaseError
 
 SCHEMA_VERSION: Final = 1
 
-READY: Final = 0
-DELAYED: Final = 1
-HELD: Final = 2
+READY: Final = 2
+DELAYED: Final = 3
+HELD: Final = 4
+NO_HOLD: Final = -(1 << 62)
 
 _TABLES = (
-    """CREATE TABLE taskiq_messages (
-        id INTEGER PRIMARY KEY, task_id TEXT NOT NULL UNIQUE, queue TEXT NOT NULL, priority INTEGER NOT NULL,
-        state INTEGER NOT NULL, due REAL, hold INTEGER, attempt INTEGER NOT NULL DEFAULT 0,
+    f"""CREATE TABLE taskiq_messages (
+        id INTEGER PRIMARY KEY, task_id TEXT NOT NULL UNIQUE, queue TEXT NOT NULL,
+        priority INTEGER NOT NULL, state INTEGER NOT NULL, due REAL,
+        hold INTEGER NOT NULL DEFAULT {NO_HOLD}, attempt INTEGER NOT NULL DEFAULT 0,
         deaths INTEGER NOT NULL DEFAULT 0, accused INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL)""",
-    "CREATE INDEX taskiq_ready ON taskiq_messages (queue, priority DESC, id) WHERE state = 0",
-    "CREATE INDEX taskiq_delayed ON taskiq_messages (due) WHERE state = 1",
-    "CREATE INDEX taskiq_held ON taskiq_messages (hold) WHERE state = 2",
+    f"CREATE INDEX taskiq_ready ON taskiq_messages (queue, priority DESC, id) WHERE state = {READY}",
+    f"CREATE INDEX taskiq_delayed ON taskiq_messages (due) WHERE state = {DELAYED}",
+    f"CREATE INDEX taskiq_held ON taskiq_messages (hold) WHERE state = {HELD}",
     "CREATE TABLE taskiq_holds (id INTEGER PRIMARY KEY, consumer TEXT NOT NULL, lease_until REAL NOT NULL)",
     """CREATE TABLE taskiq_dead_letters (
         id INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL, queue TEXT NOT NULL, priority INTEGER NOT NULL,
@@ -47,13 +53,17 @@ _TABLES = (
     """CREATE TABLE taskiq_joins (
         key TEXT PRIMARY KEY, arrived INTEGER NOT NULL, complete INTEGER NOT NULL, expires REAL NOT NULL) WITHOUT ROWID""",
     "CREATE TABLE taskiq_arrivals (key TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (key, member)) WITHOUT ROWID",
-    "CREATE TRIGGER taskiq_join_gone AFTER DELETE ON taskiq_joins BEGIN "
-    "DELETE FROM taskiq_arrivals WHERE key = old.key; END",
+    "CREATE TRIGGER taskiq_join_gone AFTER DELETE ON taskiq_joins BEGIN DELETE FROM taskiq_arrivals WHERE key = old.key; END",
     *(
         f"CREATE INDEX taskiq_{name}_expiry ON taskiq_{name} (expires)"
         for name in ("claims", "slots", "buckets", "counters", "joins")
     ),
 )
+
+
+def new_hold() -> int:
+    """A name for a hold that nobody else has."""
+    return random.getrandbits(62) | 1 << 61
 
 
 def use_wal(conn: Connection) -> None:

@@ -14,6 +14,7 @@ from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.exceptions import BrokerError
 from taskiq_core_brokers_sqlite import upkeep
+from taskiq_core_brokers_sqlite.connection import data_version
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import Bell, queue_channel
 from taskiq_core_brokers_sqlite.holdings import Holdings
@@ -69,14 +70,14 @@ class SQLiteSubscription(Subscription):
                 return
             if await bell.wait(min(left, self._poll_interval)):
                 return
-            outlook = await self._database.read(lambda conn: self._look_again(conn, outlook))
+            outlook = await self._database.read(self._look_again) or outlook
 
     def _look_out(self, conn: sqlite3.Connection) -> upkeep.Outlook:
-        self._seen_version = _data_version(conn)
+        self._seen_version = data_version(conn)
         return upkeep.look_out(conn, self._queues)
 
-    def _look_again(self, conn: sqlite3.Connection, last: upkeep.Outlook) -> upkeep.Outlook:
-        return last if _data_version(conn) == self._seen_version else self._look_out(conn)
+    def _look_again(self, conn: sqlite3.Connection) -> upkeep.Outlook | None:
+        return None if data_version(conn) == self._seen_version else self._look_out(conn)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         await self._database.write(lambda conn: self._holdings.settle(conn, settlements, self._result_ttl))
@@ -99,7 +100,3 @@ class SQLiteSubscription(Subscription):
 
     async def bury(self, consumer: str, accused: Collection[str]) -> None:
         await self._database.write(lambda conn: upkeep.bury(conn, consumer, accused))
-
-
-def _data_version(conn: sqlite3.Connection) -> int:
-    return int(conn.execute("PRAGMA data_version").fetchone()[0])

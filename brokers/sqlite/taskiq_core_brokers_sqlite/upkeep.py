@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
-from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, READY
+from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, NO_HOLD, READY
 from taskiq_core_brokers_sqlite.statements import as_set
 
 _CHUNK = 1000
 
-_PROMOTE = f"""UPDATE taskiq_messages SET state = {READY}, due = NULL WHERE id IN (
+_PROMOTE = f"""UPDATE taskiq_messages SET state = {READY} WHERE id IN (
                  SELECT id FROM taskiq_messages WHERE state = {DELAYED} AND due <= ? ORDER BY due LIMIT {_CHUNK})"""  # noqa: S608
-_LOSE = f"""UPDATE taskiq_messages SET state = {READY}, hold = NULL, deaths = deaths + 1
+_LOSE = f"""UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD}, deaths = deaths + 1
             WHERE state = {HELD} AND hold IN (SELECT value FROM json_each(?))"""  # noqa: S608
+
+_ACCUSE = f"""UPDATE taskiq_messages SET accused = 1 WHERE task_id IN (SELECT value FROM json_each(?))
+              AND (state = {READY} OR hold IN (SELECT value FROM json_each(?)))"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,7 @@ def bury(conn: Connection, consumer: str, accused: Collection[str]) -> None:
     A message whose task id is in `accused` is marked, also if its lease has ended in the meantime.
     """
     holds = [row[0] for row in conn.execute("SELECT id FROM taskiq_holds WHERE consumer = ?", (consumer,)).fetchall()]
-    conn.execute(
-        "UPDATE taskiq_messages SET accused = 1 WHERE task_id IN (SELECT value FROM json_each(?)) "
-        f"AND (state = {READY} OR hold IN (SELECT value FROM json_each(?)))",  # noqa: S608
-        (as_set(accused), as_set(holds)),
-    )
+    conn.execute(_ACCUSE, (as_set(accused), as_set(holds)))
     if holds:
         _lose(conn, holds)
 

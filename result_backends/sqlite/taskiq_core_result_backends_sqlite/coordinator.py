@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.expiry import expire_some
 from taskiq_core_brokers_sqlite.statements import as_set, insert_rows
+
+from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
 from taskiq_core_result_backends_sqlite.stored import OnDatabase
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class SQLiteCoordinator(OnDatabase, Coordinator):
         return dict(zip(amounts, values, strict=True))
 
     async def arrive(self, key: str, members: Sequence[str], expected: int, ttl: float) -> bool:
-        return (await self._each(partial(_arrive, members, expected, ttl), [key]))[0]
+        return (await self._each(partial(_arrive, key, members, expected), [ttl]))[0]
 
     async def forget(self, keys: Sequence[str]) -> None:
         def forget(conn: Connection) -> None:
@@ -82,7 +83,7 @@ def _acquire(conn: Connection, now: float, item: SlotRequest) -> bool:
 
 
 def _take(conn: Connection, now: float, item: TokenRequest) -> float:
-    row = conn.execute("SELECT tokens, at FROM taskiq_buckets WHERE key = ?", (item.key,)).fetchone()
+    row = conn.execute("SELECT tokens, at FROM taskiq_buckets WHERE key = ? AND expires > ?", (item.key, now)).fetchone()
     tokens, then = row or (item.burst, now)
     tokens = min(item.burst, tokens + max(0.0, now - then) * item.rate)
     missing = item.tokens - tokens
@@ -101,7 +102,9 @@ def _add(ttl: float, conn: Connection, now: float, item: tuple[str, int]) -> int
     return int(conn.execute(statement, (*item, now + ttl, now)).fetchone()[0])
 
 
-def _arrive(members: Sequence[str], expected: int, ttl: float, conn: Connection, now: float, key: str) -> bool:
+def _arrive(  # noqa: PLR0917
+    key: str, members: Sequence[str], expected: int, conn: Connection, now: float, ttl: float
+) -> bool:
     conn.execute("DELETE FROM taskiq_joins WHERE key = ? AND expires <= ?", (key, now))
     rows = [(key, member) for member in members]
     new = insert_rows(conn, "INSERT OR IGNORE INTO taskiq_arrivals (key, member)", 2, rows)

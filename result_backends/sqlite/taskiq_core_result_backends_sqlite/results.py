@@ -1,13 +1,19 @@
 """A result backend in one file."""
 
 import contextlib
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from anyio.lowlevel import RunVar
+from taskiq_core_brokers_sqlite.connection import Connection, data_version
+from taskiq_core_brokers_sqlite.database import Database
+from taskiq_core_brokers_sqlite.doorbell import RESULTS, Bell
+from taskiq_core_brokers_sqlite.errors import DatabaseError
+from taskiq_core_brokers_sqlite.location import file_path, number, refuse_unknown, split_url
+from taskiq_core_brokers_sqlite.results_table import store_results
+from taskiq_core_brokers_sqlite.statements import as_set
 from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -17,13 +23,6 @@ from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
 from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
-from taskiq_core_brokers_sqlite.connection import Connection
-from taskiq_core_brokers_sqlite.database import Database
-from taskiq_core_brokers_sqlite.doorbell import RESULTS, Bell
-from taskiq_core_brokers_sqlite.errors import DatabaseError
-from taskiq_core_brokers_sqlite.location import file_path, number, refuse_unknown, split_url
-from taskiq_core_brokers_sqlite.results_table import store_results
-from taskiq_core_brokers_sqlite.statements import as_set
 from taskiq_core_result_backends_sqlite.coordinator import SQLiteCoordinator
 from taskiq_core_result_backends_sqlite.records import SQLiteRecords
 
@@ -31,9 +30,7 @@ R = TypeVar("R", default=Any)
 
 _OPTIONS = ("result_ttl", "poll_interval")
 _PROGRESS_TTL = 86400.0
-_GET = (
-    "SELECT task_id, body FROM {} WHERE task_id IN (SELECT value FROM json_each(?)) AND (expires IS NULL OR expires > ?)"
-)
+_GET = "SELECT task_id, body FROM {} WHERE task_id IN (SELECT value FROM json_each(?)) AND (expires IS NULL OR expires > ?)"
 _GET_RESULTS = _GET.format("taskiq_results")
 _GET_PROGRESS = _GET.format("taskiq_progress")
 
@@ -62,7 +59,8 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, AsyncResultBackend[R
         """
         path, in_url = split_url(url, _OPTIONS)
         refuse_unknown(options, _OPTIONS, url)
-        return cls(path, **{**{name: number(name, value) for name, value in in_url.items()}, **options})
+        numbers: dict[str, Any] = {name: number(name, value) for name, value in in_url.items()}
+        return cls(path, **{**numbers, **options})
 
     async def startup(self) -> None:
         if self.database is None:
@@ -101,7 +99,7 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, AsyncResultBackend[R
         return {task_id: self.load(body) for task_id, body in bodies.items()}
 
     @contextlib.contextmanager
-    def _open_watch(self) -> Iterator["_ResultWatch"]:
+    def _open_watch(self) -> Generator["_ResultWatch"]:
         database = self.require_database()
         floor = self._poll_interval or (0.25 if database.doorbell.works else 0.05)
         with database.doorbell.listen([RESULTS]) as bell:
@@ -136,18 +134,14 @@ class _ResultWatch:
 
     async def wait(self) -> None:
         while not await self._bell.wait(self._floor):
-            version = await self._database.read(_data_version)
+            version = await self._database.read(data_version)
             if version != self._seen:
                 self._seen = version
                 return
 
 
-def _data_version(conn: sqlite3.Connection) -> int:
-    return int(conn.execute("PRAGMA data_version").fetchone()[0])
-
-
 @contextlib.contextmanager
-def _as_error(kind: type[ResultBackendError]) -> Iterator[None]:
+def _as_error(kind: type[ResultBackendError]) -> Generator[None]:
     try:
         yield
     except DatabaseError as error:

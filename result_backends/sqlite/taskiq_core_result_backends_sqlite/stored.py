@@ -1,7 +1,8 @@
 """The database behind the parts of the backend."""
 
-from taskiq_core.exceptions import ResultBackendError
 from taskiq_core_brokers_sqlite import Database
+
+from taskiq_core.exceptions import ResultBackendError
 
 
 class OnDatabase:
