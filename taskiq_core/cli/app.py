@@ -51,7 +51,7 @@ def load_broker(reference: str) -> AsyncBroker:
     broker = load(reference)
     if not isinstance(broker, AsyncBroker):
         module = sys.modules[reference.partition(":")[0]]
-        reason = f"{reference!r} is {_describe(broker)}, not a broker.{_brokers_in(module)}"
+        reason = f"{reference!r} is {describe(broker)}, not a broker.{_brokers_in(module)}"
         raise ConfigurationError(reason=reason)
     return broker
 
@@ -122,8 +122,8 @@ def _skip_own(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _missing(module: ModuleType, owner: Any, name: str) -> str:
-    what = f"Module {module.__name__!r}" if owner is module else f"{_describe(owner)} in {module.__name__!r}"
-    near = difflib.get_close_matches(name, [other for other in dir(owner) if not other.startswith("_")], n=3)
+    what = f"Module {module.__name__!r}" if owner is module else f"{describe(owner)} in {module.__name__!r}"
+    near = difflib.get_close_matches(name, [other for other in dir(owner) if not other.startswith("_")], n=1)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"{what[0].upper()}{what[1:]} has no attribute {name!r}.{hint}{_brokers_in(module)}"
 
@@ -137,7 +137,8 @@ def _brokers_in(module: ModuleType) -> str:
     return f" Brokers in that module: {', '.join(names)}." if names else ""
 
 
-def _describe(value: Any) -> str:
+def describe(value: Any) -> str:
+    """What `value` is, for a sentence."""
     if inspect.isclass(value):
         return f"the class {value.__name__}"
     if inspect.ismodule(value):

@@ -21,7 +21,7 @@ from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.labels import QUEUE
 from taskiq_core.worker import Worker, WorkerSettings
 
-logger = logging.getLogger("taskiq_core.process")
+logger = logging.getLogger("taskiq.process")
 
 
 def queues_of(broker: AsyncBroker) -> tuple[str, ...]:

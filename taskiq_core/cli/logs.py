@@ -41,7 +41,7 @@ def _exception(record: logging.LogRecord) -> str | None:
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-11-22 11:04:05.678 INFO     worker-1[4711] taskiq_core.worker: text key=value`, local time."""
+    """`2026-11-22 11:04:05.678 INFO     worker-1[4711] taskiq.worker: text key=value`, local time."""
 
     def __init__(self, process: str, *, colour: bool = False) -> None:
         super().__init__()
@@ -101,13 +101,13 @@ def configure(level: str, log_format: str, process: str) -> None:
 def keep_loggers() -> None:
     """Undo what `logging.config` does by default to loggers that were there before it: it disables them."""
     for name, logger in logging.root.manager.loggerDict.items():
-        if isinstance(logger, logging.Logger) and name.partition(".")[0] == "taskiq_core":
+        if isinstance(logger, logging.Logger) and name.startswith("taskiq"):
             logger.disabled = False
 
 
 def report(reason: str, log_format: str) -> None:
     """Say on standard error why a command cannot start: plain text for people, a log line for machines."""
     if log_format == "json":
-        logging.getLogger("taskiq_core.cli").critical(reason)
+        logging.getLogger("taskiq.cli").critical(reason)
     else:
         click.echo(f"Error: {redact(reason)}", err=True)

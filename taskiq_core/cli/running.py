@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ import anyio.abc
 from taskiq_core.cli.exit_codes import CRASHED
 from taskiq_core.exceptions import ConfigurationError
 
-logger = logging.getLogger("taskiq_core.process")
+logger = logging.getLogger("taskiq.process")
 
 END_MARGIN: Final = 1.5
 """Seconds after the grace time when a process without a supervisor ends for certain."""
@@ -56,12 +57,12 @@ async def run_engine(engine: Engine, *, grace: float, lifeline: int | None = Non
 
     SIGTERM and SIGINT ask for a graceful stop. SIGQUIT asks for a stop now; so does a second SIGTERM or SIGINT, but only
     where there is no supervisor: its own SIGTERM may come in addition to one that a service manager sent to everybody.
-    `lifeline` is a file descriptor whose end of file says that the supervisor is dead: then a graceful stop begins, and the
-    process ends by `grace` + `END_MARGIN`, also if user code blocks the event loop.
+    `lifeline` is a file descriptor whose end of file says that the supervisor is dead: then a graceful stop begins. Where no
+    supervisor is left to do it, the process ends itself by `grace` + `END_MARGIN`, also if user code blocks the event loop.
     """
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
-        await group.start(_watch_signals, engine, lifeline is not None)
+        await group.start(_watch_signals, engine, None if lifeline is not None else grace + END_MARGIN)
         if lifeline is not None:
             _end_after_supervisor(lifeline, grace + END_MARGIN)
             group.start_soon(_watch_supervisor, engine, lifeline)
@@ -76,20 +77,22 @@ async def run_engine(engine: Engine, *, grace: float, lifeline: int | None = Non
 
 def leave(code: int) -> NoReturn:
     """End the process: in the ordinary way, but within `LAST_WORDS`, also if a thread never returns."""
-    threading.Thread(target=_exit_after, args=(LAST_WORDS, code), name="last words", daemon=True).start()
+    _exit_after(LAST_WORDS, code)
     sys.exit(code)
 
 
 async def _watch_signals(
-    engine: Engine, supervised: bool, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    engine: Engine, exit_within: float | None, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
     asked = 0
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT) as signals:
         task_status.started()
         async for number in signals:
             asked += 1
-            now = number == signal.SIGQUIT or (asked > 1 and not supervised)
-            logger.info("%s: stopping%s", number.name, " now" if now else "")
+            now = number == signal.SIGQUIT or (asked > 1 and exit_within is not None)
+            logger.info("%s: stopping%s", signal.Signals(number).name, " now" if now else "")
+            if asked == 1 and exit_within is not None:
+                _exit_after(exit_within, CRASHED)
             engine.stop(now=now)
 
 
@@ -100,14 +103,19 @@ async def _watch_supervisor(engine: Engine, lifeline: int) -> None:
 
 
 def _end_after_supervisor(lifeline: int, seconds: float) -> None:
+    # Nothing is ever written to it. Not a blocking read: event loops make the pipe, which all workers share, non-blocking.
+    poll = select.poll()
+    poll.register(lifeline, select.POLLIN)
+    _exit_after(seconds, CRASHED, event=poll.poll)
+
+
+def _exit_after(seconds: float, code: int, event: Callable[[], object] | None = None) -> None:
+    """End the process `seconds` after `event` has returned, from a thread, whatever the rest of the process does then."""
+
     def wait() -> None:
-        os.read(lifeline, 1)  # nothing is ever written: returns at end of file
-        _exit_after(seconds, CRASHED)
+        if event is not None:
+            event()
+        time.sleep(seconds)
+        os._exit(code)
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
-
-
-def _exit_after(seconds: float, code: int) -> None:
-    time.sleep(seconds)
-    logging.shutdown()
-    os._exit(code)
+    threading.Thread(target=wait, name="exit", daemon=True).start()

@@ -26,7 +26,7 @@ from taskiq_core.cli.exit_codes import CRASHED, RECYCLE, STOPPED, WRONG_CONFIGUR
 from taskiq_core.cli.restarts import HEALTHY, restart_delay
 from taskiq_core.cli.run_directory import RunDirectory
 
-logger = logging.getLogger("taskiq_core.supervisor")
+logger = logging.getLogger("taskiq.supervisor")
 
 KILL_MARGIN: Final = 1.6
 """Seconds after the grace time when processes are killed."""
@@ -120,7 +120,7 @@ class Supervisor:
         except OSError as error:
             slot.quick_deaths += 2
             slot.start_at = time.monotonic() + restart_delay(slot.quick_deaths)
-            logger.error("A worker process could not be started: %s", error)  # noqa: TRY400 - the system's answer says it all
+            logger.error("A worker process could not be started: %s", error)
             return
         slot.start_at = None
         logger.info("Worker process %d started (pid %d)", slot.number, slot.child.pid)

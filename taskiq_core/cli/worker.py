@@ -13,7 +13,7 @@ from taskiq_core.cli.run_directory import RunDirectory
 from taskiq_core.cli.supervisor import Supervisor
 from taskiq_core.exceptions import ConfigurationError
 
-logger = logging.getLogger("taskiq_core.supervisor")
+logger = logging.getLogger("taskiq.supervisor")
 
 
 @click.command(context_settings=CONTEXT)

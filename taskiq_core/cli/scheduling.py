@@ -1,0 +1,72 @@
+"""The scheduler process."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.cli import logs
+from taskiq_core.cli.app import describe, import_modules, load
+from taskiq_core.cli.exit_codes import CRASHED, STOPPED, WRONG_CONFIGURATION
+from taskiq_core.cli.reference import find_reference
+from taskiq_core.cli.running import leave, run_engine, run_loop
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.schedule_sources.label_based import LabelScheduleSource
+from taskiq_core.scheduler import TaskiqScheduler
+
+logger = logging.getLogger("taskiq.process")
+
+
+class SchedulerEngine:
+    """A scheduler that stops as a worker does: it holds no work, so "now" is no sooner."""
+
+    def __init__(self, scheduler: TaskiqScheduler) -> None:
+        self._scheduler = scheduler
+
+    async def run(self) -> None:
+        """Return after a graceful stop."""
+        await self._scheduler.run()
+
+    def stop(self, *, now: bool = False) -> None:
+        """Stop; may be called again."""
+        self._scheduler.stop()
+
+
+def load_scheduler(reference: str) -> TaskiqScheduler:
+    """The scheduler that `reference` names, or one for the schedules on the tasks of the broker that it names.
+
+    :raises ConfigurationError: if it cannot be imported or is neither.
+    """
+    found = load(reference)
+    if isinstance(found, AsyncBroker):
+        return TaskiqScheduler(found, [LabelScheduleSource(found)])
+    if isinstance(found, TaskiqScheduler):
+        return found
+    raise ConfigurationError(reason=f"{reference!r} is {describe(found)}, neither a scheduler nor a broker.")
+
+
+def run_scheduler(arguments: Sequence[str], options: dict[str, Any]) -> NoReturn:
+    """Run until a signal comes, and end the process."""
+    try:
+        _run(arguments, options)
+        code = STOPPED
+    except ConfigurationError as error:
+        logs.report(str(error), options["log_format"])
+        code = WRONG_CONFIGURATION
+    except Exception:
+        logger.exception("The scheduler ends after an error")
+        code = CRASHED
+    leave(code)
+
+
+def _run(arguments: Sequence[str], options: dict[str, Any]) -> None:
+    app, modules = find_reference(arguments)
+    engine = SchedulerEngine(load_scheduler(app))
+    import_modules(modules)
+    logs.keep_loggers()
+    logger.info("Scheduler of %s", app)
+
+    async def main() -> None:
+        await run_engine(engine, grace=options["grace"])
+
+    run_loop(main, options["loop"])
