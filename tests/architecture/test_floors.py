@@ -14,12 +14,12 @@ FLOORS = (
     "acks capability defaults delivery error_codec events exceptions ids labels message options progress records result "
     "result_codec retry schedule state utils wire",
     "abc",
-    "serializers formatters middleware_chain group_commit listening plugins waiting due signature",
+    "serializers formatters middleware_chain group_commit listening background waiting due signature",
     "sending task kicker decor registry registrar router gather created_schedule sync_bridge",
-    "broker context depends",
+    "broker context depends plugins",
     "worker scheduler",
     "brokers result_backends schedule_sources middlewares stores",
-    "cli config testing __main__",
+    "api cli config testing taskiq_alias __main__",
 )
 """From the ground up. A name is a module or a package directly below `taskiq_core`."""
 STRANGERS = {("worker", "scheduler"), ("scheduler", "worker")}
@@ -33,6 +33,7 @@ ALLOWED = {
     "cbor2": "taskiq_core.serializers",
     "orjson": "taskiq_core.serializers",
     "pytest": "taskiq_core.testing",
+    "trio": "taskiq_core.background",
 }
 """Third-party package → the part of the core that may import it."""
 DRIVERS_IN_STDLIB = {"sqlite3", "dbm"}

@@ -1,1 +1,1 @@
-"""A census of a folder of Python modules, by default the standard library: one task for each, on workers that may die."""
+"""A census of the standard library: one task for each of its modules, on workers that may die."""

@@ -23,13 +23,12 @@ PATIENCE = 90.0
 
 
 def main() -> int:
-    """Take the census of the folder given, or of the standard library. Returns 0 if nothing is missing."""
-    folder = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else STDLIB
-    modules = find_modules(folder)
+    """Take the census of the standard library. Returns 0 if nothing is missing."""
+    modules = find_modules(STDLIB)
     FOLDER.mkdir(exist_ok=True)
     for old in (*FOLDER.glob(f"{DATABASE.name}*"), LEDGER, WORKER_LOG):
         old.unlink(missing_ok=True)
-    print(f"{len(modules):,} modules in {folder}; two worker processes on {DATABASE}")
+    print(f"{len(modules):,} modules in {STDLIB}; two worker processes on {DATABASE}")
     with workers() as supervisor:
         begun = time.monotonic()
         try:
@@ -38,7 +37,7 @@ def main() -> int:
             print(f"\n{trouble.exceptions}\nThe end of {WORKER_LOG}:\n{_tail(WORKER_LOG)}", file=sys.stderr)
             return 1
         seconds = time.monotonic() - begun
-    print_census(results, folder, seconds)
+    print_census(results, STDLIB, seconds)
     return 0 if print_proof(modules, results, Account.read(LEDGER), killed) else 1
 
 
@@ -91,7 +90,7 @@ class Watcher:
             if self._supervisor.poll() is not None:
                 msg = f"the workers ended with code {self._supervisor.returncode}"
                 raise ChildProcessError(msg)
-        print()
+        self._bar.finish()
 
 
 def _tail(log: Path, lines: int = 20) -> str:

@@ -34,7 +34,7 @@ def take_census(path: str) -> ModuleCensus:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        found.problem = f"{type(error).__name__}: {error}"
+        found.problem = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
         return found
     imports: set[str] = set()
     for node in ast.walk(tree):

@@ -30,6 +30,11 @@ class ProgressBar:
             self._tenths = int(share * 10)
             print(text, flush=True)
 
+    def finish(self) -> None:
+        """Leave the last bar where it is."""
+        if self._live:
+            print()
+
     def say(self, text: str) -> None:
         """A line of its own among the bars."""
         print(f"\r{text:<{BAR_WIDTH + 30}}" if self._live else text, flush=True)
@@ -79,8 +84,8 @@ def print_proof(modules: Sequence[str], results: Sequence[ModuleCensus], account
             ("runs begun, by the ledger", f"{_total(account.begun.values()):,}"),
             ("runs ended, by the ledger", f"{_total(account.ended.values()):,}"),
             ("cut off by SIGKILL", f"{cut_off} (pid {killed})"),
-            ("begun twice", f"{len(account.repeated())}, all from the killed worker's hands"),
-            ("begun twice without a reason", f"{len(unexplained)}"),
+            ("begun again after its death", f"{len(account.repeated()) - len(unexplained)}"),
+            ("begun again for no reason", f"{len(unexplained)}"),
             ("lost", f"{len(lost)}"),
         ],
     )
