@@ -87,7 +87,7 @@ class Agenda:
             except ConfigurationError as error:
                 refused[name] = str(error)
                 if self._refused.get(name) != refused[name]:
-                    logger.error("Schedule %s of task %s is left out: %s", name, schedule.task_name, error)  # noqa: TRY400
+                    logger.error("Schedule %s of task %s is left out: %s", name, schedule.task_name, error)
         self._refused = refused
         return entries
 

@@ -21,7 +21,9 @@ logger = logging.getLogger("taskiq.scheduler")
 _READ_TIMEOUT = 30.0
 """Seconds that a source may take to list its schedules."""
 _SPACING = timedelta(milliseconds=100)
-"""Least time between two readings of a source."""
+"""Least time between two readings of a source, so that a burst of changes is read once."""
+_SHARE = 10
+"""A source is left alone for this many times as long as reading it took, so that a large one does not keep us busy."""
 
 
 class TaskiqScheduler:
@@ -129,12 +131,16 @@ class TaskiqScheduler:
 
     async def _follow(self, agenda: Agenda, known: KnownSince | None) -> None:
         while True:
+            begun = self._clock.now()
             try:
                 await self._read(agenda, known)
             except Exception:
                 logger.exception("%s cannot be read; its last schedules stay in force", type(agenda.source).__name__)
             self._wake.set()
-            await self._until_changed(agenda.source)
+            read = self._clock.now()
+            spacing = min(max(_SPACING, _SHARE * (read - begun)), timedelta(seconds=self.refresh_interval))
+            await self._until_changed(agenda.source, read)
+            await self._clock.sleep_until(read + spacing, self._stopping)
 
     async def _read(self, agenda: Agenda, known: KnownSince | None) -> None:
         with anyio.fail_after(_READ_TIMEOUT):
@@ -154,15 +160,12 @@ class TaskiqScheduler:
             logger.exception("The coordinator cannot be asked what was missed; new schedules start now")
             return {}
 
-    async def _until_changed(self, source: ScheduleSource) -> None:
-        read_at = self._clock.now()
+    async def _until_changed(self, source: ScheduleSource, read: datetime) -> None:
         changed = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch, source, changed)
-            await self._clock.sleep_until(read_at + timedelta(seconds=self.refresh_interval), changed)
+            await self._clock.sleep_until(read + timedelta(seconds=self.refresh_interval), changed)
             group.cancel_scope.cancel()
-        # A burst of changes is read once.
-        await self._clock.sleep_until(read_at + _SPACING, self._stopping)
 
     async def _watch(self, source: ScheduleSource, changed: anyio.Event) -> None:
         try:

@@ -1,0 +1,138 @@
+"""SQLite schedules and the real scheduler on one file."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+from taskiq_core_brokers_sqlite import SQLiteBroker
+from taskiq_core_result_backends_sqlite import SQLiteResultBackend
+from taskiq_core_schedule_sources_sqlite import SQLiteScheduleSource
+
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.schedule import ScheduledTask
+from taskiq_core.scheduler import TaskiqScheduler
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+def rows(path: Path) -> Iterator[sqlite3.Connection]:
+    conn = sqlite3.connect(path, isolation_level=None)
+    yield conn
+    conn.close()
+
+
+async def until_queued(rows: sqlite3.Connection, count: int) -> list[str]:
+    with anyio.fail_after(20):
+        while True:
+            found = [row[0] for row in rows.execute("SELECT task_id FROM taskiq_messages ORDER BY id")]
+            if len(found) >= count:
+                return found
+            await anyio.sleep(0.01)
+
+
+def scheduler_on(path: Path) -> TaskiqScheduler:
+    # Each with parts of its own, as another process would have them.
+    return TaskiqScheduler(SQLiteBroker(path, SQLiteResultBackend(path)), [SQLiteScheduleSource(path)])
+
+
+async def test_three_schedulers_on_one_file_fire_each_schedule_once(path: Path, rows: sqlite3.Connection) -> None:
+    past = datetime(2026, 1, 1, tzinfo=UTC)
+    schedulers = [scheduler_on(path) for _ in range(3)]
+    for scheduler in schedulers:
+        await scheduler.startup()
+    source = schedulers[0].sources[0]
+    await source.add_schedules([ScheduledTask(task_name="t", time=past + timedelta(days=n)) for n in range(30)])
+    async with anyio.create_task_group() as group:
+        for scheduler in schedulers:
+            group.start_soon(scheduler.run)
+        await until_queued(rows, 30)
+        # Known at once, long before the next reading.
+        await source.add_schedules([ScheduledTask(task_name="t", time=past + timedelta(days=n)) for n in range(30, 40)])
+        found = await until_queued(rows, 40)
+        while await source.get_schedules():
+            await anyio.sleep(0.01)
+        for scheduler in schedulers:
+            scheduler.stop()
+    assert len(found) == len(set(found)) == 40
+    for scheduler in schedulers:
+        await scheduler.shutdown()
+    assert rows.execute("SELECT count(*) FROM taskiq_messages").fetchone() == (40,)
+
+
+async def test_a_one_off_fires_once_over_restarts(path: Path, rows: sqlite3.Connection) -> None:
+    for number in range(2):
+        scheduler = scheduler_on(path)
+        await scheduler.startup()
+        await scheduler.sources[0].add_schedule(ScheduledTask(task_name="t", time=datetime(2026, 1, 1 + number, tzinfo=UTC)))
+        async with anyio.create_task_group() as group:
+            group.start_soon(scheduler.run)
+            await until_queued(rows, number + 1)
+            scheduler.stop()
+        await scheduler.shutdown()
+    assert rows.execute("SELECT count(*) FROM taskiq_messages").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("change", ["add", "delete", "pause"])
+async def test_a_change_wakes_those_who_wait(path: Path, change: str) -> None:
+    mine, theirs = SQLiteScheduleSource(path), SQLiteScheduleSource(f"sqlite:///{path}")
+    await mine.startup()
+    await theirs.startup()
+    schedule = ScheduledTask(task_name="t", interval=60)
+    if change != "add":
+        await theirs.add_schedule(schedule)
+    await mine.get_schedules()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(mine.wait_changed)
+            if change == "add":
+                await theirs.add_schedule(schedule)
+            elif change == "delete":
+                await theirs.delete_schedule(schedule.schedule_id)
+            else:
+                await theirs.set_paused(schedule.schedule_id, paused=True)
+    await mine.shutdown()
+    await theirs.shutdown()
+
+
+async def test_a_change_before_the_wait_is_not_missed(path: Path) -> None:
+    source = SQLiteScheduleSource(path)
+    await source.startup()
+    await source.get_schedules()
+    await source.add_schedule(ScheduledTask(task_name="t", interval=60))
+    with anyio.fail_after(10):
+        await source.wait_changed()
+    await source.shutdown()
+
+
+async def test_a_row_that_cannot_be_read_is_left_out(
+    path: Path, rows: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = SQLiteScheduleSource(path)
+    await source.startup()
+    schedule = ScheduledTask(task_name="t", interval=60)
+    await source.add_schedule(schedule)
+    rows.execute("INSERT INTO taskiq_schedules (schedule_id, paused, body) VALUES ('bad', 0, x'c1')")
+    for _ in range(2):
+        assert await source.get_schedules() == [schedule]
+    assert len([record for record in caplog.records if "cannot be read" in record.message]) == 1
+    await source.shutdown()
+
+
+async def test_a_source_that_is_not_started_says_so(path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="startup"):
+        await SQLiteScheduleSource(path).get_schedules()
+
+
+@pytest.mark.parametrize("url", ["sqlite:///jobs.db?refresh=1", "sqlite://"])
+def test_wrong_urls_are_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        SQLiteScheduleSource.from_url(url)
