@@ -52,6 +52,7 @@ from taskiq_core.exceptions import (
 from taskiq_core.gather import gather
 from taskiq_core.kicker import AsyncKicker, Call, call
 from taskiq_core.message import BrokerMessage, TaskiqMessage
+from taskiq_core.plugins import broker_from_url, result_backend_from_url, schedule_source_from_url
 from taskiq_core.progress import TaskProgress, TaskState
 from taskiq_core.records import TaskStatus
 from taskiq_core.result import TaskiqResult
@@ -131,8 +132,11 @@ __all__ = [
     "Worker",
     "WorkerSettings",
     "async_shared_broker",
+    "broker_from_url",
     "call",
     "gather",
+    "result_backend_from_url",
     "run_receiver_task",
     "run_scheduler_task",
+    "schedule_source_from_url",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from datetime import timedelta
+from itertools import islice
 from time import monotonic
 from typing import Any, cast, overload
 
@@ -17,6 +18,9 @@ T = TypeVar("T")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
+
+_WINDOW = 500
+"""How many results are asked for at once: all are needed in the end, and asking for the rest again and again is not free."""
 
 Handle = AsyncTaskiqTask[T] | Awaitable[AsyncTaskiqTask[T]]
 
@@ -64,7 +68,7 @@ async def gather(
     for key, (backend, missing) in by_backend.items():
         while missing:
             left = None if deadline is None else max(0.0, deadline - monotonic())
-            found = await wait_for_any(backend, list(missing), left)
+            found = await wait_for_any(backend, list(islice(missing, _WINDOW)), left)
             if not found:
                 raise TaskiqResultTimeoutError(timeout=seconds)
             for task_id, result in found.items():
@@ -93,7 +97,7 @@ async def _sent(tasks: tuple[Any, ...]) -> list[AsyncTaskiqTask[Any]]:
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = errors
+    error: Any = errors
     while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+        error = cast("BaseExceptionGroup[Any]", error).exceptions[0]
     return error

@@ -81,6 +81,7 @@ class InMemoryBroker(AsyncBroker):
         if not self.is_worker_process:
             settings = WorkerSettings(queues=ALL_QUEUES, concurrency=self._max_async_tasks)
             self._worker = Worker(self, settings)
+            self._worker.check()
             self._running = BackgroundTask(self._worker.serve, "in-memory worker")
 
     async def shutdown(self) -> None:

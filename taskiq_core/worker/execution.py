@@ -73,14 +73,6 @@ class Execution:
             logger.error("A message on queue %s is dead-lettered. %s", delivery.queue, reason)
             return Outcome(delivery, Ending.UNDECODABLE, reason=reason)
 
-    def compile_all(self) -> None:
-        """Compile every registered task, to find mistakes before the first message.
-
-        :raises ConfigurationError: for the first task that cannot work.
-        """
-        for task in self._broker.get_all_tasks().values():
-            self.compile(task)
-
     def compile(self, task: AnyTask) -> Invocation:
         """The task made ready to run; compiled once.
 

@@ -11,9 +11,11 @@ from taskiq_core.abc.middleware import CallNext
 from taskiq_core.broker import AnyTask, AsyncBroker
 from taskiq_core.context import Context, context_values
 from taskiq_core.depends.resolver import Resolver
+from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.labels import TIMEOUT
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.signature import compile_arguments
+from taskiq_core.worker.sandbox_request import SandboxRequest
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.threads import Threads
 
@@ -32,6 +34,11 @@ class Invocation:
         injected = frozenset[str]() if self._resolver is None else self._resolver.names
         self._bind = compile_arguments(func, task_name=task.task_name, injected=injected, cast=task.options.cast_types)
         self._is_async = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(type(func).__call__)
+        if task.options.executor == "process" and SandboxRequest.of(task, b"") is None:
+            raise ConfigurationError(
+                reason=f"Task {task.task_name!r} asks for executor='process', but another process cannot import its function: "
+                "define it at the top level of a module, under its own name."
+            )
         self._timeout = task.options.timeout
         self._limits_time = limits_time
         self._simple = self._resolver is None and self._is_async

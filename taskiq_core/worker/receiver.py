@@ -64,21 +64,21 @@ class Receiver:
         self._slots_scope = anyio.CancelScope()
         self._received = 0
         self._stopping = False
+        self._finishing = False
         self.stopped_because: Literal["stopped", "burst", "max_tasks"] = "stopped"
 
     def stop(self, *, now: bool = False) -> None:
         """Take no more messages and let running tasks finish within the grace; `now` gives those back too."""
         self._stopping = True
         self._intake_scope.cancel()
+        if self._finishing:
+            self._finishing = False
+            self._start_grace()
         if now:
             self._slots_scope.cancel()
 
     async def run(self) -> None:
-        """Receive and run until stopped. Cancelling stops at once: what was running is given back.
-
-        :raises ConfigurationError: for a task that cannot work, before anything is received.
-        """
-        self._execution.compile_all()
+        """Receive and run until stopped. Cancelling stops at once: what was running is given back."""
         async with self._subscription, self._quarantine, anyio.create_task_group() as frame:
             sending, renewing = anyio.CancelScope(shield=True), anyio.CancelScope(shield=True)
             frame.start_soon(_within, sending, self._outbox.run)
@@ -117,10 +117,17 @@ class Receiver:
             for index in range(self._settings.concurrency):
                 slots.start_soon(self._work, Slot(index, self._recorder, base, self._inbox.wake))
             await self._intake()
-            self._release(self._inbox.close())
-            running = len(self._credit.held)
-            logger.info("Stopping; %d tasks are in hand and get %g s.", running, self._settings.grace)
-            slots.cancel_scope.deadline = anyio.current_time() + self._settings.grace
+            if self.stopped_because == "max_tasks":
+                self._finishing = True
+                self._inbox.finish()  # what has been received is within the limit and runs, however long it takes
+            else:
+                self._start_grace()
+
+    def _start_grace(self) -> None:
+        self._release(self._inbox.close())
+        running = len(self._credit.held)
+        logger.info("Stopping; %d tasks are in hand and get %g s.", running, self._settings.grace)
+        self._slots_scope.deadline = anyio.current_time() + self._settings.grace
 
     async def _intake(self) -> None:
         backoff = Backoff()
@@ -156,9 +163,6 @@ class Receiver:
     def _end(self, why: Literal["burst", "max_tasks"]) -> None:
         self._stopping = True
         self.stopped_because = why
-        if why == "max_tasks":
-            # What has been received is within the limit: run it, and only then close the inbox.
-            self._inbox.finish()
 
     def _release(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:

@@ -8,9 +8,11 @@ from typing import Literal
 import anyio
 
 from taskiq_core.broker import AsyncBroker
+from taskiq_core.worker.invocation import Invocation
 from taskiq_core.worker.receiver import Receiver
 from taskiq_core.worker.recorder import Recorder
 from taskiq_core.worker.settings import WorkerSettings
+from taskiq_core.worker.threads import Threads
 
 logger = logging.getLogger("taskiq.worker")
 
@@ -41,6 +43,15 @@ class Worker:
         self._stopping: Literal["no", "gracefully", "now"] = "no"
         self.stopped_because: Literal["stopped", "burst", "max_tasks"] = "stopped"
 
+    def check(self) -> None:
+        """Find mistakes in the tasks before any message does.
+
+        :raises ConfigurationError: for the first task that cannot work.
+        """
+        threads = Threads(1)
+        for task in self.broker.get_all_tasks().values():
+            Invocation(task, self.broker, threads)
+
     def stop(self, *, now: bool = False) -> None:
         """End `run` after the running tasks, within the grace; `now` gives them back instead. May be called repeatedly."""
         self._stopping = "now" if now else "gracefully" if self._stopping == "no" else self._stopping
@@ -67,9 +78,12 @@ class Worker:
         """Receive and run until stopped, on a broker that is started.
 
         Cancelling is a stop now. What cannot be given back in time comes back when its lease ends.
+
+        :raises ConfigurationError: for tasks that cannot work, before anything is received.
         """
         if self._stopping != "no":
             return
+        self.check()
         recorder = Recorder(self._recorder_path, self.settings.concurrency)
         try:
             subscription = self.broker.subscribe(self.settings.queues, prefetch=self.settings.prefetch)
