@@ -3,7 +3,7 @@
 import time
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic
+from typing import Any, Generic, Self
 
 import anyio
 from typing_extensions import TypeVar
@@ -34,8 +34,8 @@ class AsyncResultBackend(ABC, Generic[R]):
     result_ttl: float | None = None
     """Seconds that a result is kept if its task does not say; None: for ever."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        # At construction and not at class creation: plugins have bases of their own that leave a half to their subclasses.
         base = AsyncResultBackend
         if cls.set_results is base.set_results and cls.set_result is base.set_result:
             msg = f"{cls.__name__} must override set_results() or set_result(), else results have nowhere to go."
@@ -46,6 +46,7 @@ class AsyncResultBackend(ABC, Generic[R]):
         if cls.get_results is base.get_results and cls.is_result_ready is base.is_result_ready:
             msg = f"{cls.__name__} overrides get_result() and so must override is_result_ready() too, or get_results() instead."
             raise TypeError(msg)
+        return super().__new__(cls)
 
     async def startup(self) -> None:
         """Connect. Idempotent."""
