@@ -21,7 +21,7 @@ NOT_HERE = ("git clone", "make", "pip install", "cd ")
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
-    with ExitStack() as processes:
+    with ExitStack() as stack:
         endless: list[RunningProcess] = []
         for block in blocks_of(page):
             if block.title:
@@ -29,16 +29,21 @@ def test_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(block.text)
             elif block.language == "console":
-                for command, output in _commands(block):
-                    endless += _run(command, output, tmp_path, processes)
+                for command, promised in _commands(block):
+                    process = stack.enter_context(running(*shlex.split(command), cwd=tmp_path))
+                    if command.startswith(ENDLESS):
+                        endless.append(process)
+                    else:
+                        _check(process, promised, endless)
             elif block.language == "python":
                 compile(block.text, page_id(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         for process in endless:
-            assert process.returncode is None, process.output
-            assert process.stop() == 0, process.output
+            assert process.returncode is None, process.report
+            assert process.stop() == 0, process.report
 
 
 def _commands(block: Block) -> list[tuple[str, list[str]]]:
+    """The commands of a block, each with the lines that it is to print."""
     commands: list[tuple[str, list[str]]] = []
     for line in block.text.splitlines():
         if line.startswith("$ "):
@@ -46,17 +51,11 @@ def _commands(block: Block) -> list[tuple[str, list[str]]]:
         else:
             assert commands, f"a console block must begin with a command, not with {line!r}"
             commands[-1][1].append(line)
-    return commands
+    return [(command, promised) for command, promised in commands if not command.startswith(NOT_HERE)]
 
 
-def _run(command: str, output: list[str], folder: Path, processes: ExitStack) -> list[RunningProcess]:
-    """Run a command, or skip it if it sets up a machine; returns it if it is to go on running."""
-    if command.startswith(NOT_HERE):
-        return []
-    process = processes.enter_context(running(*shlex.split(command), cwd=folder))
-    if command.startswith(ENDLESS):
-        return [process]
-    assert process.wait(120) == 0, process.output
-    missing = [line for line in output if line.strip() and line.strip() not in process.lines]
-    assert not missing, f"$ {command}\n{process.output}\n\nbut the page promises:\n" + "\n".join(missing)
-    return []
+def _check(process: RunningProcess, promised: list[str], endless: list[RunningProcess]) -> None:
+    code = process.wait(120)
+    missing = [line for line in promised if line.strip() not in ("", *process.lines)]
+    reports = "\n\n".join(one.report for one in (*endless, process))
+    assert (code, missing) == (0, []), f"{reports}\n\nThe page promises success and:\n" + "\n".join(promised)

@@ -51,6 +51,11 @@ class RunningProcess:
         with self._changed:
             return "\n".join(self.lines)
 
+    @property
+    def report(self) -> str:
+        """The command and all that it has said."""
+        return f"$ {' '.join(self.command)}\n{self.output}"
+
     def wait_for_line(self, pattern: str, *, timeout: float = DEADLINE, count: int = 1) -> str:
         """Return the `count`-th line in which `pattern` (a regular expression) is found, past lines included.
 
@@ -65,7 +70,7 @@ class RunningProcess:
                 left = deadline - time.monotonic()
                 if self._ended or left <= 0:
                     why = "the process ended" if self._ended else f"{timeout:g} s have passed"
-                    raise AssertionError(f"no line with {pattern!r}: {why}\n" + self._report())
+                    raise AssertionError(f"no line with {pattern!r}: {why}\n" + self.report)
                 self._changed.wait(left)
 
     def send_signal(self, number: int) -> None:
@@ -79,7 +84,7 @@ class RunningProcess:
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {timeout:g} s\n" + self._report()) from None
+            raise AssertionError(f"still running after {timeout:g} s\n" + self.report) from None
         self._reader.join(1)
         return code
 
@@ -105,9 +110,6 @@ class RunningProcess:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-
-    def _report(self) -> str:
-        return f"$ {' '.join(self.command)}\n" + "\n".join(self.lines)
 
 
 @contextmanager
