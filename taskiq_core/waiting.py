@@ -1,7 +1,7 @@
 """Many callers that wait for things in one store, with one watch on the store between them."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Generic, Protocol
 
@@ -9,6 +9,9 @@ import anyio
 from typing_extensions import TypeVar
 
 V = TypeVar("V")
+
+_DEAR = 0.002
+"""Seconds for a look at all keys from which on it pays to look less often."""
 
 
 class Watch(Protocol):
@@ -38,7 +41,8 @@ class SharedWait(Generic[V]):
     ) -> None:
         self._fetch, self._open_watch = fetch, open_watch
         self._callers: dict[_Caller[V], None] = {}
-        self._fresh: list[_Caller[V]] = []
+        self._by_key: dict[str, list[_Caller[V]]] = {}
+        self._fresh: dict[str, None] = {}
         self._leader: _Caller[V] | None = None
         self._pause: anyio.CancelScope | None = None
 
@@ -48,10 +52,7 @@ class SharedWait(Generic[V]):
         Whatever `fetch` raises goes to the leader; the others carry on.
         """
         caller = _Caller[V](keys)
-        self._callers[caller] = None
-        self._fresh.append(caller)
-        if self._pause is not None:
-            self._pause.cancel()  # the leader must look for the new keys too
+        self._enter(caller)
         try:
             with anyio.move_on_after(timeout if keys else 0):
                 while not caller.found:
@@ -62,40 +63,52 @@ class SharedWait(Generic[V]):
                         await caller.woken.wait()
                         caller.woken = anyio.Event()
         finally:
-            del self._callers[caller]
-            if self._leader is None or self._leader is caller:
-                self._leader = None
-                self._wake_next()
+            self._leave(caller)
         return caller.found
 
-    def _wake_next(self) -> None:
-        for other in self._callers:
-            if not other.found:
-                other.woken.set()
-                return
+    def _enter(self, caller: "_Caller[V]") -> None:
+        self._callers[caller] = None
+        for key in caller.keys:
+            self._by_key.setdefault(key, []).append(caller)
+            self._fresh[key] = None
+        if self._pause is not None:
+            self._pause.cancel()  # the leader must look for the new keys too
+
+    def _leave(self, caller: "_Caller[V]") -> None:
+        del self._callers[caller]
+        for key in caller.keys:
+            self._by_key[key].remove(caller)
+            if not self._by_key[key]:
+                del self._by_key[key]
+        if self._leader is None or self._leader is caller:
+            self._leader = self._pause = None
+            for other in self._callers:
+                if not other.found:
+                    other.woken.set()
+                    return
 
     async def _lead(self, caller: "_Caller[V]") -> None:
         with self._open_watch() as watch:
-            asking: Iterable[_Caller[V]] = self._callers
+            keys = list(self._by_key)
             while True:
-                spent = await self._look(list(asking))
+                spent = await self._look(keys)
                 if caller.found:
                     return
                 if not self._fresh:
                     with anyio.CancelScope() as self._pause:
                         await watch.wait()
-                        await anyio.sleep(spent)  # a look at many keys is dear: let some changes gather
+                        if spent > _DEAR:
+                            await anyio.sleep(spent)  # let some more changes gather
                     self._pause = None
-                asking = self._fresh or self._callers
+                keys = list(self._fresh or self._by_key)
 
-    async def _look(self, asking: "Sequence[_Caller[V]]") -> float:
-        """Fetch for some callers and wake those that have got something; returns the seconds it took."""
-        self._fresh = []
+    async def _look(self, keys: Sequence[str]) -> float:
+        """Fetch, and wake those who have got something; returns the seconds it took."""
+        self._fresh = {}
         begin = time.monotonic()
-        found = await self._fetch(list({key: None for caller in asking for key in caller.keys}))
-        for caller in asking:
-            caller.found = {key: found[key] for key in caller.keys if key in found}
-            if caller.found:
+        for key, value in (await self._fetch(keys)).items():
+            for caller in self._by_key.get(key, ()):
+                caller.found[key] = value
                 caller.woken.set()
         return time.monotonic() - begin
 
@@ -104,6 +117,6 @@ class _Caller(Generic[V]):
     __slots__ = ("found", "keys", "woken")
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self.keys = keys
+        self.keys = list(dict.fromkeys(keys))
         self.found: dict[str, V] = {}
         self.woken = anyio.Event()
