@@ -150,7 +150,7 @@ class TaskiqScheduler:
         since = {} if known is None else await self._read_since(known, entries)
         gone = agenda.replace(entries, since, now)
         if known is not None:
-            await known.forget(gone)
+            await self._forget(known, gone)
 
     async def _read_since(self, known: KnownSince, entries: dict[str, Entry]) -> dict[str, datetime]:
         try:
@@ -159,6 +159,13 @@ class TaskiqScheduler:
         except Exception:
             logger.exception("The coordinator cannot be asked what was missed; new schedules start now")
             return {}
+
+    async def _forget(self, known: KnownSince, keys: set[str]) -> None:
+        try:
+            with anyio.fail_after(_READ_TIMEOUT):
+                await known.forget(keys)
+        except Exception:
+            logger.exception("The coordinator could not forget what is deleted or paused; it may be made up if it comes back")
 
     async def _until_changed(self, source: ScheduleSource, read: datetime) -> None:
         changed = anyio.Event()

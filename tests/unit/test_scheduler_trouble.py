@@ -202,6 +202,22 @@ async def test_a_coordinator_that_fails_delays_and_neither_doubles_nor_loses(clo
     assert len(broker.ids) == len(set(broker.ids)) == 4
 
 
+async def test_a_schedule_that_comes_back_makes_no_old_fire_again(clock: FakeClock, running: Running) -> None:
+    class Unforgetting(InMemoryResultBackend):  # type: ignore[type-arg]
+        async def forget(self, keys):  # type: ignore[no-untyped-def]
+            raise ConnectionError("the store is away")
+
+    broker = KeepingBroker(Unforgetting())
+    source = MemorySource(every(10, schedule_id="s"))
+    async with running(source, sender=broker):
+        await clock.advance(20)
+        await source.delete_schedule("s")
+        await clock.advance(1)
+        await source.add_schedule(every(10, schedule_id="s"))
+        await clock.advance(10)
+    assert len(broker.ids) == len(set(broker.ids)) == 3
+
+
 async def test_stop_ends_run_and_lets_a_send_finish(broker: KeepingBroker) -> None:
     sending, go_on = anyio.Event(), anyio.Event()
 
