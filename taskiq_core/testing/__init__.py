@@ -25,6 +25,12 @@ Attributes to set on the class: `deadline` (seconds for one law), `backends` (ev
 for `Capability.JOINT_SETTLE`, the method `result_backend_beside(broker)`.
 """
 
+import pkgutil
+import sys
+
+if "pytest" in sys.modules:  # so that a failed assertion of a law shows its values, as one of the plugin's own does
+    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{item.name}" for item in pkgutil.iter_modules(__path__)))
+
 from taskiq_core.testing.broker_suite import BrokerContract
 from taskiq_core.testing.coordinator_suite import CoordinatorContract
 from taskiq_core.testing.record_suite import RecordStoreContract

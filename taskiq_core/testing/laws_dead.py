@@ -35,10 +35,11 @@ class DeadLetterLaws(BrokerSuite):
         sent[0].message = b"\xff not a message"
         await reject(broker, sent, "cannot be decoded: ☃")
         assert await whats_there(broker) == []
-        (letter,) = await admin_of(broker).dead_letters()
-        assert (letter.body, letter.queue, letter.reason) == (b"\xff not a message", DEFAULT_QUEUE, "cannot be decoded: ☃")
-        assert abs(letter.died_at - time.time()) < 3600, "died_at is in seconds since the epoch"
-        assert letter.id
+        letters = await admin_of(broker).dead_letters()
+        expected = (sent[0].message, DEFAULT_QUEUE, "cannot be decoded: ☃")
+        assert [(letter.body, letter.queue, letter.reason) for letter in letters] == [expected]
+        assert abs(letters[0].died_at - time.time()) < 3600, "died_at is in seconds since the epoch"
+        assert letters[0].id
 
     @law(Capability.DEAD_LETTER)
     async def test_dead_letters_are_listed_newest_first(self, broker: AsyncBroker) -> None:

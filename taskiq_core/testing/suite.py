@@ -1,5 +1,6 @@
 """What every contract suite is made of: laws, and the one way of running a law."""
 
+import traceback
 import unittest
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -91,13 +92,24 @@ class Suite(Generic[P]):
             if reason is not None:
                 raise unittest.SkipTest(reason)
             try:
-                with anyio.move_on_after(self.deadline) as scope:
-                    await method(self, await self.start(plugin))
-                assert not scope.cancelled_caught, f"not done within {self.deadline:g} seconds"
+                await self._within_deadline(method, plugin)
             finally:
                 with anyio.fail_after(self.deadline, shield=True):
                     for started in reversed(self._started):
                         await _call(started, "shutdown")
+
+    async def _within_deadline(self, method: Callable[[Any, P], Awaitable[None]], plugin: P) -> None:
+        place = ""
+        with anyio.move_on_after(self.deadline) as scope:
+            try:
+                await method(self, await self.start(plugin))
+            except anyio.get_cancelled_exc_class() as error:
+                lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == method.__name__]
+                place = f"; it was waiting in: {lines[-1].line}" if lines else ""
+                raise
+        if scope.cancelled_caught:
+            msg = f"not done within {self.deadline:g} seconds{place}"
+            raise AssertionError(msg)
 
     async def start(self, plugin: P) -> P:
         """Start an instance, to be shut down when the law ends."""
