@@ -10,18 +10,21 @@ from typing_extensions import TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
+_FEW = 64
+"""Writes that are not worth a sweep."""
+
 
 class ExpiringDict(Generic[K, V]):
     """Values by key, each until its own deadline (`time.monotonic()` seconds; `math.inf` for no end).
 
-    At most `max_size` entries: beyond it the one that was first put in goes out. Expired entries are swept once per as
-    many writes as there are entries, so that a write costs constant time on average and nothing stays behind for long.
+    At most `max_size` entries: beyond it the one that was first put in goes out. Expired entries are swept after as
+    many writes as the last sweep left entries, so that a write costs constant time on average and nothing stays for long.
     """
 
     def __init__(self, max_size: float = math.inf) -> None:
         self._entries: dict[K, tuple[V, float]] = {}
         self._max_size = max_size
-        self._writes = 0
+        self._writes_until_sweep = _FEW
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,10 +47,10 @@ class ExpiringDict(Generic[K, V]):
         """Set or replace; a replaced entry counts as put in last."""
         self._entries.pop(key, None)
         self._entries[key] = (value, deadline)
-        self._writes += 1
+        self._writes_until_sweep -= 1
         if len(self._entries) > self._max_size:
             del self._entries[next(iter(self._entries))]
-        if self._writes > len(self._entries) + 64:
+        if self._writes_until_sweep <= 0:
             self._sweep()
 
     def drop(self, key: K) -> None:
@@ -63,7 +66,7 @@ class ExpiringDict(Generic[K, V]):
         now = time.monotonic()
         for key in [key for key, (_, deadline) in self._entries.items() if deadline <= now]:
             del self._entries[key]
-        self._writes = 0
+        self._writes_until_sweep = len(self._entries) + _FEW
 
 
 def deadline_of(ttl: float | None) -> float:
