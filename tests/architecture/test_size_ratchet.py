@@ -9,7 +9,9 @@ from source_tree import ROOT, python_files
 FILE_LIMIT = 300
 FUNCTION_LIMIT = 40
 
-LONG_FILES: dict[str, int] = {}
+LONG_FILES = {
+    "taskiq_core/exceptions.py": 329,
+}
 LONG_FUNCTIONS: dict[str, int] = {}
 """`path:qualified.name` → lines, from `def` to its last line."""
 

@@ -75,7 +75,8 @@ def print_proof(modules: Sequence[str], results: Sequence[ModuleCensus], account
     lost = [path for path in modules if counted[path] == 0]
     unexplained = [path for path in account.repeated() if killed not in account.begun[path]]
     once = killed > 0 and not lost and sorted(counted.elements()) == sorted(modules) and not unexplained
-    cut_off = sum(killed in pids and killed not in account.ended[path] for path, pids in account.begun.items())
+    again = [path for path in account.repeated() if path not in unexplained]
+    cut_off = sum(killed not in account.ended.get(path, ()) for path in again)
     _table(
         "The proof: one worker was killed, and every module counts once",
         [
@@ -83,8 +84,9 @@ def print_proof(modules: Sequence[str], results: Sequence[ModuleCensus], account
             ("results gathered", f"{len(results):,}, of {len(counted):,} different modules"),
             ("runs begun, by the ledger", f"{_total(account.begun.values()):,}"),
             ("runs ended, by the ledger", f"{_total(account.ended.values()):,}"),
-            ("cut off by SIGKILL", f"{cut_off} (pid {killed})"),
-            ("begun again after its death", f"{len(account.repeated()) - len(unexplained)}"),
+            (f"begun again after worker {killed} died", f"{len(again)}"),
+            ("  cut off in the middle", f"{cut_off}"),
+            ("  done, but not yet reported", f"{len(again) - cut_off}"),
             ("begun again for no reason", f"{len(unexplained)}"),
             ("lost", f"{len(lost)}"),
         ],
