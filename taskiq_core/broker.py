@@ -64,14 +64,15 @@ class AsyncBroker(TaskRegistrar, ABC):
     is_worker_process: bool = False
     """Set by workers before `startup`."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        # At construction and not at class creation: plugins have bases of their own that leave a half to their subclasses.
         if cls.kick is AsyncBroker.kick and cls.kick_many is AsyncBroker.kick_many:
             msg = f"{cls.__name__} must override kick() or kick_many(), else messages have nowhere to go."
             raise TypeError(msg)
         if cls.listen is AsyncBroker.listen and cls.subscribe is AsyncBroker.subscribe:
             msg = f"{cls.__name__} must override listen() or subscribe(), else no worker can receive."
             raise TypeError(msg)
+        return super().__new__(cls)
 
     def __init__(
         self,
