@@ -55,12 +55,12 @@ def connect(path: str, *, read_only: bool = False) -> Connection:
     return conn
 
 
-def retry_while_busy(step: Callable[[], T], path: str, timeout: float, given_up: Callable[[], bool] = lambda: False) -> T:
-    """Repeat `step` while the file is locked, for `timeout` seconds at most or until `given_up()`.
+def retry_while_busy(step: Callable[[], T], path: str, deadline: float, given_up: Callable[[], bool]) -> T:
+    """Repeat `step` while the file is locked, until the deadline (monotonic seconds) or until `given_up()`.
 
     :raises DatabaseError: for the last "locked", and at once for every other error of SQLite.
     """
-    deadline, pause = time.monotonic() + timeout, 0.0002
+    pause = 0.0002
     while True:
         try:
             return step()

@@ -14,7 +14,7 @@ from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core_brokers_sqlite.connection import Connection, connect, retry_while_busy, transact
 from taskiq_core_brokers_sqlite.doorbell import Doorbell
 from taskiq_core_brokers_sqlite.lane import Job, Lane
-from taskiq_core_brokers_sqlite.schema import migrate, use_wal
+from taskiq_core_brokers_sqlite.schema import SCHEMA_VERSION, migrate, stored_version, use_wal
 
 T = TypeVar("T")
 
@@ -50,11 +50,15 @@ class Database:
             found = cls._shared.setdefault(key, cls(key[1]))
             found._users += 1
         try:
-            await found.write(_nothing)
+            await found._connect()
         except BaseException:
             await found.close()
             raise
         return found
+
+    async def _connect(self) -> None:
+        deadline = time.monotonic() + SEND_TIMEOUT
+        await self._writer.run(lambda job: self._connected_writer(deadline, lambda: job.given_up))
 
     async def close(self) -> None:
         """Let go; the last one out closes the connections, after what has been begun."""
@@ -80,18 +84,20 @@ class Database:
     ) -> T:
         """Run `fn(connection)` in one transaction, in the writing thread. `fn` may be called again if the file is locked.
 
-        `timeout` is how many seconds to try while others hold the lock. Cancelling: what is not committed yet is dropped;
-        what is committed is given to `undo`, if there is one, in a transaction of its own. `detached` carries on instead.
+        After `timeout` seconds, time in the thread's queue included, a file that others lock is given up. Cancelling: what is
+        not committed yet is dropped; what is committed is given to `undo`, if there is one, in a transaction of its own.
+        `detached` carries on instead.
 
         :raises DatabaseError: if it did not take place; see `DatabaseError.certain`.
         """
+        deadline = time.monotonic() + timeout
 
         def take_back(result: T) -> None:
             if undo is not None:
-                self._in_transaction(partial(undo, result), timeout, lambda: False)
+                self._in_transaction(partial(undo, result), time.monotonic() + timeout, lambda: False)
 
         return await self._writer.run(
-            lambda job: self._in_transaction(fn, timeout, lambda: job.given_up), take_back, detached=detached
+            lambda job: self._in_transaction(fn, deadline, lambda: job.given_up), take_back, detached=detached
         )
 
     def write_from_thread(self, fn: Callable[[Connection], T], *, timeout: float = SEND_TIMEOUT) -> T:
@@ -100,43 +106,45 @@ class Database:
         :raises DatabaseError: as `write`.
         :raises TimeoutError: if the writing thread was busy for so many seconds.
         """
-        return self._writer.run_from_thread(lambda job: self._in_transaction(fn, timeout, lambda: job.given_up), timeout)
+        deadline = time.monotonic() + timeout
+        return self._writer.run_from_thread(lambda job: self._in_transaction(fn, deadline, lambda: job.given_up), timeout)
 
     async def read(self, fn: Callable[[sqlite3.Connection], T], *, timeout: float = SEND_TIMEOUT) -> T:
         """Run `fn(connection)` in the reading thread; writers do not disturb it. Cancelling is safe.
 
         :raises DatabaseError: if the file cannot be read.
         """
+        deadline = time.monotonic() + timeout
         return await self._reader.run(
-            lambda job: retry_while_busy(lambda: fn(self._connected_reader()), self.path, timeout, lambda: job.given_up)
+            lambda job: retry_while_busy(lambda: fn(self._connected_reader()), self.path, deadline, lambda: job.given_up)
         )
 
     # -- in the writing thread ------------------------------------------------------------------------------------------------
 
-    def _in_transaction(self, fn: Callable[[Connection], T], timeout: float, given_up: Callable[[], bool]) -> T:
-        deadline = time.monotonic() + timeout
-        conn = self._write_conn or self._connect_writer(timeout, given_up)
-        left = max(0.0, deadline - time.monotonic())
-        result = retry_while_busy(lambda: transact(conn, fn, self.path, given_up), self.path, left, given_up)
+    def _in_transaction(self, fn: Callable[[Connection], T], deadline: float, given_up: Callable[[], bool]) -> T:
+        conn = self._connected_writer(deadline, given_up)
+        result = retry_while_busy(lambda: transact(conn, fn, self.path, given_up), self.path, deadline, given_up)
         callbacks, rings = conn.take_effects()
         for callback in callbacks:
             callback()
         self.doorbell.ring(rings)
         return result
 
-    def _connect_writer(self, timeout: float, given_up: Callable[[], bool]) -> Connection:
-        def prepare() -> Connection:
-            conn = connect(self.path)
-            try:
-                use_wal(conn)
-                transact(conn, migrate, self.path, given_up)
-            except BaseException:
-                conn.close()
-                raise
-            return conn
-
-        self._write_conn = retry_while_busy(prepare, self.path, timeout, given_up)
+    def _connected_writer(self, deadline: float, given_up: Callable[[], bool]) -> Connection:
+        if self._write_conn is None:
+            self._write_conn = retry_while_busy(lambda: self._prepared(given_up), self.path, deadline, given_up)
         return self._write_conn
+
+    def _prepared(self, given_up: Callable[[], bool]) -> Connection:
+        conn = connect(self.path)
+        try:
+            use_wal(conn)
+            if stored_version(conn) != SCHEMA_VERSION:
+                transact(conn, migrate, self.path, given_up)
+        except BaseException:
+            conn.close()
+            raise
+        return conn
 
     def _close_writer(self, _: Job[None]) -> None:
         if self._write_conn is not None:
@@ -160,7 +168,3 @@ class Database:
 def _identity(path: str) -> tuple[int, str]:
     """By process too: connections must not be used across a fork."""
     return os.getpid(), os.path.realpath(path)
-
-
-def _nothing(_: Connection) -> None:
-    return None

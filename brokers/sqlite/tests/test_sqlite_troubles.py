@@ -49,6 +49,32 @@ async def test_a_lock_that_ends_in_time_is_waited_for(tmp_path):
         assert await depth(broker) == 1
 
 
+async def test_waiting_behind_others_counts(tmp_path):
+    async with SQLiteBroker(tmp_path / "q.db", send_timeout=2) as broker:
+        other = sqlite3.connect(tmp_path / "q.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+
+        async def send():
+            with pytest.raises(SendTaskError):
+                await broker.kick_many([message()])
+
+        with anyio.fail_after(7):  # one after the other they would take eight seconds
+            async with anyio.create_task_group() as group:
+                for _ in range(4):
+                    group.start_soon(send)
+        other.close()
+
+
+async def test_a_locked_file_can_be_opened(tmp_path):
+    async with SQLiteBroker(tmp_path / "q.db"):
+        pass
+    other = sqlite3.connect(tmp_path / "q.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with SQLiteBroker(tmp_path / "q.db") as broker:
+        assert await depth(broker) == 0
+    other.close()
+
+
 async def test_a_full_disk_refuses_and_leaves_nothing_behind(tmp_path):
     async with SQLiteBroker(tmp_path / "q.db") as broker:
         database = broker._require_database()
