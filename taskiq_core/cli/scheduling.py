@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+import anyio
 
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.cli import logs
@@ -16,20 +18,32 @@ from taskiq_core.scheduler import TaskiqScheduler
 
 logger = logging.getLogger("taskiq.process")
 
+_SHUTDOWN: Final = 1.0
+"""Seconds for disconnecting."""
+
 
 class SchedulerEngine:
-    """A scheduler that stops as a worker does: it holds no work, so "now" is no sooner."""
+    """A scheduler with its start and its end, that stops as a worker does."""
 
     def __init__(self, scheduler: TaskiqScheduler) -> None:
         self._scheduler = scheduler
+        self._scope: anyio.CancelScope | None = None
 
     async def run(self) -> None:
         """Return after a graceful stop."""
-        await self._scheduler.run()
+        with anyio.CancelScope() as self._scope:
+            await self._scheduler.startup()
+            try:
+                await self._scheduler.run()
+            finally:
+                with anyio.move_on_after(_SHUTDOWN, shield=True):
+                    await self._scheduler.shutdown()
 
     def stop(self, *, now: bool = False) -> None:
-        """Stop; may be called again."""
+        """Stop, `now` without waiting for a send under way; may be called again."""
         self._scheduler.stop()
+        if now and self._scope is not None:
+            self._scope.cancel()
 
 
 def load_scheduler(reference: str) -> TaskiqScheduler:

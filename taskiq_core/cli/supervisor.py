@@ -33,6 +33,7 @@ KILL_MARGIN: Final = 1.6
 LEAVE_MARGIN: Final = 1.9
 """Seconds after the grace time when the supervisor leaves, whatever is left."""
 _IDLE: Final = 3600.0
+_ECHO: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -70,6 +71,7 @@ class Supervisor:
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._stops = 0
         self._leave_at = math.inf
+        self._last_stop = (0, -math.inf)
         self._exit_code = STOPPED
         self._had_terminal = os.isatty(0)
         self._lifeline, self._lifeline_end = os.pipe()  # we alone hold the writing end
@@ -152,7 +154,10 @@ class Supervisor:
 
     def _handle(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._escalate(self._stops + 1)
+            if self._is_echo(number):
+                logger.info("%s too: taken for the same request", signal.Signals(number).name)
+            else:
+                self._escalate(self._stops + 1)
         elif number == signal.SIGQUIT:
             self._escalate(max(2, self._stops))
         elif number == signal.SIGHUP:
@@ -161,6 +166,11 @@ class Supervisor:
             elif not self._stops:
                 logger.info("SIGHUP: replacing worker processes one after the other")
                 self._rolling, self._rolled = [slot for slot in self._slots if slot.child], None
+
+    def _is_echo(self, number: int) -> bool:
+        """Ctrl-C under a process manager comes twice: SIGINT from the terminal, SIGTERM from the manager. It is one request."""
+        last, self._last_stop = self._last_stop, (number, time.monotonic())
+        return last[0] != number and self._last_stop[1] - last[1] < _ECHO
 
     # -- stopping -----------------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ sys.exit(code)
 """
 
 CHILD = """
-import argparse, fcntl, os, signal, subprocess, sys, threading
+import argparse, fcntl, os, signal, subprocess, sys, threading, time
 parser = argparse.ArgumentParser()
 parser.add_argument("--lifeline", type=int)
 parser.add_argument("--report", type=int)
@@ -66,11 +66,11 @@ if mode == "helped":
     helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     say("helper", helper.pid)
 threading.Thread(target=outlive, daemon=True).start()
-say("up", os.getpid(), "after", len(args.predecessor), "dead")
 for path in args.predecessor:
     os.unlink(path)
+say("up", os.getpid(), "after", len(args.predecessor), "dead")
 while True:
-    signal.pause()
+    time.sleep(0.05)  # signal.pause() can miss a signal that comes just before it
 """
 
 
@@ -158,6 +158,20 @@ def test_the_third_signal_kills(child: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 1
         assert not is_running(pid)
+
+
+def test_ctrl_c_that_a_process_manager_repeats_as_sigterm_is_one_request(child: Path) -> None:
+    with supervised(child, "deaf") as process:
+        up(process)
+        process.send_signal(signal.SIGINT)
+        process.wait_for_line("^Stopping: ")
+        process.send_signal(signal.SIGTERM)
+        process.wait_for_line("^SIGTERM too")
+        process.send_signal(signal.SIGTERM)
+        process.wait_for_line("given back")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 1
+        assert process.output.count("Killing the worker") == 1
 
 
 def test_no_process_outlives_the_grace_time(child: Path) -> None:

@@ -2,16 +2,19 @@
 
 import json
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from support.processes import RunningProcess, running
+from support.processes import DEADLINE, RunningProcess, running
 
 APP = """
 import os, sys, time
@@ -52,6 +55,20 @@ if __name__ == "__main__":
     anyio.run(send, sys.argv[1], [float(value) for value in sys.argv[2:]])
 """
 
+PLAIN = """
+from taskiq_core.broker import AsyncBroker
+
+class PlainBroker(AsyncBroker):
+    async def kick(self, message): ...
+    async def listen(self):
+        yield b""
+
+broker = PlainBroker()
+
+@broker.task("x", priority=9)
+async def x() -> None: ...
+"""
+
 Worker = Callable[..., AbstractContextManager[RunningProcess]]
 
 
@@ -69,6 +86,59 @@ def worker(place: Path) -> Worker:
             yield process
 
     return start
+
+
+class Terminal:
+    """A command in a pseudo-terminal of its own."""
+
+    def __init__(self, *arguments: str, cwd: Path) -> None:
+        self.output = ""
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(cwd)
+            os.environ["TMPDIR"] = str(cwd)
+            os.execv(sys.executable, [sys.executable, "-m", "taskiq_core.cli", *arguments])
+
+    def read_until(self, text: str | None) -> None:
+        """Read until `text`, or to the end; blocks no longer than `DEADLINE` without output."""
+        while text is None or text not in self.output:
+            if not select.select([self._fd], [], [], DEADLINE)[0]:
+                raise AssertionError(f"no {text!r} in\n{self.output}")
+            try:
+                self.output += os.read(self._fd, 4096).decode(errors="replace")
+            except OSError:  # how Linux says that the other end is closed
+                assert text is None, self.output
+                return
+
+    def press(self, keys: bytes) -> None:
+        os.write(self._fd, keys)
+
+    def hang_up(self) -> None:
+        os.close(self._fd)
+        self._fd = -1
+
+    def wait(self) -> int:
+        if self._fd >= 0:
+            self.read_until(None)
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = 0
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        raise AssertionError(f"still running\n{self.output}")
+
+
+@contextmanager
+def in_terminal(*arguments: str, cwd: Path) -> Iterator[Terminal]:
+    terminal = Terminal(*arguments, cwd=cwd)
+    try:
+        yield terminal
+    finally:
+        if terminal.pid:
+            os.kill(terminal.pid, signal.SIGKILL)
+            os.waitpid(terminal.pid, 0)
 
 
 def send(place: Path, name: str, *values: float) -> None:
@@ -218,6 +288,32 @@ def test_a_wrong_app_is_explained_once(worker: Worker, app: str, text: str) -> N
         assert len(errors) == 1
         assert errors[0].startswith(text)
         assert "Traceback" not in process.output
+
+
+def test_an_option_that_the_broker_lacks_ends_the_start(place: Path, worker: Worker) -> None:
+    (place / "plain.py").write_text(PLAIN)
+    with worker(app="plain:broker") as process:
+        assert process.wait() == 2
+        assert "Error: Task 'x' asks for priority=9" in process.output
+        assert "Traceback" not in process.output
+
+
+def test_ctrl_c_in_a_terminal_is_one_graceful_stop(place: Path) -> None:
+    send(place, "nap", 1)
+    with in_terminal("worker", "app:broker", cwd=place) as terminal:
+        terminal.read_until("asleep")
+        terminal.press(b"\x03")
+        assert terminal.wait() == 0
+        assert "awake" in terminal.output
+        assert "Stopping: running tasks have 30 s" in terminal.output
+
+
+def test_a_terminal_that_goes_away_stops_the_worker(place: Path) -> None:
+    send(place, "nap", 1)
+    with in_terminal("worker", "app:broker", cwd=place) as terminal:
+        terminal.read_until("asleep")
+        terminal.hang_up()
+        assert terminal.wait() == 0
 
 
 def test_a_wrong_app_is_one_log_line_for_machines(worker: Worker) -> None:
