@@ -13,6 +13,7 @@ import anyio
 from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core_brokers_sqlite.connection import Connection, connect, retry_while_busy, transact
 from taskiq_core_brokers_sqlite.doorbell import Doorbell
+from taskiq_core_brokers_sqlite.errors import DatabaseError
 from taskiq_core_brokers_sqlite.lane import Job, Lane
 from taskiq_core_brokers_sqlite.schema import SCHEMA_VERSION, migrate, stored_version, use_wal
 
@@ -35,6 +36,7 @@ class Database:
         self.path = path
         self.doorbell = Doorbell(path)
         self._users = 0
+        self._process = os.getpid()
         self._writer, self._reader = Lane(f"sqlite writer {path}"), Lane(f"sqlite reader {path}")
         self._write_conn: Connection | None = None
         self._read_conn: Connection | None = None
@@ -68,6 +70,8 @@ class Database:
                 return
             for key in [key for key, value in self._shared.items() if value is self]:
                 del self._shared[key]
+        if os.getpid() != self._process:
+            return  # the connections and threads are the parent's
         with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
             await self._reader.run(self._close_reader, detached=True)
             await self._writer.run(self._close_writer, detached=True)
@@ -90,6 +94,7 @@ class Database:
 
         :raises DatabaseError: if it did not take place; see `DatabaseError.certain`.
         """
+        self._check_process()
         deadline = time.monotonic() + timeout
 
         def take_back(result: T) -> None:
@@ -114,10 +119,19 @@ class Database:
 
         :raises DatabaseError: if the file cannot be read.
         """
+        self._check_process()
         deadline = time.monotonic() + timeout
         return await self._reader.run(
             lambda job: retry_while_busy(lambda: fn(self._connected_reader()), self.path, deadline, lambda: job.given_up)
         )
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            reason = (
+                f"The database {self.path} was opened before this process was forked, and neither connections nor threads "
+                "survive a fork: call `startup()` in the child, or start processes by spawning."
+            )
+            raise DatabaseError(reason=reason)
 
     # -- in the writing thread ------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,40 @@ async def main():
 anyio.run(main)
 """
 
+FORK = """
+import os, sys, anyio
+from taskiq_core.exceptions import SendTaskError
+from taskiq_core.ids import new_task_id
+from taskiq_core.message import BrokerMessage
+from taskiq_core_brokers_sqlite import SQLiteBroker
+
+broker = SQLiteBroker(sys.argv[1])
+
+async def send():
+    await broker.kick_many([BrokerMessage(new_task_id(), "a.task", b"")])
+
+async def child():
+    try:
+        await send()
+    except SendTaskError as error:
+        assert "fork" in str(error), error
+    else:
+        raise AssertionError("the parent's connection was used")
+    await broker.shutdown()
+    await broker.startup()
+    await send()
+    await broker.shutdown()
+
+anyio.run(broker.startup)
+anyio.run(send)
+if os.fork() == 0:
+    anyio.run(child)
+else:
+    assert os.wait()[1] == 0
+    anyio.run(send)
+    anyio.run(broker.shutdown)
+"""
+
 
 def run(code: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
@@ -65,6 +99,12 @@ async def test_processes_that_start_together_make_one_database(tmp_path):
         assert await anyio.to_thread.run_sync(sender.wait) == 0
     async with SQLiteBroker(tmp_path / "q.db") as broker:
         assert (await broker.admin.depth("default")).ready == 4 * 50 * 4
+
+
+async def test_a_forked_process_starts_anew(tmp_path):
+    assert await anyio.to_thread.run_sync(run(FORK, tmp_path / "q.db").wait) == 0
+    async with SQLiteBroker(tmp_path / "q.db") as broker:
+        assert (await broker.admin.depth("default")).ready == 3
 
 
 async def test_a_waiting_process_is_woken_and_not_by_its_own_poll(tmp_path):
