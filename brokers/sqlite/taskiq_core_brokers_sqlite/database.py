@@ -94,7 +94,7 @@ class Database:
 
         :raises DatabaseError: if it did not take place; see `DatabaseError.certain`.
         """
-        self._check_process()
+        self._check_usable()
         deadline = time.monotonic() + timeout
 
         def take_back(result: T) -> None:
@@ -111,6 +111,7 @@ class Database:
         :raises DatabaseError: as `write`.
         :raises TimeoutError: if the writing thread was busy for so many seconds.
         """
+        self._check_usable()
         deadline = time.monotonic() + timeout
         return self._writer.run_from_thread(lambda job: self._in_transaction(fn, deadline, lambda: job.given_up), timeout)
 
@@ -119,19 +120,21 @@ class Database:
 
         :raises DatabaseError: if the file cannot be read.
         """
-        self._check_process()
+        self._check_usable()
         deadline = time.monotonic() + timeout
         return await self._reader.run(
             lambda job: retry_while_busy(lambda: fn(self._connected_reader()), self.path, deadline, lambda: job.given_up)
         )
 
-    def _check_process(self) -> None:
+    def _check_usable(self) -> None:
         if os.getpid() != self._process:
             reason = (
                 f"The database {self.path} was opened before this process was forked, and neither connections nor threads "
                 "survive a fork: call `startup()` in the child, or start processes by spawning."
             )
             raise DatabaseError(reason=reason)
+        if not self._users:
+            raise DatabaseError(reason=f"The database {self.path} is closed: whatever used it has been shut down.")
 
     # -- in the writing thread ------------------------------------------------------------------------------------------------
 

@@ -93,7 +93,7 @@ class SQLiteSubscription(Subscription):
         return True
 
     def stores_results_of(self, backend: Any) -> bool:
-        same = getattr(backend, "database", None) is self._database
+        same = getattr(backend, "database", None) is self._find_database()
         if same:
             self._result_ttl = backend.result_ttl
         return same

@@ -124,6 +124,15 @@ async def test_a_broker_that_is_not_started_says_so(tmp_path):
     assert caught.value.outcome == "refused"
 
 
+async def test_a_subscription_that_outlives_its_broker_says_so(tmp_path):
+    broker = SQLiteBroker(tmp_path / "q.db")
+    await broker.startup()
+    with anyio.fail_after(10), pytest.raises(BrokerError, match="shut down"):
+        async with broker.subscribe(["default"]) as subscription:
+            await broker.shutdown()
+            await subscription.receive(1)
+
+
 async def test_tables_of_others_are_left_alone(tmp_path):
     with sqlite3.connect(tmp_path / "app.db") as conn:
         conn.execute("CREATE TABLE messages (text)")
