@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -23,7 +23,6 @@ from taskiq_core_brokers_sqlite.schema import DELAYED, READY
 from taskiq_core_brokers_sqlite.statements import insert_rows
 from taskiq_core_brokers_sqlite.subscription import SQLiteSubscription
 
-_OPTIONS = ("lease", "send_timeout", "poll_interval")
 _POLL_WITH_BELLS = 0.25
 _POLL_WITHOUT = 0.05
 
@@ -51,6 +50,9 @@ class SQLiteBroker(AsyncBroker):
         | Capability.CROSS_PROCESS
     )
 
+    url_options: ClassVar[frozenset[str]] = frozenset({"lease", "send_timeout", "poll_interval"})
+    """What the query of a URL may say."""
+
     def __init__(
         self,
         url_or_path: str | Path,
@@ -71,8 +73,8 @@ class SQLiteBroker(AsyncBroker):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        path, in_url = split_url(url, _OPTIONS)
-        refuse_unknown(options, (*_OPTIONS, "result_backend", "task_id_generator"), url)
+        path, in_url = split_url(url, cls.url_options)
+        refuse_unknown(options, (*cls.url_options, "result_backend", "task_id_generator"), url)
         numbers: dict[str, Any] = {name: number(name, value) for name, value in in_url.items()}
         return cls(path, **{**numbers, **options})
 

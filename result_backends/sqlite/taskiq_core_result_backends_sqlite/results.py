@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from anyio.lowlevel import RunVar
 from taskiq_core_brokers_sqlite.connection import Connection, data_version
@@ -28,7 +28,6 @@ from taskiq_core_result_backends_sqlite.records import SQLiteRecords
 
 R = TypeVar("R", default=Any)
 
-_OPTIONS = ("result_ttl", "poll_interval")
 _PROGRESS_TTL = 86400.0
 _GET = "SELECT task_id, body FROM {} WHERE task_id IN (SELECT value FROM json_each(?)) AND (expires IS NULL OR expires > ?)"
 _GET_RESULTS = _GET.format("taskiq_results")
@@ -42,6 +41,9 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, AsyncResultBackend[R
     :param result_ttl: seconds that a result is kept; None keeps it for ever.
     :param poll_interval: seconds after which a waiting caller looks for itself, should nobody have woken it.
     """
+
+    url_options: ClassVar[frozenset[str]] = frozenset({"result_ttl", "poll_interval"})
+    """What the query of a URL may say."""
 
     def __init__(
         self, url_or_path: str | Path, result_ttl: float | None = 86400.0, *, poll_interval: float | None = None
@@ -57,8 +59,8 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, AsyncResultBackend[R
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        path, in_url = split_url(url, _OPTIONS)
-        refuse_unknown(options, _OPTIONS, url)
+        path, in_url = split_url(url, cls.url_options)
+        refuse_unknown(options, cls.url_options, url)
         numbers: dict[str, Any] = {name: number(name, value) for name, value in in_url.items()}
         return cls(path, **{**numbers, **options})
 

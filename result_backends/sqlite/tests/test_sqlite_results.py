@@ -12,6 +12,7 @@ from taskiq_core.delivery import Settlement, StoredResult, Verdict
 from taskiq_core.exceptions import ConfigurationError, ResultBackendError, ResultSetError
 from taskiq_core.ids import new_task_id
 from taskiq_core.message import BrokerMessage
+from taskiq_core.plugins import broker_from_url
 from taskiq_core.result import TaskiqResult
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +86,15 @@ async def test_a_locked_file_is_a_result_error(tmp_path):
     await backend.shutdown()
     with pytest.raises(ResultBackendError, match="startup"):
         await backend.is_result_ready("id")
+
+
+def test_one_url_says_what_both_need():
+    broker = broker_from_url("sqlite:///some/jobs.db?lease=6&result_ttl=60&poll_interval=1")
+    assert broker.subscribe(["default"]).lease == 6
+    assert isinstance(broker.result_backend, SQLiteResultBackend)
+    assert (broker.result_backend.path, broker.result_backend.result_ttl) == ("some/jobs.db", 60.0)
+    with pytest.raises(ConfigurationError, match="laese"):
+        broker_from_url("sqlite:///some/jobs.db?laese=6")
 
 
 def test_urls():
