@@ -52,6 +52,7 @@ from taskiq_core.exceptions import (
 from taskiq_core.gather import gather
 from taskiq_core.kicker import AsyncKicker, Call, call
 from taskiq_core.message import BrokerMessage, TaskiqMessage
+from taskiq_core.middlewares import SimpleRetryMiddleware, SmartRetryMiddleware
 from taskiq_core.plugins import broker_from_url, result_backend_from_url, schedule_source_from_url
 from taskiq_core.progress import TaskProgress, TaskState
 from taskiq_core.records import TaskStatus
@@ -105,6 +106,8 @@ __all__ = [
     "ScheduledTask",
     "SendTaskError",
     "Settlement",
+    "SimpleRetryMiddleware",
+    "SmartRetryMiddleware",
     "StoredResult",
     "Subscription",
     "TaskCancelledError",

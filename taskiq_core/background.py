@@ -11,7 +11,7 @@ logger = logging.getLogger("taskiq.background")
 
 
 class BackgroundTask:
-    """Runs `main` in the current event loop until it ends; errors are logged.
+    """Runs `main` in the current event loop until it ends; an error is logged and kept in `error`.
 
     A task group cannot stay open after `startup()` returns, as it belongs to the task that opened it: hence this.
     """
@@ -22,6 +22,8 @@ class BackgroundTask:
         self._done = anyio.Event()
         self._scope = anyio.CancelScope()
         self._task: object = None
+        self.error: Exception | None = None
+        """Why it ended, if it ended by an error."""
         loop = anyio.lowlevel.current_token().native_token
         if isinstance(loop, asyncio.AbstractEventLoop):
             self._task = loop.create_task(self._run(), name=name)
@@ -34,7 +36,8 @@ class BackgroundTask:
         try:
             with self._scope:
                 await self._main()
-        except Exception:
+        except Exception as error:
+            self.error = error
             logger.exception("%s ended after an error", self._name)
         finally:
             self._done.set()

@@ -24,6 +24,7 @@ from taskiq_core.formatters.msgpack_formatter import MsgpackFormatter
 from taskiq_core.group_commit import GroupCommit
 from taskiq_core.ids import new_task_id
 from taskiq_core.kicker import AsyncKicker, require_capability
+from taskiq_core.labels import DELAY
 from taskiq_core.listening import ListeningSubscription
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.middleware_chain import MiddlewareChain
@@ -121,13 +122,13 @@ class AsyncBroker(TaskRegistrar, ABC):
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         """A subscription to some queues, to be entered by the worker."""
-        return ListeningSubscription(self.listen, self.resend)
+        return ListeningSubscription(self.listen, self.resend, delays=Capability.DELAY in self.capabilities)
 
     async def resend(self, body: bytes, delay: float | None) -> None:
         """Send a body that this broker's formatter wrote once more; for deliveries that the broker cannot give back."""
-        message = self.formatter.dumps(self.formatter.loads(body))
-        message.message, message.delay = body, delay
-        await self.kick(message)
+        message = self.formatter.loads(body)
+        DELAY.set(message.labels, delay or None)
+        await self.kick(self.formatter.dumps(message))
 
     # -- sending ------------------------------------------------------------------------------------------------------------
 

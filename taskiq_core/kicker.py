@@ -131,7 +131,7 @@ class AsyncKicker(Generic[P, R]):
 
         :raises SendTaskError: if it did not; `outcome` says whether that is certain.
         """
-        message = self._message(list(args), kwargs)
+        message = self._prepare_message(*args, **kwargs)
         await self.broker.send((message,))
         return self._handle(message)
 
@@ -144,16 +144,17 @@ class AsyncKicker(Generic[P, R]):
         if self.custom_task_id is not None and len(calls) > 1:
             msg = "one task id cannot serve several calls"
             raise ValueError(msg)
-        messages = [self._message(list(item.args), dict(item.kwargs)) for item in calls]
+        messages = [self._prepare_message(*item.args, **item.kwargs) for item in calls]
         if messages:
             await self.broker.send(messages)
         return [self._handle(message) for message in messages]
 
-    def _message(self, args: list[Any], kwargs: dict[str, Any]) -> TaskiqMessage:
+    def _prepare_message(self, *args: Any, **kwargs: Any) -> TaskiqMessage:
+        # Under this name taskiq-pipelines calls it.
         labels = self.labels.copy()
         if self.expires is not None:
             EXPIRES_AT.set(labels, time.time() + self.expires)
-        return TaskiqMessage(self.custom_task_id or self.broker.id_generator(), self.task_name, labels, args, kwargs)
+        return TaskiqMessage(self.custom_task_id or self.broker.id_generator(), self.task_name, labels, list(args), kwargs)
 
     def _handle(self, message: TaskiqMessage) -> AsyncTaskiqTask[R]:
         return AsyncTaskiqTask(message.task_id, self.broker.result_backend, self.return_adapter, task_name=message.task_name)

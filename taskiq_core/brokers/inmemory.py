@@ -17,7 +17,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_CONCURRENCY, DEFAULT_LEASE
 from taskiq_core.delivery import DeadLetter, Delivery, Settlement
 from taskiq_core.events import TaskiqEvents
-from taskiq_core.exceptions import ConfigurationError, MessageDecodeError, SendTaskError, UnknownTaskError
+from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageDecodeError, SendTaskError, UnknownTaskError
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.result_backends.inmemory import InMemoryResultBackend
 from taskiq_core.worker import Worker, WorkerSettings
@@ -114,7 +114,12 @@ class InMemoryBroker(AsyncBroker):
         await super().send(messages)
 
     async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
-        """Into the queue."""
+        """Into the queue.
+
+        :raises BrokerError: if the background worker has died, for then nobody would run them.
+        """
+        if self._running is not None and self._running.error is not None:
+            raise BrokerError(reason=f"the in-memory worker has ended after an error: {self._running.error!r}")
         self.queue.add(messages)
         self.wake()
         if self._await_inplace:
@@ -184,7 +189,8 @@ class MemorySubscription(Subscription):
         return self._broker.queue.extend(deliveries, self.consumer, self.lease)
 
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
-        # Nobody else can look while the only event loop is stuck.
+        assert self.lease is not None
+        self._broker.queue.extend(deliveries, self.consumer, self.lease)
         return True
 
     async def bury(self, consumer: str, accused: Collection[str]) -> None:

@@ -18,6 +18,7 @@ from taskiq_core.worker.credit import Credit
 from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.isolation import drive
+from taskiq_core.worker.journal import Journal
 from taskiq_core.worker.leases import Leases
 from taskiq_core.worker.outbox import Outbox
 from taskiq_core.worker.outcome import Outcome
@@ -57,6 +58,7 @@ class Receiver:
         self._inbox = Inbox()
         self._outbox = Outbox(broker, subscription, self._credit, settings)
         self._leases = Leases(subscription, self._credit)
+        self._journal = Journal(broker.records)
         self.threads = Threads(settings.concurrency)
         self._execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
         self._quarantine = Quarantine(broker, settings, self._execution)
@@ -80,9 +82,9 @@ class Receiver:
     async def run(self) -> None:
         """Receive and run until stopped. Cancelling stops at once: what was running is given back."""
         async with self._subscription, self._quarantine, anyio.create_task_group() as frame:
-            sending, renewing = anyio.CancelScope(shield=True), anyio.CancelScope(shield=True)
-            frame.start_soon(_within, sending, self._outbox.run)
-            frame.start_soon(_within, renewing, self._leases.run)
+            rooms = [anyio.CancelScope(shield=True) for _ in range(3)]
+            for scope, run in zip(rooms, (self._outbox.run, self._journal.run, self._leases.run), strict=True):
+                frame.start_soon(_within, scope, run)
             try:
                 self._recorder.name(self._subscription.consumer)
                 await self._bury_predecessors()
@@ -90,10 +92,11 @@ class Receiver:
             finally:
                 self._release(self._inbox.close())
                 self._outbox.close()
+                self._journal.close()
                 with anyio.move_on_after(_DRAIN, shield=True) as late:
                     await self._outbox.done.wait()
-                sending.cancel()
-                renewing.cancel()
+                for scope in rooms:
+                    scope.cancel()
                 if late.cancelled_caught:
                     logger.error("Some results and verdicts could not be sent in time; their tasks will run again.")
 
@@ -176,6 +179,7 @@ class Receiver:
             except BaseException:
                 self._outbox.put(Outcome(delivery, Ending.WORKER_STOPPING))
                 raise
+            self._journal.ended(outcome)
             self._outbox.put(outcome)
             if time.monotonic() - turn > _TURN:
                 self._inbox.wake()
@@ -186,6 +190,7 @@ class Receiver:
         message = self._execution.load(delivery)
         if isinstance(message, Outcome):
             return message
+        self._journal.started(delivery, message)
         try:
             if self._quarantine.wants(delivery, message):
                 self._inbox.wake()

@@ -1,7 +1,5 @@
 """Generators are closed after the task, in reverse order, whatever happened."""
 
-# ruff: noqa: B008 - a marker as default is the very thing under test
-
 import contextlib
 import logging
 

@@ -1,7 +1,5 @@
 """A dependency is shared within a message and never between messages; overrides replace it."""
 
-# ruff: noqa: B008 - a marker as default is the very thing under test
-
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 

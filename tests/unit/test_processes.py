@@ -37,7 +37,7 @@ def hang(ledger: str) -> None:
 
 @broker.task(executor="process")
 def die(ledger: str, how: str) -> None:
-    with open(ledger, "a") as file:
+    with Path(ledger).open("a") as file:
         file.write("started\n")
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -99,7 +99,7 @@ async def test_a_task_that_kills_its_process_is_condemned_after_three_deaths(tmp
 
 async def test_an_accused_task_runs_alone_in_another_process() -> None:
     async with broker:
-        message = broker.formatter.dumps((innocent.kicker())._message([], {}))
+        message = broker.formatter.dumps((innocent.kicker())._prepare_message())
         broker.queue.add([BrokerMessage(message.task_id, message.task_name, message.message)])
         next(iter(broker.queue._known.values())).accused = True
         broker.wake()
