@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from taskiq_core.testing.broker_suite import BrokerContract
 from taskiq_core_brokers_sqlite import SQLiteBroker
 from taskiq_core_result_backends_sqlite import SQLiteResultBackend
-
-from taskiq_core.testing.broker_suite import BrokerContract
 
 
 class TestSQLiteBroker(BrokerContract):

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
-from taskiq_core_brokers_sqlite import Database, SQLiteBroker
 
 from taskiq_core.delivery import Settlement, Verdict
 from taskiq_core.ids import new_task_id
 from taskiq_core.message import BrokerMessage
+from taskiq_core_brokers_sqlite import Database, SQLiteBroker
 
 pytestmark = pytest.mark.anyio
 

@@ -4,12 +4,12 @@ import sqlite3
 
 import anyio
 import pytest
-from taskiq_core_brokers_sqlite import SQLiteBroker
-from taskiq_core_brokers_sqlite.schema import SCHEMA_VERSION
 
 from taskiq_core.exceptions import BrokerError, ConfigurationError, SendTaskError
 from taskiq_core.ids import new_task_id
 from taskiq_core.message import BrokerMessage
+from taskiq_core_brokers_sqlite import SQLiteBroker
+from taskiq_core_brokers_sqlite.schema import SCHEMA_VERSION
 
 pytestmark = pytest.mark.anyio
 

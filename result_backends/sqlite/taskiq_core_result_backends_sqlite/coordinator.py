@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.expiry import expire_some
 from taskiq_core_brokers_sqlite.statements import as_set, insert_rows
-
-from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
 from taskiq_core_result_backends_sqlite.stored import OnDatabase
 
 T = TypeVar("T")

@@ -5,13 +5,12 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 
-from taskiq_core_brokers_sqlite.connection import Connection
-from taskiq_core_brokers_sqlite.statements import as_set, insert_rows
-
 from taskiq_core.abc.records import RecordPage, RecordStore
 from taskiq_core.records import TaskRecord, TaskStatus, Transition
 from taskiq_core.stores.record_fold import RecordFold
 from taskiq_core.wire import pack, unpack
+from taskiq_core_brokers_sqlite.connection import Connection
+from taskiq_core_brokers_sqlite.statements import as_set, insert_rows
 from taskiq_core_result_backends_sqlite.stored import OnDatabase
 
 _FINAL = ", ".join(f"'{status.value}'" for status in TaskStatus if status.is_final)

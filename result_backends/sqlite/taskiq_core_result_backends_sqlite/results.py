@@ -7,13 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from anyio.lowlevel import RunVar
-from taskiq_core_brokers_sqlite.connection import Connection, data_version
-from taskiq_core_brokers_sqlite.database import Database
-from taskiq_core_brokers_sqlite.doorbell import RESULTS, Bell
-from taskiq_core_brokers_sqlite.errors import DatabaseError
-from taskiq_core_brokers_sqlite.location import file_path, number, refuse_unknown, split_url
-from taskiq_core_brokers_sqlite.results_table import store_results
-from taskiq_core_brokers_sqlite.statements import as_set
 from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -23,6 +16,13 @@ from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
 from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
+from taskiq_core_brokers_sqlite.connection import Connection, data_version
+from taskiq_core_brokers_sqlite.database import Database
+from taskiq_core_brokers_sqlite.doorbell import RESULTS, Bell
+from taskiq_core_brokers_sqlite.errors import DatabaseError
+from taskiq_core_brokers_sqlite.location import file_path, number, refuse_unknown, split_url
+from taskiq_core_brokers_sqlite.results_table import store_results
+from taskiq_core_brokers_sqlite.statements import as_set
 from taskiq_core_result_backends_sqlite.coordinator import SQLiteCoordinator
 from taskiq_core_result_backends_sqlite.records import SQLiteRecords
 

@@ -1,8 +1,7 @@
 """The database behind the parts of the backend."""
 
-from taskiq_core_brokers_sqlite import Database
-
 from taskiq_core.exceptions import ResultBackendError
+from taskiq_core_brokers_sqlite import Database
 
 
 class OnDatabase:

@@ -5,11 +5,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from taskiq_core_result_backends_sqlite import SQLiteResultBackend
-
 from taskiq_core.testing.coordinator_suite import CoordinatorContract
 from taskiq_core.testing.record_suite import RecordStoreContract
 from taskiq_core.testing.result_backend_suite import ResultBackendContract
+from taskiq_core_result_backends_sqlite import SQLiteResultBackend
 
 
 class OnOneFile:

@@ -5,8 +5,6 @@ import time
 
 import anyio
 import pytest
-from taskiq_core_brokers_sqlite import SQLiteBroker
-from taskiq_core_result_backends_sqlite import SQLiteResultBackend
 
 from taskiq_core.delivery import Settlement, StoredResult, Verdict
 from taskiq_core.exceptions import ConfigurationError, ResultBackendError, ResultSetError
@@ -14,6 +12,8 @@ from taskiq_core.ids import new_task_id
 from taskiq_core.message import BrokerMessage
 from taskiq_core.plugins import broker_from_url
 from taskiq_core.result import TaskiqResult
+from taskiq_core_brokers_sqlite import SQLiteBroker
+from taskiq_core_result_backends_sqlite import SQLiteResultBackend
 
 pytestmark = pytest.mark.anyio
 
