@@ -516,7 +516,7 @@ async def test_an_option_that_nothing_serves_is_refused_at_start_up_and_at_the_c
 
 def test_a_broker_that_overrides_neither_of_a_pair_is_refused() -> None:
     with pytest.raises(TypeError, match="must override kick"):
-        type("Nothing", (AsyncBroker,), {})
+        type("Nothing", (AsyncBroker,), {})()
 
 
 async def test_what_cannot_be_sent_is_refused_with_the_reason(broker: InMemoryBroker) -> None:
