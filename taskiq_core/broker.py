@@ -23,11 +23,12 @@ from taskiq_core.exceptions import ConfigurationError, TaskBrokerMismatchError
 from taskiq_core.formatters.msgpack_formatter import MsgpackFormatter
 from taskiq_core.group_commit import GroupCommit
 from taskiq_core.ids import new_task_id
-from taskiq_core.kicker import AsyncKicker, require_capability
+from taskiq_core.kicker import AsyncKicker
 from taskiq_core.labels import DELAY
 from taskiq_core.listening import ListeningSubscription
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.middleware_chain import MiddlewareChain
+from taskiq_core.option_check import check_options
 from taskiq_core.registrar import TaskRegistrar
 from taskiq_core.registry import TaskRegistry
 from taskiq_core.result_backends.dummy import DummyResultBackend
@@ -258,7 +259,7 @@ class AsyncBroker(TaskRegistrar, ABC):
         """
         if self.home is not None:
             return
-        self.check_tasks()
+        check_options(self, self._registry.all().values())
         self.home = anyio.lowlevel.current_token()
         worker = self.is_worker_process
         await self._fire(TaskiqEvents.WORKER_STARTUP if worker else TaskiqEvents.CLIENT_STARTUP)
@@ -287,20 +288,3 @@ class AsyncBroker(TaskRegistrar, ABC):
     async def _fire(self, event: TaskiqEvents) -> None:
         for handler in self.event_handlers[event]:
             await maybe_awaitable(handler(self.state))
-
-    def check_tasks(self) -> None:
-        """Refuse tasks whose options this broker would ignore.
-
-        :raises UnsupportedOptionError: naming task, option and remedy.
-        """
-        for task in self._registry.all().values():
-            options = task.options
-            wanted = (
-                (options.queue, Capability.QUEUES, f"queue={options.queue!r}"),
-                (options.priority, Capability.PRIORITY, f"priority={options.priority}"),
-                (options.delay, Capability.DELAY, f"delay={options.delay}"),
-                (options.dead_letter or None, Capability.DEAD_LETTER, "dead_letter=True"),
-            )
-            for value, capability, text in wanted:
-                if value is not None:
-                    require_capability(self, capability, f"Task {task.task_name!r}", text)

@@ -100,4 +100,5 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     error: Any = errors
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[Any]", error).exceptions[0]
-    return error
+    first: BaseException = error
+    return first

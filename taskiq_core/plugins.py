@@ -75,7 +75,8 @@ def broker_from_url(url: str, *, results: bool | str = True, **options: Any) -> 
     backend_class = load_plugin(PluginKind.RESULT_BACKEND, scheme)
     of_backend = _declared(backend_class)
     if of_backend is None:
-        return broker_class.from_url(url, **options).with_result_backend(backend_class.from_url(url))
+        broker = broker_class.from_url(url, **options)
+        return broker.with_result_backend(backend_class.from_url(url))
     only_of_backend = of_backend - (_declared(broker_class) or frozenset())
     written = _options_in(url)
     backend: AsyncResultBackend[Any] = backend_class.from_url(_with_options(url, written & of_backend))

@@ -4,7 +4,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Literal, ParamSpec, overload
+from typing import Any, Literal, ParamSpec, cast, overload
 
 from typing_extensions import TypeVar
 
@@ -104,4 +104,4 @@ class TaskRegistrar:
             logger.warning("Task %s: %s", name, warning)
         task = self._new_task(func, name, labels=labels, options=options)
         self.adopt(task)
-        return task
+        return cast("AsyncTaskiqDecoratedTask[P, Any]", task)

@@ -23,7 +23,7 @@ class _Unbound:
         return self._refuse()
 
     def id_generator(self) -> str:
-        return self._refuse()
+        return str(self._refuse())
 
     async def send(self, messages: Sequence[TaskiqMessage]) -> None:
         self._refuse()

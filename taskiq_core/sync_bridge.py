@@ -40,7 +40,8 @@ def run_from_sync(broker: Sender, function: Callable[[], Awaitable[T]]) -> T:
     owner = cast("Startable", broker)
     token = getattr(owner, "home", None)
     if token is not None:
-        return anyio.from_thread.run(cast("Any", _awaiting(function)), token=token)
+        value: T = anyio.from_thread.run(cast("Any", _awaiting(function)), token=token)
+        return value
 
     async def start_and_run() -> T:
         if getattr(owner, "home", None) is None:

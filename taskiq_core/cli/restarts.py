@@ -11,4 +11,4 @@ def restart_delay(quick_deaths: int) -> float:
     """Seconds to wait after so many deaths in a row, each within `HEALTHY` seconds: none for the first, at most `LONGEST`."""
     if quick_deaths <= 1:
         return 0.0
-    return min(LONGEST, 0.5 * 2 ** min(quick_deaths - 2, 10))
+    return min(LONGEST, 0.5 * 2.0 ** min(quick_deaths - 2, 10))

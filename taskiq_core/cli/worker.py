@@ -21,7 +21,7 @@ logger = logging.getLogger("taskiq.supervisor")
 @click.option("--processes", "-p", type=click.IntRange(min=1), default=1, help="Worker processes.")
 @worker_options
 @click.pass_context
-def worker(context: click.Context, app_and_modules: tuple[str, ...], processes: int, **options: Any) -> None:
+def worker(context: click.Context, /, app_and_modules: tuple[str, ...], processes: int, **options: Any) -> None:
     """Run tasks.
 
     APP is module:broker, importable from the working directory; without it TASKIQ_APP is used, or `app` in

@@ -60,7 +60,7 @@ def from_form(data: Any) -> TaskiqMessage:
 def checked(task_id: Any, task_name: Any, labels: Any, args: Any, kwargs: Any) -> TaskiqMessage:
     """The message of five values that came from a wire.
 
-    :raises MessageDecodeError: if one has the wrong type, or an id or name is empty.
+    :raises MessageDecodeError: if one has the wrong type, or an id or name is empty or not what a store can hold.
     """
     shape = (task_id.__class__, task_name.__class__, labels.__class__, args.__class__, kwargs.__class__)
     if shape != _SHAPE:
@@ -68,11 +68,22 @@ def checked(task_id: Any, task_name: Any, labels: Any, args: Any, kwargs: Any) -
         raise MessageDecodeError(reason=f"id, name, labels, args, kwargs must be str, str, dict, list, dict, got {kinds}")
     if not (task_id and task_name):
         raise MessageDecodeError(reason=f"task id or name is empty: {task_id!r:.100}, {task_name!r:.100}")
+    for text in (task_id, task_name):
+        if not (text.isascii() or _is_unicode(text)):
+            raise MessageDecodeError(reason=f"task id and name must be Unicode, got {text!r:.100}")
     for mapping in (labels, kwargs):
         for key in mapping:
             if type(key) is not str:
                 raise MessageDecodeError(reason=f"names of labels and arguments must be texts, got {key!r:.100}")
     return TaskiqMessage(task_id, task_name, labels, args, kwargs)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character
+        return False
+    return True
 
 
 def _label_type(value: object) -> int:

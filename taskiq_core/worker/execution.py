@@ -69,7 +69,7 @@ class Execution:
         try:
             return self._loads(delivery.body)
         except Exception as error:  # noqa: BLE001 - a formatter of somebody's own may raise anything
-            reason = str(error) if isinstance(error, MessageDecodeError) else f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, MessageDecodeError) else describe(error)
             logger.error("A message on queue %s is dead-lettered. %s", delivery.queue, reason)
             return Outcome(delivery, Ending.UNDECODABLE, reason=reason)
 
@@ -161,7 +161,7 @@ class Execution:
     def _raised(self, outcome: Outcome, task: AnyTask, error: BaseException) -> None:
         message = outcome.message
         assert message is not None
-        outcome.reason = f"{type(error).__name__}: {error}"
+        outcome.reason = describe(error)
         if isinstance(error, TaskRequeuedError):
             outcome.ending, outcome.delay = Ending.REQUEUED, error.delay
             REQUEUES.set(message.labels, str((REQUEUES.get(message.labels) or 0) + 1))  # type: ignore[arg-type]
@@ -199,9 +199,15 @@ class Execution:
         task = self._find(message.task_name)
         if task is not None:
             outcome.store, outcome.result_ttl = task.options.store_result, task.options.result_ttl
-            self._raised(outcome, task, error)
-        else:
-            outcome.ending, outcome.reason = Ending.FAILED, repr(error)
+        try:
+            if task is not None:
+                self._raised(outcome, task, error)
+        except Exception:
+            # A label that cannot be read, a retry policy that raises: a worker that died of it would die again and again.
+            logger.exception("Whether task %s (%s) is to be retried is not known", message.task_name, message.task_id)
+            outcome.ending = Ending.RETURNED
+        if outcome.ending is Ending.RETURNED:
+            outcome.ending, outcome.reason = Ending.FAILED, describe(error)
         outcome.result = _error_result(error, message, seconds)
         await self._after(outcome)
         return outcome
@@ -216,6 +222,15 @@ class Execution:
                 outcome.store = False
         if chain.post_execute is not None:
             await chain.post_execute(message, result)
+
+
+def describe(error: BaseException) -> str:
+    """One line about an error that every store can hold, also about one that cannot be printed."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - its own `__str__`
+        text = "it cannot be printed"
+    return f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()
 
 
 def _from_outside(error: BaseException | None) -> bool:

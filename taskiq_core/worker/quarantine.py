@@ -67,10 +67,10 @@ class Quarantine:
         for death in range(1, self._max_deaths + 1):
             try:
                 reply = await (self._suspects if suspected else self._wanted).ask(request.dump(), timeout)
-            except SandboxDiedError as error:
+            except SandboxDiedError as died:
                 logger.error("A process died running task %s (%s) alone, %d of %d: %s.",
-                             message.task_name, message.task_id, death, self._max_deaths, error.how)  # fmt: skip
-                how = error.how
+                             message.task_name, message.task_id, death, self._max_deaths, died.how)  # fmt: skip
+                how = died.how
             except TimeoutError:
                 error = TimeoutError(f"Task {message.task_name!r} ran longer than its timeout of {timeout:g} s and was killed.")
                 return await self._execution.failed(delivery, message, error, time.perf_counter() - started)

@@ -190,8 +190,8 @@ class Receiver:
         message = self._execution.load(delivery)
         if isinstance(message, Outcome):
             return message
-        self._journal.started(delivery, message)
         try:
+            self._journal.started(delivery, message)
             if self._quarantine.wants(delivery, message):
                 self._inbox.wake()
                 return await self._quarantine.run(delivery, message)

@@ -25,7 +25,7 @@ from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.delivery import Delivery
 from taskiq_core.exceptions import ResultNotSerializableError
 from taskiq_core.result import TaskiqResult
-from taskiq_core.worker.execution import Execution
+from taskiq_core.worker.execution import Execution, describe
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.recorder import Recorder
 from taskiq_core.worker.sandbox_request import SandboxRequest, dump_outcome
@@ -114,7 +114,7 @@ async def _no_ack(delivery: Delivery) -> None:
 
 def _failure(delivery: Delivery, error: BaseException) -> Outcome:
     result = TaskiqResult[Any](is_err=True, return_value=None, error=error)
-    return Outcome(delivery, Ending.FAILED, None, result, reason=f"{type(error).__name__}: {error}")
+    return Outcome(delivery, Ending.FAILED, None, result, reason=describe(error))
 
 
 def _listen(requests: BinaryIO, replies: BinaryIO, portal: anyio.from_thread.BlockingPortal, runner: _Runner) -> None:

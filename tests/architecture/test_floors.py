@@ -15,7 +15,7 @@ FLOORS = (
     "result_codec retry schedule state utils wire",
     "abc",
     "serializers formatters middleware_chain group_commit listening background waiting due signature",
-    "sending task kicker decor registry registrar router gather created_schedule sync_bridge",
+    "sending task kicker decor option_check registry registrar router gather created_schedule sync_bridge",
     "broker context depends plugins",
     "worker scheduler",
     "brokers result_backends schedule_sources middlewares stores",

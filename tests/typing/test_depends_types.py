@@ -1,7 +1,5 @@
 """What a type checker makes of dependencies; the same lines run as a test."""
 
-# ruff: noqa: B008 - a marker as default is the very thing under test
-
 from typing import Annotated, Any, NoReturn, assert_type
 
 from pydantic import TypeAdapter
