@@ -36,6 +36,10 @@ check: .venv/.installed ## Formatter, linter, strict types, import rules, size r
 bench: .venv/.installed ## Measure against raw loops on this machine and compare with benchmarks/budget.toml
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: .venv/.installed # Measure other frameworks beside this one; installs them into .venv-peers
+	$(BIN)/python -m benchmarks.peers
+
 docs: .venv/.installed ## Check the links of every page and run its snippets
 	$(BIN)/python -m pytest -q tests/architecture/test_docs_links.py tests/acceptance/test_docs_snippets.py
 

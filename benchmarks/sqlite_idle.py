@@ -1,0 +1,26 @@
+"""What a worker costs that has nothing to do."""
+
+import time
+from collections.abc import Iterator
+
+import anyio
+
+from benchmarks.figures import Benchmark, Figure, Scale
+from benchmarks.sqlite_waiting import round_trips
+from benchmarks.workers import arena, cpu_seconds, tree
+
+
+def measure(scale: Scale) -> Iterator[Figure]:
+    """CPU of the supervisor and its worker process, in percent of one core."""
+    seconds = scale.pick(10.0, 5.0, 0.1)
+    with arena() as place, place.worker() as supervisor:
+        anyio.run(round_trips, place, 1)
+        time.sleep(scale.pick(1.0, 1.0, 0.0))  # until what the start-up has begun is done
+        processes = tree(supervisor.pid)
+        before = sum(map(cpu_seconds, processes))
+        time.sleep(seconds)
+        used = sum(map(cpu_seconds, processes)) - before
+    yield Figure("sqlite.idle.cpu", 100 * used / seconds, "%")
+
+
+BENCHMARKS = (Benchmark("sqlite.idle", measure, rounds=1),)

@@ -1,0 +1,42 @@
+"""Every benchmark runs; what it measures is nobody's business here."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BUDGET = ROOT / "benchmarks" / "budget.toml"
+
+
+def run_benchmarks(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.slow
+def test_every_benchmark_runs_and_every_limit_has_its_figure(tmp_path: Path) -> None:
+    names = run_benchmarks("--list").stdout.split()
+    found = tmp_path / "figures.json"
+    run = run_benchmarks("--tiny", "--json", str(found))
+    assert run.returncode == 0, run.stderr
+    figures = json.loads(found.read_text())["figures"]
+    assert names
+    assert [name for name in names if not any(figure.startswith(f"{name}.") for figure in figures)] == []
+    limits = tomllib.loads(BUDGET.read_text())
+    assert {*limits["floors"], *limits["goals"]} <= figures.keys()
+    assert all(figure["median"] >= 0 for figure in figures.values())
+
+
+def test_only_ratios_are_enforced() -> None:
+    floors = tomllib.loads(BUDGET.read_text())["floors"]
+    assert [name for name in floors if not name.endswith(("of_raw", "growth", "flat"))] == []
+
+
+def test_a_name_that_nothing_has_is_an_error() -> None:
+    run = run_benchmarks("--only", "nothing")
+    assert run.returncode == 2
+    assert "--list" in run.stderr
