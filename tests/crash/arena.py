@@ -1,0 +1,257 @@
+"""Where crash tests take place: a directory, worker processes, a client, and the ledger that tells what really happened."""
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from support.processes import RunningProcess, running
+
+from taskiq_core import BrokerMessage, DeadLetter, TaskiqResult, call, gather
+from taskiq_core.abc.queue_admin import QueueDepth
+from taskiq_core_brokers_sqlite import SQLiteBroker
+from taskiq_core_result_backends_sqlite import SQLiteResultBackend
+
+PATIENCE = 25.0
+"""Seconds within which everything that should happen has happened, on a busy machine too."""
+LEASE = 2.0
+GRACE = 3.0
+
+Row = tuple[float, int]
+"""When, and in which process."""
+
+
+@dataclass
+class Ledger:
+    """What the tasks themselves have written down: for every key, when and where it began and ended."""
+
+    starts: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    ends: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def read(cls, path: Path) -> "Ledger":
+        ledger = cls()
+        for line in path.read_text().splitlines() if path.exists() else ():
+            at, pid, event, key = line.split(" ", 3)
+            (ledger.starts if event == "start" else ledger.ends)[key].append((float(at), int(pid)))
+        return ledger
+
+    def lost(self, keys: Sequence[str]) -> list[str]:
+        return [key for key in keys if not self.ends.get(key)]
+
+    def doubled(self) -> dict[str, list[Row]]:
+        return {key: rows for key, rows in self.starts.items() if len(rows) > 1}
+
+    def pids(self, key: str) -> list[int]:
+        return [pid for _, pid in self.starts.get(key, ())]
+
+    def hold(self, keys: Sequence[str], *, killed: int | None = None) -> None:
+        """All ran to their end, and only what was in the hands of a killed process began twice."""
+        assert self.lost(keys) == []
+        for key, rows in self.doubled().items():
+            assert len(rows) == 2, (key, rows)
+            assert killed in [pid for _, pid in rows], (key, rows, killed)
+
+
+class Arena:
+    """One test's place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.db = path / "jobs.db"
+        self.results_db = self.db
+        self.lease = LEASE
+        self.extra: dict[str, str] = {}
+        self.processes: list[RunningProcess] = []
+
+    # -- processes --------------------------------------------------------------------------------------------------------------
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "CRASH_ARENA": str(self.path),
+            "CRASH_DB": str(self.db),
+            "CRASH_RESULTS": str(self.results_db),
+            "CRASH_LEASE": str(self.lease),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))),
+            "TMPDIR": str(self.path),
+            **self.extra,
+        }
+
+    @contextmanager
+    def worker(self, *arguments: str, grace: float = GRACE, app: str = "crash_app:broker") -> Iterator[RunningProcess]:
+        """`taskiq worker`; leaving asks it to stop and waits for that."""
+        with running("taskiq", "worker", app, "--grace", str(grace), *arguments, cwd=self.path, env=self.env) as process:
+            self.processes.append(process)
+            yield process
+            if process.returncode is None:
+                process.stop(grace + 15)
+
+    @contextmanager
+    def script(self, code: str) -> Iterator[RunningProcess]:
+        """A Python program of the test's own, which may `import crash_app`."""
+        with running("python", "-c", code, cwd=self.path, env=self.env) as process:
+            self.processes.append(process)
+            yield process
+
+    @property
+    def killed(self) -> int | None:
+        """The pid of the process that killed itself at CRASH_AT."""
+        marker = self.path / "killed"
+        text = marker.read_text() if marker.exists() else ""
+        return int(text) if text else None
+
+    def survivors(self) -> list[int]:
+        """Every process that this arena has started, directly or not, and that lives."""
+        mark = f"CRASH_ARENA={self.path}\0".encode()
+        found: list[int] = []
+        for environ in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if mark in environ.read_bytes() + b"\0":
+                    found.append(int(environ.parent.name))
+        return found
+
+    def reap(self) -> None:
+        """Kill whatever a test has left behind, and show what was said, for the report of a test that failed."""
+        for process in self.processes:
+            print(f"--- {' '.join(process.command)[:200]}: {process.returncode}\n{process.output[-8000:]}")
+        for pid in self.survivors():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    # -- the ledger -------------------------------------------------------------------------------------------------------------
+
+    def ledger(self) -> Ledger:
+        return Ledger.read(self.path / "ledger")
+
+    def wait_ledger(self, ready: Callable[[Ledger], Any], what: str, timeout: float = PATIENCE) -> Ledger:
+        """The ledger as soon as `ready(ledger)` is true."""
+        return wait_until(lambda: found if ready(found := self.ledger()) else None, what, timeout)
+
+    def wait_start(self, key: str, count: int = 1, timeout: float = PATIENCE) -> int:
+        """The pid of the `count`-th process that began `key`."""
+        found = self.wait_ledger(lambda ledger: len(ledger.starts[key]) >= count, f"start {count} of {key}", timeout)
+        return found.pids(key)[count - 1]
+
+    def wait_ends(self, keys: Sequence[str], timeout: float = PATIENCE) -> Ledger:
+        return self.wait_ledger(lambda ledger: not ledger.lost(keys), f"the end of {len(keys)} tasks", timeout)
+
+    # -- the client -------------------------------------------------------------------------------------------------------------
+
+    def client(self) -> SQLiteBroker:
+        return SQLiteBroker(self.db, SQLiteResultBackend(self.results_db), lease=self.lease)
+
+    def send(self, name: str, *arguments: tuple[Any, ...]) -> list[str]:
+        """Send one task for each tuple of arguments; returns the ids."""
+
+        async def send() -> list[str]:
+            async with self.client() as broker:
+                handles = await broker.kicker(name).kiq_many([call(*values) for values in arguments])
+                return [handle.task_id for handle in handles]
+
+        return anyio.run(send)
+
+    def put(self, *bodies: bytes) -> None:
+        """Put bytes on the queue that no client of ours would send."""
+
+        async def put() -> None:
+            async with self.client() as broker:
+                await broker.kick_many([BrokerMessage(f"raw-{n}", "raw", body) for n, body in enumerate(bodies)])
+
+        anyio.run(put)
+
+    def results(self, ids: Sequence[str], timeout: float = PATIENCE) -> list[TaskiqResult[Any]]:
+        async def wait() -> list[TaskiqResult[Any]]:
+            async with self.client() as broker:
+                return list(await gather(*map(broker.handle, ids), timeout=timeout))
+
+        return anyio.run(wait)
+
+    def depth(self) -> QueueDepth:
+        async def ask() -> QueueDepth:
+            async with self.client() as broker:
+                assert broker.admin is not None
+                return await broker.admin.depth("default")
+
+        return anyio.run(ask)
+
+    def wait_empty(self, timeout: float = PATIENCE) -> None:
+        """Until nothing is queued, delayed or in a worker's hands."""
+        wait_until(lambda: self.depth() == QueueDepth(), "an empty queue", timeout, pause=0.1)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        async def ask() -> list[DeadLetter]:
+            async with self.client() as broker:
+                assert broker.admin is not None
+                return list(await broker.admin.dead_letters())
+
+        return anyio.run(ask)
+
+    def wait_dead_letters(self, count: int, timeout: float = PATIENCE) -> list[DeadLetter]:
+        return wait_until(
+            lambda: found if len(found := self.dead_letters()) >= count else None, f"{count} dead letters", timeout, pause=0.1
+        )
+
+
+def wait_until(check: Callable[[], Any], what: str, timeout: float = PATIENCE, pause: float = 0.02) -> Any:
+    """What `check` returns, as soon as that is true.
+
+    :raises AssertionError: if it is not within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not (found := check()):
+        assert time.monotonic() < deadline, f"{what}: not within {timeout:g} s"
+        time.sleep(pause)
+    return found
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the write lock of a database for the length of the block."""
+    conn = sqlite3.connect(path, isolation_level=None, timeout=10)
+    try:
+        conn.execute("BEGIN IMMEDIATE")
+        yield
+        conn.execute("ROLLBACK")
+    finally:
+        conn.close()
+
+
+@contextmanager
+def locked_for(path: Path, seconds: float) -> Iterator[None]:
+    """Hold the write lock for so many seconds, counted from the beginning of the block; the end waits for it."""
+    ready, begun = threading.Event(), time.monotonic()
+
+    def hold() -> None:
+        with locked(path):
+            ready.set()
+            time.sleep(max(0.0, begun + seconds - time.monotonic()))
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert ready.wait(10)
+    try:
+        yield
+    finally:
+        holder.join()
+
+
+def is_alive(pid: int) -> bool:
+    """False for a zombie too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process really uses."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

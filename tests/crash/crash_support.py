@@ -1,0 +1,21 @@
+"""Checks that several crash tests share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from arena import Arena
+from support.processes import RunningProcess, children_of
+
+
+@contextmanager
+def alone(arena: Arena, worker: RunningProcess) -> Iterator[None]:
+    """After the block the same process still runs tasks, and nothing is left in the queue."""
+    ids = arena.send("quick", ("before",))
+    assert arena.results(ids)[0].return_value == "before"
+    processes = children_of(worker.pid)
+    yield
+    ids = arena.send("quick", ("after",))
+    assert arena.results(ids)[0].return_value == "after"
+    arena.wait_empty()
+    assert worker.returncode is None
+    assert [pid for pid in processes if pid in children_of(worker.pid)] == processes

@@ -1,0 +1,52 @@
+"""What a worker holds is bounded: by its credit, not by the backlog; and nothing stays behind per task (G11)."""
+
+import anyio
+import pytest
+from arena import Arena, resident, wait_until
+from support.processes import children_of
+
+from taskiq_core import call
+
+pytestmark = pytest.mark.crash
+
+MB = 1024 * 1024
+CHUNK = 5_000
+
+
+def send(arena: Arena, count: int) -> None:
+    async def story() -> None:
+        async with arena.client() as broker:
+            for _ in range(count // CHUNK):
+                await broker.kicker("noop").kiq_many([call()] * CHUNK)
+
+    anyio.run(story)
+
+
+def test_flat_over_many_tasks(arena: Arena) -> None:
+    arena.lease = 30.0
+    with arena.worker() as supervisor:
+        send(arena, 10_000)
+        arena.wait_empty()
+        (pid,) = children_of(supervisor.pid)
+        warm = resident(pid)
+        send(arena, 50_000)
+        arena.wait_empty(timeout=60)
+        assert children_of(supervisor.pid) == [pid]
+        grown = resident(pid) - warm
+    assert grown < 12 * MB, f"{grown / MB:.1f} MB in 50,000 tasks"
+
+
+def test_a_backlog_stays_in_the_database(arena: Arena) -> None:
+    arena.lease = 30.0
+    arena.send("nap", *((f"k{n}", 600.0) for n in range(20)))
+    with arena.worker("--concurrency", "20", grace=0) as supervisor:
+        arena.wait_start("k19")
+        (pid,) = children_of(supervisor.pid)
+        empty = resident(pid)
+        send(arena, 100_000)
+        wait_until(lambda: arena.depth().ready >= 99_000, "the backlog")
+        held = arena.depth().leased
+        grown = resident(pid) - empty
+        supervisor.stop(10)
+    assert held <= 20 + 2000
+    assert grown < 30 * MB, f"{grown / MB:.1f} MB with 100,000 messages waiting"
