@@ -20,7 +20,7 @@ from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core.exceptions import BrokerError
 from taskiq_core.utils import maybe_awaitable
 
-logger = logging.getLogger("taskiq_core.listening")
+logger = logging.getLogger("taskiq.listening")
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0

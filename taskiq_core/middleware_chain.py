@@ -10,7 +10,7 @@ from taskiq_core.abc.middleware import CallNext, TaskiqMiddleware
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
 
-logger = logging.getLogger("taskiq_core.middleware")
+logger = logging.getLogger("taskiq.middleware")
 
 Transform = Callable[[TaskiqMessage], Awaitable[TaskiqMessage]]
 Around = Callable[[CallNext, TaskiqMessage], Awaitable[Any]]

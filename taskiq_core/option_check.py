@@ -6,6 +6,7 @@ from typing import Any
 from taskiq_core.abc.sender import Sender
 from taskiq_core.capability import Capability
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
+from taskiq_core.exceptions import UnsupportedOptionError
 from taskiq_core.kicker import require_capability
 
 
@@ -25,3 +26,12 @@ def check_options(broker: Sender, tasks: Iterable[AsyncTaskiqDecoratedTask[..., 
         for is_set, capability, text in wanted:
             if is_set:
                 require_capability(broker, capability, f"Task {task.task_name!r}", text)
+        backend = broker.result_backend
+        if options.result_ttl is not None and not backend.serves_ttl:
+            raise UnsupportedOptionError(
+                subject=f"Task {task.task_name!r}",
+                option=f"result_ttl={options.result_ttl:g}",
+                provider=type(backend).__name__,
+                capability="set_results()",
+                remedy="Drop the option or use a result backend that has it.",
+            )

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from taskiq_core.exceptions import ArgumentError, ConfigurationError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("taskiq.arguments")
 
 Cast = bool | Literal["lenient"]
 

@@ -34,6 +34,11 @@ class AsyncResultBackend(ABC, Generic[R]):
     result_ttl: float | None = None
     """Seconds that a result is kept if its task does not say; None: for ever."""
 
+    @property
+    def serves_ttl(self) -> bool:
+        """Whether each result may have a ttl of its own; backends that only have `set_result` never hear of it."""
+        return type(self).set_results is not AsyncResultBackend.set_results
+
     def __new__(cls, *_: Any, **__: Any) -> Self:
         # At construction and not at class creation: plugins have bases of their own that leave a half to their subclasses.
         base = AsyncResultBackend

@@ -11,7 +11,7 @@ import anyio
 
 from taskiq_core.depends.graph import Kind, Overrides, Plan, compile_plan
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("taskiq.depends")
 
 TEARDOWN_TIMEOUT = 10.0
 """Seconds that all the generators of one message get together to close."""

@@ -9,7 +9,7 @@ from taskiq_core.labels import MAX_RETRIES, RETRY_ON_ERROR, TYPES_OF_EXCEPTIONS
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.retry import Retry
 
-logger = logging.getLogger("taskiq_core.retry")
+logger = logging.getLogger("taskiq.retry")
 
 
 class SimpleRetryMiddleware(TaskiqMiddleware):

@@ -9,7 +9,7 @@ from taskiq_core.message import TaskiqMessage
 from taskiq_core.middlewares.simple_retry import SimpleRetryMiddleware
 from taskiq_core.retry import Retry
 
-logger = logging.getLogger("taskiq_core.retry")
+logger = logging.getLogger("taskiq.retry")
 
 
 class SmartRetryMiddleware(SimpleRetryMiddleware):

@@ -27,6 +27,8 @@ class Credit:
         self._since = time.monotonic()
         self._freed = anyio.Event()
         self.held: set[Delivery] = set()
+        self.settling: set[Delivery] = set()
+        """Those of `held` whose verdict is on its way: the broker may have let go of them already."""
 
     @property
     def free(self) -> int:
@@ -48,6 +50,7 @@ class Credit:
     def give_back(self, deliveries: Collection[Delivery]) -> None:
         """These are settled, or given up."""
         self.held.difference_update(deliveries)
+        self.settling.difference_update(deliveries)
         self._settled += len(deliveries)
         elapsed = time.monotonic() - self._since
         if elapsed > _HORIZON:

@@ -51,6 +51,7 @@ class Leases:
         except Exception as error:  # noqa: BLE001 - tried again at the next turn
             logger.warning("Leases could not be renewed, trying again: %s: %s", type(error).__name__, error)
             return
+        lost = [delivery for delivery in lost if delivery in self._credit.held - self._credit.settling]
         if lost:
             logger.error(
                 "%d messages were given to another worker while this one held them: it did not renew their leases in time.",

@@ -71,6 +71,7 @@ class Outbox:
         await self._settle([Settlement(delivery, Verdict.ACK)])
 
     async def _flush(self, batch: list[Outcome]) -> None:
+        self._credit.settling.update(outcome.delivery for outcome in batch)
         results = self._pack(batch)
         together = {outcome: item for outcome, item in results.items() if self._joint and _is_settled(outcome)}
         apart = {outcome: item for outcome, item in results.items() if outcome not in together}

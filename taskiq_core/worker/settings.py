@@ -1,7 +1,9 @@
 """What a worker can be told."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from taskiq_core.acks import AcknowledgeType
 from taskiq_core.defaults import (
@@ -15,6 +17,22 @@ from taskiq_core.defaults import (
 from taskiq_core.exceptions import ConfigurationError
 
 
+class WorkerOptions(TypedDict, total=False):
+    """The fields of `WorkerSettings` as keywords."""
+
+    queues: Sequence[str]
+    concurrency: int
+    prefetch: int | None
+    grace: float
+    max_tasks: int | None
+    burst: bool
+    ack_type: AcknowledgeType
+    result_retry: float
+    max_deliveries: int
+    max_deaths: int
+    processes: int
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """Times are seconds.
@@ -22,7 +40,7 @@ class WorkerSettings:
     :raises ConfigurationError: for a number that makes no sense.
     """
 
-    queues: tuple[str, ...] = (DEFAULT_QUEUE,)
+    queues: Sequence[str] = (DEFAULT_QUEUE,)
     concurrency: int = DEFAULT_CONCURRENCY
     """How many tasks run at once."""
     prefetch: int | None = None
@@ -42,6 +60,10 @@ class WorkerSettings:
     """How many processes a task may kill while it runs alone."""
     processes: int = os.cpu_count() or 1
     """How many processes serve tasks with `executor="process"`, and how many serve tasks that must run alone."""
+
+    def changed(self, options: WorkerOptions) -> "WorkerSettings":
+        """A copy with some fields changed; raises as the constructor."""
+        return replace(self, **options) if options else self
 
     def __post_init__(self) -> None:
         if not self.queues:

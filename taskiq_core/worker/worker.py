@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import anyio
 
@@ -11,7 +11,7 @@ from taskiq_core.broker import AsyncBroker
 from taskiq_core.worker.invocation import Invocation
 from taskiq_core.worker.receiver import Receiver
 from taskiq_core.worker.recorder import Recorder
-from taskiq_core.worker.settings import WorkerSettings
+from taskiq_core.worker.settings import WorkerOptions, WorkerSettings
 from taskiq_core.worker.threads import Threads
 
 logger = logging.getLogger("taskiq.worker")
@@ -21,8 +21,9 @@ _SHUTDOWN = 5.0
 
 
 class Worker:
-    """Runs the tasks of a broker in this process.
+    """Runs the tasks of a broker in this process: `await Worker(broker, concurrency=10, queues=["mail"]).run()`.
 
+    Keywords are the fields of `WorkerSettings` and beat those of `settings`.
     `recorder` is where the flight recorder is kept. `predecessors` are the recorders of workers that died: what they held
     is taken back at once, and their files are removed.
     """
@@ -34,9 +35,10 @@ class Worker:
         *,
         recorder: Path | None = None,
         predecessors: Sequence[Path] = (),
+        **options: Unpack[WorkerOptions],
     ) -> None:
         self.broker = broker
-        self.settings = settings or WorkerSettings()
+        self.settings = (settings or WorkerSettings()).changed(options)
         self._recorder_path = recorder
         self._predecessors = predecessors
         self._receiver: Receiver | None = None

@@ -190,7 +190,7 @@ async def test_listening_is_taken_up_again_after_trouble_and_said_once(
     monkeypatch.setattr("taskiq_core.listening._FIRST_PAUSE", 0.001)
     queue = Queue()
     queue.trouble = ConnectionError("the server is gone")
-    with caplog.at_level(logging.INFO, "taskiq_core.listening"):
+    with caplog.at_level(logging.INFO, "taskiq.listening"):
         async with queue.subscription() as sub:
             with anyio.fail_after(5):
                 while queue.opened < 5:
