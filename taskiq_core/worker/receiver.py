@@ -33,7 +33,7 @@ logger = logging.getLogger("taskiq.worker")
 
 _TURN = 0.005
 """Seconds that a slot may go on without letting others run."""
-_DRAIN = 1.5
+_DRAIN = 1.0
 """Seconds for results and verdicts to get out after the last task has ended."""
 _EMPTY = 0.3
 """Seconds without a message after which a burst worker calls its queues empty."""

@@ -19,7 +19,8 @@ from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import Bell, queue_channel
 from taskiq_core_brokers_sqlite.holdings import Holdings
 
-_LEAVE_TIMEOUT = 5.0
+_LEAVE_TIMEOUT = 0.5
+"""Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
 
 
 class SQLiteSubscription(Subscription):
