@@ -66,6 +66,9 @@ class AsyncBroker(TaskRegistrar, ABC):
     is_worker_process: bool = False
     """Set by workers before `startup`."""
 
+    origin: str | None = None
+    """Where another process finds this broker, or a function that makes it: `module:name`. None: in whatever module it is."""
+
     def __new__(cls, *_: Any, **__: Any) -> Self:
         # At construction and not at class creation: plugins have bases of their own that leave a half to their subclasses.
         if cls.kick is AsyncBroker.kick and cls.kick_many is AsyncBroker.kick_many:

@@ -52,7 +52,7 @@ def run(app: str, modules: Sequence[str], options: dict[str, Any]) -> int:
     logs.keep_loggers()
     if Capability.CROSS_PROCESS not in broker.capabilities:
         logger.warning("%s keeps its messages in one process: nothing that others send will arrive here", app)
-    broker.is_worker_process = True
+    broker.is_worker_process, broker.origin = True, app
     settings = make_settings(broker, options)
     worker = Worker(broker, settings, recorder=options["recorder"], predecessors=options["predecessor"])
     logger.info(

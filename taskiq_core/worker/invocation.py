@@ -34,7 +34,7 @@ class Invocation:
         injected = frozenset[str]() if self._resolver is None else self._resolver.names
         self._bind = compile_arguments(func, task_name=task.task_name, injected=injected, cast=task.options.cast_types)
         self._is_async = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(type(func).__call__)
-        if task.options.executor == "process" and SandboxRequest.of(task, b"") is None:
+        if task.options.executor == "process" and SandboxRequest.of(broker, task, b"") is None:
             raise ConfigurationError(
                 reason=f"Task {task.task_name!r} asks for executor='process', but another process cannot import its function: "
                 "define it at the top level of a module, under its own name."

@@ -50,7 +50,7 @@ class Quarantine:
             return False
         if task.options.executor == "process":
             return True
-        return (delivery.accused or delivery.deaths >= _CROWD_DEATHS) and SandboxRequest.of(task, b"") is not None
+        return (delivery.accused or delivery.deaths >= _CROWD_DEATHS) and SandboxRequest.of(self._broker, task, b"") is not None
 
     async def run(self, delivery: Delivery, message: TaskiqMessage) -> Outcome:
         """Run it alone, again after each death, up to the limit. Cancelling kills the process."""
@@ -59,7 +59,7 @@ class Quarantine:
         suspected = task.options.executor != "process"
         if suspected:
             logger.warning("Task %s (%s) may have killed a worker: it runs alone now.", message.task_name, message.task_id)
-        request = SandboxRequest.of(task, delivery.body)
+        request = SandboxRequest.of(self._broker, task, delivery.body)
         assert request is not None
         timeout = TIMEOUT.get(message.labels) or task.options.timeout
         started = time.perf_counter()

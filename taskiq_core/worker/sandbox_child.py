@@ -6,6 +6,7 @@ beside its own redelivery.
 
 import contextvars
 import importlib
+import inspect
 import os
 import runpy
 import struct
@@ -20,7 +21,7 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-from taskiq_core.broker import AsyncBroker
+from taskiq_core.broker import AnyTask, AsyncBroker
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.delivery import Delivery
 from taskiq_core.exceptions import ResultNotSerializableError
@@ -28,7 +29,7 @@ from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.execution import Execution, describe
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.recorder import Recorder
-from taskiq_core.worker.sandbox_request import SandboxRequest, dump_outcome
+from taskiq_core.worker.sandbox_request import MAIN, SandboxRequest, dump_outcome
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.threads import Threads
@@ -46,19 +47,23 @@ def _read(source: BinaryIO) -> bytes | None:
     return body if len(body) == length else None
 
 
-def _find_task(request: SandboxRequest) -> AsyncTaskiqDecoratedTask[..., Any]:
-    os.chdir(request.cwd)
-    sys.path[:] = request.sys_path
-    if request.main is not None:
-        found: Any = _main_module(request.main)
-    else:
-        found = importlib.import_module(request.module)
-    for name in request.path.split("."):
+def _find_broker(request: SandboxRequest) -> AsyncBroker:
+    module, _, path = request.origin.partition(":")
+    found: Any = _import(module, request.main)
+    for name in path.split("."):
         found = getattr(found, name)
-    if not isinstance(found, AsyncTaskiqDecoratedTask):
-        msg = f"{request.module}.{request.path} is not a task in a new process but {type(found).__name__}"
+    if isinstance(found, AsyncTaskiqDecoratedTask):
+        found = cast("AnyTask", found).broker
+    elif inspect.isfunction(found):
+        found = found()
+    if not isinstance(found, AsyncBroker):
+        msg = f"{request.origin} is not a broker in a new process but {type(found).__name__}"
         raise TypeError(msg)
-    return cast("AsyncTaskiqDecoratedTask[..., Any]", found)
+    return found
+
+
+def _import(module: str, main: str | None) -> types.ModuleType:
+    return _main_module(main) if module in MAIN and main is not None else importlib.import_module(module)
 
 
 def _main_module(path: str) -> types.ModuleType:
@@ -75,8 +80,7 @@ def _main_module(path: str) -> types.ModuleType:
 
 class _Runner:
     def __init__(self) -> None:
-        self._executions: dict[int, Execution] = {}
-        self._started: list[AsyncBroker] = []
+        self._brokers: dict[str, tuple[AsyncBroker, Execution]] = {}
         self._slot: Slot | None = None
 
     async def run(self, data: bytes, imported: Callable[[], None]) -> bytes:
@@ -98,14 +102,21 @@ class _Runner:
             return dump_outcome(_failure(delivery, ResultNotSerializableError(task_name=name, reason=error.reason)))
 
     async def _execution(self, request: SandboxRequest) -> Execution:
-        broker: Any = _find_task(request).broker
-        if id(broker) not in self._executions:
-            broker.is_worker_process = True
+        if request.origin not in self._brokers:
+            os.chdir(request.cwd)
+            sys.path[:] = request.sys_path
+            broker = _find_broker(request)
+            broker.is_worker_process, broker.origin = True, request.origin
             await broker.startup()
-            self._started.append(broker)
-            settings = WorkerSettings(concurrency=1)
-            self._executions[id(broker)] = Execution(broker, settings, Threads(1), _no_ack, limits_time=False)
-        return self._executions[id(broker)]
+            execution = Execution(broker, WorkerSettings(concurrency=1), Threads(1), _no_ack, limits_time=False)
+            self._brokers[request.origin] = broker, execution
+        broker, execution = self._brokers[request.origin]
+        if broker.find_task(request.task_name) is None:
+            _import(request.module, request.main)
+        if broker.find_task(request.task_name) is None:
+            msg = f"In a new process {request.origin} knows no task {request.task_name!r}, also with {request.module} imported."
+            raise LookupError(msg)
+        return execution
 
 
 async def _no_ack(delivery: Delivery) -> None:

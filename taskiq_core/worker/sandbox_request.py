@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taskiq_core.broker import AnyTask
+from taskiq_core.broker import AnyTask, AsyncBroker
 from taskiq_core.delivery import Delivery
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result_codec import dump_result, load_result
@@ -13,42 +13,60 @@ from taskiq_core.wire import pack, unpack
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.verdicts import Ending
 
+MAIN = frozenset({"__main__", "__mp_main__"})
+"""Names of the module that a program was started with, in it and in the processes that it starts."""
+
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
     """Where to find the task, and one message for it."""
 
+    origin: str
+    """`module:path` of the broker, of a function that makes it, or of the task itself."""
     module: str
-    path: str
-    """Dotted path of the task inside its module."""
+    """Where the task's function is defined: importing it registers the task."""
+    task_name: str
     main: str | None
-    """File of the parent's `__main__`, where the task is defined there."""
+    """File of the parent's `__main__`, where one of the two modules is that."""
     cwd: str
     sys_path: list[str]
     body: bytes
 
     @classmethod
-    def of(cls, task: AnyTask, body: bytes) -> "SandboxRequest | None":
-        """A request for a task; None where another process could not import it."""
+    def of(cls, broker: AsyncBroker, task: AnyTask, body: bytes) -> "SandboxRequest | None":
+        """A request for a task of `broker`; None where another process could not find it."""
         func = task.original_func
-        module, path = getattr(func, "__module__", None), getattr(func, "__qualname__", "<lambda>")
+        module = getattr(func, "__module__", None) or "__main__"
+        origin = broker.origin = broker.origin or _place_of(broker)
+        if origin is None:
+            path = getattr(func, "__qualname__", "<lambda>")
+            if "<" in path:
+                return None
+            origin = f"{module}:{path}"
         main: str | None = None
-        if module in ("__main__", "__mp_main__"):
-            main = getattr(sys.modules.get(module), "__file__", None)
+        if not MAIN.isdisjoint((module, origin.partition(":")[0])):
+            main = getattr(sys.modules.get("__main__"), "__file__", None)
             if main is None:
                 return None
-        if not module or "<" in path:
-            return None
-        return cls(module, path, main and str(Path(main).resolve()), str(Path.cwd()), list(sys.path), body)
+        return cls(origin, module, task.task_name, main and str(Path(main).resolve()), str(Path.cwd()), list(sys.path), body)
 
     def dump(self) -> bytes:
         """As bytes."""
-        return pack([self.module, self.path, self.main, self.cwd, self.sys_path, self.body])
+        return pack([self.origin, self.module, self.task_name, self.main, self.cwd, self.sys_path, self.body])
 
     @classmethod
     def load(cls, data: bytes) -> "SandboxRequest":
         """From `dump`'s bytes."""
         return cls(*unpack(data))
+
+
+def _place_of(broker: AsyncBroker) -> str | None:
+    # A name of the main module is the last resort: finding it means to run the script again.
+    for name, module in sorted(sys.modules.items(), key=lambda item: item[0] in MAIN):
+        for attribute, value in list(getattr(module, "__dict__", {}).items()):
+            if value is broker:
+                return f"{name}:{attribute}"
+    return None
 
 
 def dump_outcome(outcome: Outcome) -> bytes:

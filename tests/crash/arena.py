@@ -72,7 +72,7 @@ class Arena:
         self.extra: dict[str, str] = {}
         self.processes: list[RunningProcess] = []
 
-    # -- processes --------------------------------------------------------------------------------------------------------------
+    # -- processes ------------------------------------------------------------------------------------------------------------
 
     @property
     def env(self) -> dict[str, str]:
@@ -127,7 +127,7 @@ class Arena:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    # -- the ledger -------------------------------------------------------------------------------------------------------------
+    # -- the ledger -----------------------------------------------------------------------------------------------------------
 
     def ledger(self) -> Ledger:
         return Ledger.read(self.path / "ledger")
@@ -144,7 +144,7 @@ class Arena:
     def wait_ends(self, keys: Sequence[str], timeout: float = PATIENCE) -> Ledger:
         return self.wait_ledger(lambda ledger: not ledger.lost(keys), f"the end of {len(keys)} tasks", timeout)
 
-    # -- the client -------------------------------------------------------------------------------------------------------------
+    # -- the client -----------------------------------------------------------------------------------------------------------
 
     def client(self) -> SQLiteBroker:
         return SQLiteBroker(self.db, SQLiteResultBackend(self.results_db), lease=self.lease)

@@ -7,9 +7,10 @@ import pytest
 from arena import Arena
 from crash_support import alone
 
-from taskiq_core.defaults import MAX_MESSAGE_SIZE
+from taskiq_core.defaults import DEFAULT_QUEUE, MAX_MESSAGE_SIZE
 from taskiq_core.exceptions import ArgumentError, MessageTooLargeError, ResultNotSerializableError, UnknownTaskError
 from taskiq_core.wire import pack
+from taskiq_core_brokers_sqlite.schema import READY
 
 pytestmark = pytest.mark.crash
 
@@ -73,10 +74,8 @@ def test_labels_that_cannot_be_read_fail_their_task_only(served: Arena) -> None:
 def test_bytes_that_somebody_else_has_put_into_the_table(served: Arena) -> None:
     conn = sqlite3.connect(served.db, timeout=10)
     with conn:
-        conn.execute(
-            "INSERT INTO taskiq_messages (task_id, queue, priority, state, body) VALUES ('x', 'default', 5, 2, ?)",
-            (b"\xde\xad",),
-        )
+        row = ("x", DEFAULT_QUEUE, 5, READY, b"\xde\xad")
+        conn.execute("INSERT INTO taskiq_messages (task_id, queue, priority, state, body) VALUES (?, ?, ?, ?, ?)", row)
     conn.close()
     (letter,) = served.wait_dead_letters(1)
     assert letter.body == b"\xde\xad"

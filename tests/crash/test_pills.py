@@ -45,6 +45,7 @@ def test_a_pill_among_bystanders(arena: Arena, task: str, kind: str, how: str) -
 
 
 def test_many_pills_at_once(arena: Arena) -> None:
+    """One dies; the others look like bystanders then, for which being there twice is what makes them suspects."""
     pills = [f"pill{number}" for number in range(4)]
     ids = arena.send("nap", *((key, 0.05) for key in KEYS))
     fatal = arena.send("pill", *((pill, "exit") for pill in pills))
@@ -57,7 +58,7 @@ def test_many_pills_at_once(arena: Arena) -> None:
     ledger = arena.ledger()
     assert ledger.lost(KEYS) == []
     starts = {pill: len(ledger.starts[pill]) for pill in pills}
-    assert max(starts.values()) <= MOST_STARTS, starts
+    assert max(starts.values()) <= MOST_STARTS + 1, starts
 
 
 def test_a_pill_of_a_module_without_a_broker(arena: Arena) -> None:
