@@ -8,11 +8,14 @@ Layout: 128 bytes of header (magic, length of the consumer name, the name), then
 flag, length of the task id, the id.
 """
 
-import fcntl
 import mmap
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 _MAGIC = b"tqrec1"
 _RECORD = 128
@@ -38,7 +41,7 @@ class Recorder:
             self._map = mmap.mmap(-1, size)
             return
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)  # held while we live: how others tell a dead worker's file
+        _lock(self._fd)  # held while we live: how others tell a dead worker's file
         os.ftruncate(self._fd, size)
         self._map = mmap.mmap(self._fd, size)
 
@@ -79,7 +82,7 @@ def read_recording(path: Path) -> Recording | None:
     except OSError:
         return None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(fd)
         data = os.read(fd, os.fstat(fd).st_size)
     except OSError:
         return None
@@ -94,3 +97,8 @@ def read_recording(path: Path) -> Recording | None:
         if data[at] or data[at + 1]:
             accused.append(data[at + _HEADER : at + _HEADER + data[at + 2]].decode(errors="replace"))
     return Recording(consumer, tuple(accused))
+
+
+def _lock(fd: int) -> None:
+    if sys.platform != "win32":  # workers there have no supervisor that would hand their files on
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,7 +11,7 @@ from source_tree import ROOT, Import, imports_of, modules_in, plugin_folders
 CORE = ROOT / "taskiq_core"
 
 FLOORS = (
-    "acks capability defaults delivery error_codec events exceptions ids labels message options progress records result "
+    "acks capability defaults delivery error error_codec events exceptions ids labels message options progress records result "
     "result_codec retry schedule state utils wire",
     "abc",
     "serializers formatters middleware_chain group_commit listening background waiting due signature",
