@@ -22,7 +22,7 @@ class BackgroundTask:
         self._done = anyio.Event()
         self._scope = anyio.CancelScope()
         self._task: object = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """Why it ended, if it ended by an error."""
         loop = anyio.lowlevel.current_token().native_token
         if isinstance(loop, asyncio.AbstractEventLoop):
@@ -36,7 +36,9 @@ class BackgroundTask:
         try:
             with self._scope:
                 await self._main()
-        except Exception as error:
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:
             self.error = error
             logger.exception("%s ended after an error", self._name)
         finally:

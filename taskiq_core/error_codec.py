@@ -1,7 +1,8 @@
 """Exceptions as plain data and back, without pickle and without importing anything.
 
 The data form is Taskiq's (`exc_type, exc_message, exc_module, exc_cause, exc_context, exc_suppress_context`) plus
-`exc_fields` for errors of the framework's own kind, whose constructor takes keywords.
+`exc_fields` for errors of the framework's own kind, whose constructor takes keywords, and `exc_group` for the members of an
+exception group (the first 20).
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from taskiq_core.exceptions import SecurityError, TaskiqError
 
 _PLAIN = (str, int, float, bool, bytes, type(None))
 _MAX_DEPTH = 16
+_MOST_CHILDREN = 20
 
 
 def exception_to_data(error: BaseException, _seen: frozenset[int] = frozenset()) -> dict[str, Any]:
@@ -35,6 +37,10 @@ def exception_to_data(error: BaseException, _seen: frozenset[int] = frozenset())
         "exc_context": link(error.__context__),
         "exc_suppress_context": error.__suppress_context__,
     }
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        data["exc_message"] = [group.message]
+        data["exc_group"] = [exception_to_data(child, seen) for child in group.exceptions[:_MOST_CHILDREN]]
     if isinstance(error, TaskiqError):
         data["exc_fields"] = {name: _plain(getattr(error, name, None)) for name in error.__fields__}
     return data
@@ -96,6 +102,10 @@ def _construct(cls: type[BaseException], data: Mapping[str, Any]) -> BaseExcepti
         error: BaseException = cls.__new__(cls, *args)
         error.__dict__.update(data.get("exc_fields") or {})
         return error
+    children = data.get("exc_group")
+    if children and issubclass(cls, BaseExceptionGroup):
+        with contextlib.suppress(Exception):
+            return cls(str(args[0]), [exception_from_data(child) for child in cast("list[Any]", children)])
     with contextlib.suppress(Exception):  # any constructor may refuse what repr() or a subclass made of its arguments
         return cls(*args)
     try:

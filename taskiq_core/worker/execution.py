@@ -235,8 +235,6 @@ def describe(error: BaseException) -> str:
 
 def _from_outside(error: BaseException | None) -> bool:
     # A cancellation that no scope around us asked for is the task's own doing: it awaited something cancelled.
-    if isinstance(error, GeneratorExit):
-        return True
     return isinstance(error, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -math.inf
 
 
