@@ -95,6 +95,10 @@ def _find_class(data: Mapping[str, Any]) -> type[BaseException]:
     return found
 
 
+def _is_group(cls: type[BaseException]) -> bool:
+    return issubclass(cls, BaseExceptionGroup)
+
+
 def _construct(cls: type[BaseException], data: Mapping[str, Any]) -> BaseException:
     message = data.get("exc_message")
     args = tuple(cast("list[Any]", message)) if isinstance(message, list | tuple) else (message,)
@@ -103,9 +107,9 @@ def _construct(cls: type[BaseException], data: Mapping[str, Any]) -> BaseExcepti
         error.__dict__.update(data.get("exc_fields") or {})
         return error
     children = data.get("exc_group")
-    if children and issubclass(cls, BaseExceptionGroup):
+    if children and _is_group(cls):
         with contextlib.suppress(Exception):
-            return cls(str(args[0]), [exception_from_data(child) for child in cast("list[Any]", children)])
+            return cls(args[0], [exception_from_data(child) for child in cast("list[Any]", children)])
     with contextlib.suppress(Exception):  # any constructor may refuse what repr() or a subclass made of its arguments
         return cls(*args)
     try:
