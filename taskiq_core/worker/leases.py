@@ -23,7 +23,7 @@ class Leases:
     def __init__(self, subscription: Subscription, credit: Credit) -> None:
         self._subscription = subscription
         self._credit = credit
-        self._renewed = time.monotonic()
+        self._loop_ran = time.monotonic()
         self._stopped = threading.Event()
 
     async def run(self) -> None:
@@ -41,16 +41,18 @@ class Leases:
             self._stopped.set()
 
     async def _renew(self, lease: float) -> None:
-        self._renewed = time.monotonic()
+        self._loop_ran = time.monotonic()
         held = list(self._credit.held)
         if not held:
             return
         try:
-            with anyio.fail_after(lease / 2):
+            with anyio.fail_after(lease / 3):
                 lost = await self._subscription.extend(held)
         except Exception as error:  # noqa: BLE001 - tried again at the next turn
             logger.warning("Leases could not be renewed, trying again: %s: %s", type(error).__name__, error)
             return
+        finally:
+            self._loop_ran = time.monotonic()
         lost = [delivery for delivery in lost if delivery in self._credit.held - self._credit.settling]
         if lost:
             logger.error(
@@ -61,7 +63,7 @@ class Leases:
     def _guard(self, lease: float) -> None:
         warned = False
         while not self._stopped.wait(lease / 6):
-            late = time.monotonic() - self._renewed
+            late = time.monotonic() - self._loop_ran
             if late < lease / 2:
                 warned = False
                 continue
