@@ -31,10 +31,11 @@ class _Place(Enum):
 
 
 class _Caller(Generic[T]):
-    __slots__ = ("error", "item", "place", "traceback", "woken")
+    __slots__ = ("deadline", "error", "item", "place", "traceback", "woken")
 
-    def __init__(self, item: T) -> None:
+    def __init__(self, item: T, deadline: float) -> None:
         self.item = item
+        self.deadline = deadline
         self.place = _Place.WAITING
         self.woken = anyio.Event()
         self.error: BaseException | None = None
@@ -44,8 +45,8 @@ class _Caller(Generic[T]):
 class GroupCommit(Generic[T]):
     """Shares `flush` between concurrent callers; not for use by several event loops.
 
-    `flush` gets 1 to `max_batch` items in the order of their submission. `timeout` is in seconds and bounds two things: how
-    long an item waits for others, and how long a flush of several items may take.
+    `flush` gets 1 to `max_batch` items in the order of their submission. `timeout` is in seconds: an item that has to wait for
+    others has its answer by then, the wait and its own flush together.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class GroupCommit(Generic[T]):
         :raises Exception: whatever the flush raised, in all of its callers.
         """
         if self._busy:
-            await self._wait_turn(_Caller(item))
+            await self._wait_turn(_Caller(item, anyio.current_time() + self._timeout))
             return
         self._busy = True
         try:
@@ -91,13 +92,18 @@ class GroupCommit(Generic[T]):
             if place is _Place.LEADING:
                 self._hand_over()
             if isinstance(reason, TimeoutError) and place is not _Place.IN_FLIGHT:
-                msg = f"waited {self._timeout} s behind other sends and was taken out, not sent"
-                raise NotFlushedError(msg) from None
+                raise self._too_late() from None
             raise
         if caller.place is _Place.LEADING:
+            if caller.deadline - anyio.current_time() < self._timeout / 10:
+                self._hand_over()
+                raise self._too_late()
             await self._lead(caller)
         elif caller.error is not None:
             raise caller.error.with_traceback(caller.traceback)
+
+    def _too_late(self) -> NotFlushedError:
+        return NotFlushedError(f"waited {self._timeout} s behind other sends and was taken out, not sent")
 
     async def _lead(self, leader: _Caller[T]) -> None:
         batch = [leader]
@@ -108,7 +114,7 @@ class GroupCommit(Generic[T]):
                 batch.append(caller)
         error: BaseException | None = BrokerError(reason="the send was interrupted half-way, whether it took effect is unknown")
         try:
-            with anyio.fail_after(self._timeout, shield=True):
+            with anyio.fail_after(leader.deadline - anyio.current_time(), shield=True):
                 await self._flush([caller.item for caller in batch])
             error = None
         except Exception as failure:

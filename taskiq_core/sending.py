@@ -5,6 +5,7 @@ from typing import Protocol
 
 from taskiq_core.abc.formatter import TaskiqFormatter
 from taskiq_core.exceptions import MessageTooLargeError, SendTaskError, TaskiqError
+from taskiq_core.group_commit import NotFlushedError
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.middleware_chain import MiddlewareChain
 
@@ -70,4 +71,5 @@ def _send_error(error: Exception, task_name: str) -> SendTaskError:
             return error
         return type(error)(**{**{name: getattr(error, name) for name in error.__fields__}, "task_name": task_name})
     reason = str(error) if isinstance(error, TaskiqError) else f"{type(error).__name__}: {error}"
-    return SendTaskError(task_name=task_name, reason=reason)
+    outcome = "refused" if isinstance(error, NotFlushedError) else "unknown"
+    return SendTaskError(task_name=task_name, reason=reason, outcome=outcome)
