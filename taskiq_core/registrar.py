@@ -4,7 +4,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Literal, ParamSpec, cast, overload
+from typing import Any, Literal, ParamSpec, overload
 
 from typing_extensions import TypeVar
 
@@ -87,9 +87,17 @@ class TaskRegistrar:
             return self.register_task(func_or_name, name, **keywords)
         return TaskDecorator(self, func_or_name or name, keywords)
 
+    @overload
     def register_task(
-        self, func: Callable[P, Any], task_name: str | None = None, **keywords: Any
-    ) -> AsyncTaskiqDecoratedTask[P, Any]:
+        self, func: Callable[P, Coroutine[Any, Any, R]], task_name: str | None = None, **keywords: Any
+    ) -> AsyncTaskiqDecoratedTask[P, R]: ...
+    @overload
+    def register_task(
+        self, func: Callable[P, R], task_name: str | None = None, **keywords: Any
+    ) -> AsyncTaskiqDecoratedTask[P, R]: ...
+    def register_task(
+        self, func: Callable[..., Any], task_name: str | None = None, **keywords: Any
+    ) -> AsyncTaskiqDecoratedTask[..., Any]:
         """The decorator as a plain call.
 
         :raises TaskNameConflictError: if another function has the name.
@@ -104,4 +112,4 @@ class TaskRegistrar:
             logger.warning("Task %s: %s", name, warning)
         task = self._new_task(func, name, labels=labels, options=options)
         self.adopt(task)
-        return cast("AsyncTaskiqDecoratedTask[P, Any]", task)
+        return task
