@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-from taskiq_core_brokers_sqlite.database import Database
-from taskiq_core_brokers_sqlite.location import file_path, refuse_unknown, split_url
-
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
+from taskiq_core_brokers_sqlite.database import Database
+from taskiq_core_brokers_sqlite.location import file_path, refuse_unknown, split_url
 from taskiq_core_schedule_sources_sqlite import table
 
 logger = logging.getLogger("taskiq.scheduler")

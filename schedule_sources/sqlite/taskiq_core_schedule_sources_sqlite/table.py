@@ -4,10 +4,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from taskiq_core_brokers_sqlite.connection import Connection
-
 from taskiq_core.schedule import ScheduledTask
 from taskiq_core.wire import pack, unpack
+from taskiq_core_brokers_sqlite.connection import Connection
 
 CHANGED: Final = "s"
 """Rung when schedules have been added, deleted or paused."""

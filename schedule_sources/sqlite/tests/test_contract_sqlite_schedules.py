@@ -5,9 +5,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from taskiq_core_schedule_sources_sqlite import SQLiteScheduleSource
-
 from taskiq_core.testing.schedule_suite import ScheduleSourceContract
+from taskiq_core_schedule_sources_sqlite import SQLiteScheduleSource
 
 
 class TestSQLiteScheduleSource(ScheduleSourceContract):

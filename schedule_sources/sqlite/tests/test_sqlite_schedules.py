@@ -7,13 +7,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from taskiq_core_brokers_sqlite import SQLiteBroker
-from taskiq_core_result_backends_sqlite import SQLiteResultBackend
-from taskiq_core_schedule_sources_sqlite import SQLiteScheduleSource
 
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
 from taskiq_core.scheduler import TaskiqScheduler
+from taskiq_core_brokers_sqlite import SQLiteBroker
+from taskiq_core_result_backends_sqlite import SQLiteResultBackend
+from taskiq_core_schedule_sources_sqlite import SQLiteScheduleSource
 
 pytestmark = pytest.mark.anyio
 
