@@ -34,7 +34,8 @@ def exception_to_data(error: BaseException, _seen: frozenset[int] = frozenset())
         "exc_message": [_plain(arg) for arg in error.args],
         "exc_module": type(error).__module__,
         "exc_cause": link(error.__cause__),
-        "exc_context": link(error.__context__),
+        # `raise ... from error` inside `except` makes them the same: written twice, a chain would double at each of its links.
+        "exc_context": None if error.__context__ is error.__cause__ else link(error.__context__),
         "exc_suppress_context": error.__suppress_context__,
     }
     if isinstance(error, BaseExceptionGroup):
@@ -63,6 +64,7 @@ def exception_from_data(data: Any) -> BaseException:
     error = _construct(cls, known)
     if known.get("exc_cause"):
         error.__cause__ = exception_from_data(known["exc_cause"])
+    error.__context__ = error.__cause__
     if known.get("exc_context"):
         error.__context__ = exception_from_data(known["exc_context"])
     error.__suppress_context__ = bool(known.get("exc_suppress_context", False))

@@ -88,9 +88,15 @@ class Outbox:
 
     async def _send_again(self, acked: Sequence[Outcome]) -> None:
         # What was acknowledged before its run the broker cannot deliver again: a retry is a new send.
+        backoff = Backoff()
         for outcome in acked:
-            if judge(outcome.ending).verdict is Verdict.RETRY and outcome.body is not None:
-                await self._broker.resend(outcome.body, outcome.delay)
+            while judge(outcome.ending).verdict is Verdict.RETRY and outcome.body is not None:
+                try:
+                    await self._broker.resend(outcome.body, outcome.delay)
+                except Exception as error:  # noqa: BLE001 - kept and sent when the broker is back
+                    await backoff.sleep(logger, "A retry cannot be sent, trying again", error)
+                else:
+                    break
 
     def _pack(self, batch: list[Outcome]) -> dict[Outcome, StoredResult]:
         if not self._backend.keeps_results:
