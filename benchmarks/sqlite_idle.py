@@ -20,7 +20,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         before = sum(map(cpu_seconds, processes))
         time.sleep(seconds)
         used = sum(map(cpu_seconds, processes)) - before
-    yield Figure("sqlite.idle.cpu", 100 * used / seconds, "%")
+    yield Figure("sqlite.idle.cpu", round(100 * used / seconds, 2), "%")
 
 
 BENCHMARKS = (Benchmark("sqlite.idle", measure, rounds=1),)
