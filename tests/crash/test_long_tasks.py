@@ -9,7 +9,7 @@ pytestmark = pytest.mark.crash
 @pytest.mark.parametrize("task", ["nap", "sync_nap", "hog", "aside"])
 def test_with_an_idle_worker_beside_it(arena: Arena, task: str) -> None:
     arena.lease = 1.0
-    ids = arena.send(task, ("long", 3.5))
+    ids = arena.send(task, ("long", 2.5))
     with arena.worker() as first, arena.worker():
         arena.wait_ends(["long"])
         assert arena.results(ids)[0].return_value == "long"
@@ -21,7 +21,7 @@ def test_with_an_idle_worker_beside_it(arena: Arena, task: str) -> None:
 @pytest.mark.parametrize("task", ["nap", "hog"])
 def test_while_its_worker_drains(arena: Arena, task: str) -> None:
     arena.lease = 1.0
-    ids = arena.send(task, ("long", 3.5))
+    ids = arena.send(task, ("long", 2.5))
     with arena.worker("--concurrency", "4", grace=8) as first, arena.worker():
         arena.wait_start("long")
         first.stop(10)
@@ -34,7 +34,7 @@ def test_while_its_worker_drains(arena: Arena, task: str) -> None:
 def test_messages_that_wait_behind_it_are_not_taken_away(arena: Arena) -> None:
     arena.lease = 1.0
     keys = ["long", *(f"k{n}" for n in range(10))]
-    arena.send("hog", ("long", 3.0))
+    arena.send("hog", ("long", 2.5))
     arena.send("quick", *((key,) for key in keys[1:]))
     with arena.worker("--concurrency", "1", "--prefetch", "20"):
         arena.wait_start("long")

@@ -33,7 +33,7 @@ def test_in_mid_load_nothing_is_lost_and_nothing_runs_twice(arena: Arena) -> Non
 @pytest.mark.parametrize("task", ["nap", "sync_nap", "aside"])
 def test_a_long_task_finishes_if_it_can_within_the_grace(arena: Arena, task: str) -> None:
     arena.lease = 1.0  # ends during the drain, were it not renewed
-    ids = arena.send(task, ("long", 2.5))
+    ids = arena.send(task, ("long", 2.0))
     with arena.worker(grace=8) as first, arena.worker():
         arena.wait_start("long")
         first.stop(10)
@@ -45,8 +45,8 @@ def test_a_long_task_finishes_if_it_can_within_the_grace(arena: Arena, task: str
 
 @pytest.mark.parametrize("task", ["nap", "sync_nap", "aside", "hog"])
 def test_a_longer_one_is_given_back_and_runs_elsewhere(arena: Arena, task: str) -> None:
-    arena.lease = 60.0 if task != "hog" else 3.0  # who blocks the event loop cannot give anything back
-    ids = arena.send(task, ("longer", 4.0))
+    arena.lease = 60.0 if task != "hog" else 2.0  # who blocks the event loop cannot give anything back
+    ids = arena.send(task, ("longer", 3.0))
     with arena.worker(grace=0.5) as first:
         arena.wait_start("longer")
         stop_in_time(first, 0.5)
