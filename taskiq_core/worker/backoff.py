@@ -19,9 +19,17 @@ class Backoff:
         """The outage is over."""
         self._pause, self._said = _FIRST, False
 
-    async def sleep(self, logger: logging.Logger, what: str, error: BaseException) -> None:
-        """Pause; the first one of an outage is logged as a warning, the others for debugging."""
+    def next(self) -> float:
+        """Seconds to wait now; longer each time."""
+        pause, self._pause = self._pause, min(self._pause * 2, _MOST)
+        return pause * random.uniform(0.7, 1.3)
+
+    def say(self, logger: logging.Logger, what: str, error: BaseException) -> None:
+        """Log it: the first time in an outage as a warning, then for debugging."""
         logger.log(logging.DEBUG if self._said else logging.WARNING, "%s: %s: %s", what, type(error).__name__, error)
         self._said = True
-        await anyio.sleep(self._pause * random.uniform(0.7, 1.3))
-        self._pause = min(self._pause * 2, _MOST)
+
+    async def sleep(self, logger: logging.Logger, what: str, error: BaseException) -> None:
+        """Say it and wait."""
+        self.say(logger, what, error)
+        await anyio.sleep(self.next())

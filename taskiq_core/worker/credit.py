@@ -29,6 +29,8 @@ class Credit:
         self.held: set[Delivery] = set()
         self.settling: set[Delivery] = set()
         """Those of `held` whose verdict is on its way: the broker may have let go of them already."""
+        self.acked: set[Delivery] = set()
+        """Those of `held` that were acknowledged before their end: they have no lease any more."""
 
     @property
     def free(self) -> int:
@@ -43,6 +45,15 @@ class Credit:
             await self._freed.wait()
         return free
 
+    def slow_down(self) -> None:
+        """Tasks have become long: prefetch nothing until they are short again."""
+        self._rate = 0.0
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the prefetch follows the work."""
+        return self._fixed is None
+
     def take(self, deliveries: Iterable[Delivery]) -> None:
         """These are held now."""
         self.held.update(deliveries)
@@ -51,6 +62,7 @@ class Credit:
         """These are settled, or given up."""
         self.held.difference_update(deliveries)
         self.settling.difference_update(deliveries)
+        self.acked.difference_update(deliveries)
         self._settled += len(deliveries)
         elapsed = time.monotonic() - self._since
         if elapsed > _HORIZON:

@@ -2,8 +2,6 @@
 
 import functools
 import logging
-import math
-import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable
@@ -31,6 +29,7 @@ from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.retrying import grant_retry
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
+from taskiq_core.worker.stopping import is_stopped
 from taskiq_core.worker.threads import Threads
 from taskiq_core.worker.verdicts import Ending
 
@@ -38,6 +37,8 @@ logger = logging.getLogger("taskiq.worker")
 
 AckNow = Callable[[Delivery], Awaitable[None]]
 
+_MAX_NOTE = 500
+"""Characters of the last error that travel with a retry."""
 _UNKNOWN_PAUSE = 5.0
 """Seconds until a message whose task nobody here knows is offered again."""
 
@@ -97,8 +98,11 @@ class Execution:
         try:
             value = await self._call(outcome, task, slot)
         except BaseException as error:
-            if _from_outside(error):
-                raise
+            if is_stopped():
+                if isinstance(error, anyio.get_cancelled_exc_class()):
+                    raise
+                # The stop came as a cancellation and the task made something else of it: it is not the task's failure.
+                return Outcome(delivery, Ending.WORKER_STOPPING, message)
             self._raised(outcome, task, error)
             outcome.result = _error_result(error, outcome.message or message, time.perf_counter() - started)
         else:
@@ -150,13 +154,18 @@ class Execution:
         try:
             return await invocation.call(message, context, slot, self._chain.around_execute)
         finally:
-            if ack_type is AcknowledgeType.WHEN_EXECUTED and not _from_outside(sys.exception()):
+            if ack_type is AcknowledgeType.WHEN_EXECUTED and not is_stopped():
                 await self._ack(outcome)
 
     async def _ack(self, outcome: Outcome) -> None:
-        if not outcome.acked:
-            outcome.acked = True
+        if outcome.acked:
+            return
+        outcome.acked = True  # before the await: a second call meanwhile must not acknowledge twice
+        try:
             await self._ack_now(outcome.delivery)
+        except BaseException:
+            outcome.acked = False
+            raise
 
     def _raised(self, outcome: Outcome, task: AnyTask, error: BaseException) -> None:
         message = outcome.message
@@ -164,7 +173,8 @@ class Execution:
         outcome.reason = describe(error)
         if isinstance(error, TaskRequeuedError):
             outcome.ending, outcome.delay = Ending.REQUEUED, error.delay
-            REQUEUES.set(message.labels, str((REQUEUES.get(message.labels) or 0) + 1))  # type: ignore[arg-type]
+            count = str((REQUEUES.get(message.labels) or 0) + 1)  # text, as in Taskiq
+            outcome.body = self._again(outcome.delivery, {**message.labels, REQUEUES.name: count})
         elif isinstance(error, NoResultError):
             outcome.ending = Ending.NO_RESULT
         elif isinstance(error, TaskRejectedError):
@@ -173,8 +183,6 @@ class Execution:
             outcome.ending = Ending.CANCELLED
         elif outcome.ending is Ending.RETURNED:
             self._failed(outcome, task, error)
-        if outcome.ending in (Ending.REQUEUED, Ending.RETRIED):
-            outcome.body = self._broker.formatter.dumps(message).message
 
     def _failed(self, outcome: Outcome, task: AnyTask, error: BaseException) -> None:
         message = outcome.message
@@ -183,8 +191,8 @@ class Execution:
         delay = grant_retry(task, self._broker, message, error, retries)
         if delay is not None:
             outcome.ending, outcome.delay = Ending.RETRIED, delay
-            RETRIES.set(message.labels, retries + 1)
-            LAST_ERROR.set(message.labels, outcome.reason)
+            note = (outcome.reason or "")[:_MAX_NOTE]
+            outcome.body = self._again(outcome.delivery, {RETRIES.name: retries + 1, LAST_ERROR.name: note})
             logger.warning(
                 "Task %s (%s) failed and is retried in %.3g s (retry %d): %s",
                 message.task_name, message.task_id, delay, retries + 1, outcome.reason,
@@ -192,6 +200,12 @@ class Execution:
             return
         outcome.ending = Ending.FAILED_KEEP_COPY if task.options.dead_letter else Ending.FAILED
         logger.error("Task %s (%s) failed: %s", message.task_name, message.task_id, outcome.reason, exc_info=error)
+
+    def _again(self, delivery: Delivery, labels: dict[str, Any]) -> bytes:
+        # Made of what came, not of what hooks and the task have made of it: they will see it again.
+        message = self._loads(delivery.body)
+        message.labels.update(labels)
+        return self._broker.formatter.dumps(message).message
 
     async def failed(self, delivery: Delivery, message: TaskiqMessage, error: BaseException, seconds: float = 0.0) -> Outcome:
         """The outcome of a message whose task failed outside of `run`, with retries and hooks as usual."""
@@ -233,16 +247,17 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()
 
 
-def _from_outside(error: BaseException | None) -> bool:
-    # A cancellation that no scope around us asked for is the task's own doing: it awaited something cancelled.
-    return isinstance(error, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -math.inf
-
-
 def _error_result(error: BaseException, message: TaskiqMessage, seconds: float) -> TaskiqResult[Any]:
     shown: BaseException = error
     if isinstance(error, anyio.get_cancelled_exc_class()):
         shown = TaskCancelledError(reason="it cancelled itself")
-    text = "".join(traceback.format_exception(error))
     return TaskiqResult(
-        is_err=True, return_value=None, error=shown, execution_time=seconds, labels=message.labels, traceback=text
+        is_err=True, return_value=None, error=shown, execution_time=seconds, labels=message.labels, traceback=_traceback(error)
     )
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 - there are exceptions whose own fields break the formatting
+        return describe(error)

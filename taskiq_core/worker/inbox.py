@@ -23,6 +23,11 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def first(self) -> Delivery | None:
+        """The one to be taken next."""
+        return self._items[0] if self._items else None
+
     def put(self, deliveries: Iterable[Delivery]) -> None:
         """Add to the end."""
         self._items.extend(deliveries)
@@ -41,10 +46,14 @@ class Inbox:
 
     def close(self) -> list[Delivery]:
         """Let nobody take any more; returns what is left."""
-        left = list(self._items)
-        self._items.clear()
         self.finish()
-        return left
+        return self.take_all()
+
+    def take_all(self) -> list[Delivery]:
+        """Everything that waits."""
+        items = list(self._items)
+        self._items.clear()
+        return items
 
     async def take(self) -> Delivery | None:
         """The next delivery; None once the inbox is closed. Cancelling takes nothing."""

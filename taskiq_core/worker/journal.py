@@ -51,6 +51,7 @@ class Journal:
         self._pending: list[Transition] = []
         self._arrived = anyio.Event()
         self._closed = False
+        self.done = anyio.Event()
 
     def started(self, delivery: Delivery, message: TaskiqMessage) -> None:
         """A task begins to run."""
@@ -79,7 +80,13 @@ class Journal:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Write what is noted until closed."""
+        """Write what is noted until closed; sets `done` at the end."""
+        try:
+            await self._write()
+        finally:
+            self.done.set()
+
+    async def _write(self) -> None:
         backoff = Backoff()
         while self._pending or not self._closed:
             if not self._pending:

@@ -34,23 +34,24 @@ class Leases:
         guard = threading.Thread(target=self._guard, args=(lease,), name="taskiq-lease-guard", daemon=True)
         guard.start()
         try:
+            pause = lease / 3
             while True:
-                await anyio.sleep(lease / 3)
-                await self._renew(lease)
+                await anyio.sleep(pause)
+                pause = lease / 3 if await self._renew(lease) else lease / 20
         finally:
             self._stopped.set()
 
-    async def _renew(self, lease: float) -> None:
+    async def _renew(self, lease: float) -> bool:
         self._loop_ran = time.monotonic()
-        held = list(self._credit.held)
+        held = _snapshot(self._credit)
         if not held:
-            return
+            return True
         try:
-            with anyio.fail_after(lease / 3):
+            with anyio.fail_after(lease / 4):
                 lost = await self._subscription.extend(held)
         except Exception as error:  # noqa: BLE001 - tried again at the next turn
             logger.warning("Leases could not be renewed, trying again: %s: %s", type(error).__name__, error)
-            return
+            return False
         finally:
             self._loop_ran = time.monotonic()
         lost = [delivery for delivery in lost if delivery in self._credit.held - self._credit.settling]
@@ -59,6 +60,7 @@ class Leases:
                 "%d messages were given to another worker while this one held them: it did not renew their leases in time.",
                 len(lost),
             )
+        return True
 
     def _guard(self, lease: float) -> None:
         warned = False
@@ -67,7 +69,7 @@ class Leases:
             if late < lease / 2:
                 warned = False
                 continue
-            helped = bool(self._credit.held) and self._subscription.extend_from_thread(_snapshot(self._credit))
+            helped = self._help()
             if not warned:
                 warned = True
                 logger.warning(
@@ -77,10 +79,18 @@ class Leases:
                     "Leases are renewed from a thread meanwhile." if helped else "Leases may be lost.",
                 )
 
+    def _help(self) -> bool:
+        held = _snapshot(self._credit)
+        try:
+            return bool(held) and self._subscription.extend_from_thread(held)
+        except Exception as error:  # noqa: BLE001 - tried again at the next turn
+            logger.warning("Leases could not be renewed from a thread: %s: %s", type(error).__name__, error)
+            return False
+
 
 def _snapshot(credit: Credit) -> list[Delivery]:
     while True:
         try:
-            return list(credit.held)
+            return list(credit.held - credit.acked)
         except RuntimeError:  # the set changed while it was copied: the loop is alive after all
             continue

@@ -2,31 +2,31 @@
 
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
-from taskiq_core.delivery import Delivery, Settlement, StoredResult, Verdict
-from taskiq_core.exceptions import ResultNotSerializableError
-from taskiq_core.result import TaskiqResult
+from taskiq_core.delivery import Delivery
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.credit import Credit
 from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.parcel import EarlyAck, Parcel, Step
 from taskiq_core.worker.settings import WorkerSettings
-from taskiq_core.worker.verdicts import Ending, judge
 
 logger = logging.getLogger("taskiq.worker")
+
+Failures = list[tuple[Parcel, Exception]]
 
 
 class Outbox:
     """Stores results, then settles; or both in one step, where broker and result backend are one store.
 
-    A store or a broker that fails is tried again: results and acknowledgements of finished tasks are kept, so that no
-    finished task runs a second time because of it. Only a result that could not be stored for `result_retry` seconds gives
-    its message back instead.
+    Each outcome is a parcel that goes from step to step. What fails is kept and tried again with growing pauses, beside
+    whatever comes later: results and acknowledgements of finished tasks survive an outage, so that no finished task runs a
+    second time because of it, and one parcel that cannot be delivered holds up no other. Only a result that could not be
+    stored for `result_retry` seconds gives its message back instead.
     """
 
     def __init__(self, broker: AsyncBroker, subscription: Subscription, credit: Credit, settings: WorkerSettings) -> None:
@@ -34,16 +34,28 @@ class Outbox:
         self._backend = broker.result_backend
         self._subscription = subscription
         self._credit = credit
-        self._settings = settings
+        self._patience = settings.result_retry
         self._joint = False
-        self._pending: list[Outcome] = []
+        self._pending: list[Parcel] = []
+        self._failed: list[Parcel] = []
+        self._backoff = Backoff()
         self._arrived = anyio.Event()
         self._closed = False
         self.done = anyio.Event()
 
     def put(self, outcome: Outcome) -> None:
         """Hand over; never blocks."""
-        self._pending.append(outcome)
+        self._add(Parcel(outcome))
+
+    async def ack_now(self, delivery: Delivery) -> None:
+        """Acknowledge one delivery ahead of its outcome. Cancelling may leave it acknowledged or not."""
+        ack = EarlyAck(delivery)
+        self._add(ack)
+        await ack.sent.wait()
+        self._credit.acked.add(delivery)
+
+    def _add(self, parcel: Parcel) -> None:
+        self._pending.append(parcel)
         if len(self._pending) == 1:
             self._arrived.set()
 
@@ -56,106 +68,133 @@ class Outbox:
         """Flush until closed and empty; sets `done` at the end."""
         self._joint = self._subscription.stores_results_of(self._backend)
         try:
-            while self._pending or not self._closed:
+            while self._pending or self._failed or not self._closed:
                 if not self._pending:
-                    self._arrived = anyio.Event()
-                    await self._arrived.wait()
-                batch, self._pending = self._pending, []
+                    await self._wait()
+                batch, self._pending, self._failed = [*self._pending, *self._failed], [], []
                 if batch:
                     await self._flush(batch)
         finally:
             self.done.set()
 
-    async def ack_now(self, delivery: Delivery) -> None:
-        """Acknowledge one delivery ahead of its outcome."""
-        await self._settle([Settlement(delivery, Verdict.ACK)])
+    async def _wait(self) -> None:
+        self._arrived = anyio.Event()
+        if self._closed and not self._failed:
+            return
+        if not self._failed:
+            await self._arrived.wait()
+            return
+        with anyio.move_on_after(self._backoff.next()):
+            await self._arrived.wait()
 
-    async def _flush(self, batch: list[Outcome]) -> None:
-        self._credit.settling.update(outcome.delivery for outcome in batch)
-        results = self._pack(batch)
-        together = {outcome: item for outcome, item in results.items() if self._joint and _is_settled(outcome)}
-        apart = {outcome: item for outcome, item in results.items() if outcome not in together}
-        if apart and not await self._store(list(apart.values())):
-            for outcome in apart:
-                outcome.ending = Ending.NOT_STORED
-        if self._broker.chain.post_save is not None and not together:
-            await self._post_save(results)
-        await self._settle([_settlement(outcome, together.get(outcome)) for outcome in batch if _is_settled(outcome)])
-        if self._broker.chain.post_save is not None and together:
-            await self._post_save(results)
-        await self._send_again([outcome for outcome in batch if outcome.acked])
-        self._credit.give_back([outcome.delivery for outcome in batch])
+    # -- one batch, step by step --------------------------------------------------------------------------------------------
 
-    async def _send_again(self, acked: Sequence[Outcome]) -> None:
-        # What was acknowledged before its run the broker cannot deliver again: a retry is a new send.
-        backoff = Backoff()
-        for outcome in acked:
-            while judge(outcome.ending).verdict is Verdict.RETRY and outcome.body is not None:
-                try:
-                    await self._broker.resend(outcome.body, outcome.delay)
-                except Exception as error:  # noqa: BLE001 - kept and sent when the broker is back
-                    await backoff.sleep(logger, "A retry cannot be sent, trying again", error)
-                else:
-                    break
+    async def _flush(self, batch: list[Parcel]) -> None:
+        for parcel in batch:
+            self._credit.settling.add(parcel.delivery)
+            if parcel.step is Step.PACK:
+                parcel.pack(self._backend, joint=self._joint)
+        await self._take(batch, Step.STORE, self._store, self._unstored)
+        if self._broker.chain.post_save is not None:
+            await self._post_save([parcel for parcel in batch if parcel.step is Step.SETTLE and not parcel.together])
+        await self._take(batch, Step.SETTLE, self._settle, self._unsettled)
+        await self._take(batch, Step.RESEND, self._resend, self._unsettled)
+        if self._broker.chain.post_save is not None:
+            await self._post_save([parcel for parcel in batch if parcel.step is Step.DONE and parcel.together])
+        self._finish([parcel for parcel in batch if parcel.step is Step.DONE])
+        self._failed = [parcel for parcel in batch if parcel.step is not Step.DONE]
+        if not self._failed:
+            self._backoff.reset()
 
-    def _pack(self, batch: list[Outcome]) -> dict[Outcome, StoredResult]:
-        if not self._backend.keeps_results:
-            return {}
-        packed: dict[Outcome, StoredResult] = {}
-        for outcome in batch:
-            if outcome.store and outcome.result is not None and judge(outcome.ending).stores_result:
-                packed[outcome] = self._pack_one(outcome, outcome.result)
-        return packed
+    async def _take(
+        self,
+        batch: Sequence[Parcel],
+        step: Step,
+        act: Callable[[Sequence[Parcel]], Awaitable[None]],
+        on_failure: Callable[[Parcel, Exception, bool], None],
+    ) -> None:
+        due = [parcel for parcel in batch if parcel.step is step]
+        if not due:
+            return
+        failures = await _attempt(due, act)
+        failed = {id(parcel) for parcel, _ in failures}
+        for parcel in due:
+            if id(parcel) not in failed:
+                parcel.advance()
+        if failures:
+            error = failures[0][1]
+            self._backoff.say(logger, f"{len(failures)} outcomes are kept, as {step.value} fails", error)
+        for parcel, error in failures:
+            parcel.failing_since = parcel.failing_since or time.monotonic()
+            on_failure(parcel, error, len(failures) < len(due))
 
-    def _pack_one(self, outcome: Outcome, result: TaskiqResult[Any]) -> StoredResult:
-        message = outcome.message
-        assert message is not None
+    async def _store(self, parcels: Sequence[Parcel]) -> None:
+        await self._backend.set_results([parcel.stored for parcel in parcels if parcel.stored is not None])
+
+    async def _settle(self, parcels: Sequence[Parcel]) -> None:
+        await self._subscription.settle([parcel.settlement() for parcel in parcels])
+
+    async def _resend(self, parcels: Sequence[Parcel]) -> None:
+        for parcel in parcels:
+            await self._broker.resend(parcel.body, parcel.delay)
+
+    def _unstored(self, parcel: Parcel, error: Exception, others_went: bool) -> None:
+        # What alone among others cannot be stored has a value that its backend refuses; so has what an outage of any
+        # length does not explain.
+        late = parcel.failing_for() > self._patience
+        odd = others_went and not isinstance(error, OSError | TimeoutError)
+        if (late or odd) and parcel.replace_value(self._backend, error):
+            return
+        if late:
+            logger.error("A result could not be stored for %g s: its task is given back. %r", self._patience, error)
+            parcel.give_back()
+
+    def _unsettled(self, parcel: Parcel, error: Exception, others_went: bool) -> None:
+        if others_went and parcel.failing_for() > self._patience:
+            logger.error("A verdict is given up, its message comes back when its lease ends: %r", error)
+            parcel.step = Step.DONE
+
+    async def _post_save(self, parcels: Sequence[Parcel]) -> None:
+        async with anyio.create_task_group() as hooks:
+            for parcel in parcels:
+                hooks.start_soon(self._run_post_save, parcel)
+
+    async def _run_post_save(self, parcel: Parcel) -> None:
+        outcome = parcel.take_saved()
+        hook = self._broker.chain.post_save
+        if hook is not None and outcome is not None and outcome.message is not None and outcome.result is not None:
+            await hook(outcome.message, outcome.result)
+
+    def _finish(self, parcels: Sequence[Parcel]) -> None:
+        outcomes = [parcel for parcel in parcels if not isinstance(parcel, EarlyAck)]
+        for parcel in parcels:
+            if isinstance(parcel, EarlyAck):
+                parcel.sent.set()
+                self._credit.settling.discard(parcel.delivery)
+        forgotten = [parcel.delivery for parcel in outcomes if parcel.is_left_to_its_lease]
+        if forgotten:
+            self._subscription.forget(forgotten)
+        self._credit.give_back([parcel.delivery for parcel in outcomes])
+
+
+async def _attempt(parcels: list[Parcel], act: Callable[[Sequence[Parcel]], Awaitable[None]]) -> Failures:
+    """All in one step; if that fails, one by one, until it is plain that nothing works."""
+    try:
+        await act(parcels)
+    except Exception as error:  # noqa: BLE001 - a driver may raise anything; each is tried again
+        if len(parcels) == 1:
+            return [(parcels[0], error)]
+    else:
+        return []
+    # Those that have failed longest go last, so that they cannot make everything look broken for ever.
+    parcels.sort(key=Parcel.failing_for)
+    failures: Failures = []
+    for place, parcel in enumerate(parcels):
         try:
-            return self._backend.pack(message.task_id, result, outcome.result_ttl)
-        except Exception as refusal:  # noqa: BLE001 - whatever a codec or a value's own code raises
-            reason = refusal.reason if isinstance(refusal, ResultNotSerializableError) else repr(refusal)
-            error = ResultNotSerializableError(task_name=message.task_name, reason=reason)
-            logger.error("%s", error)
-            outcome.result = TaskiqResult(is_err=True, return_value=None, error=error, execution_time=result.execution_time)
-            return self._backend.pack(message.task_id, outcome.result, outcome.result_ttl)
-
-    async def _store(self, results: Sequence[StoredResult]) -> bool:
-        deadline = time.monotonic() + self._settings.result_retry
-        backoff = Backoff()
-        while True:
-            try:
-                await self._backend.set_results(results)
-            except Exception as error:  # noqa: BLE001 - a driver may raise anything; each is tried again
-                if time.monotonic() >= deadline:
-                    logger.error("%d results could not be stored for %g s; their tasks are given back: %r",
-                                 len(results), self._settings.result_retry, error)  # fmt: skip
-                    return False
-                await backoff.sleep(logger, f"{len(results)} results cannot be stored, trying again", error)
-            else:
-                return True
-
-    async def _post_save(self, results: dict[Outcome, StoredResult]) -> None:
-        for outcome in results:
-            if outcome.ending is not Ending.NOT_STORED and outcome.message is not None and outcome.result is not None:
-                await self._broker.chain.post_save(outcome.message, outcome.result)  # type: ignore[misc]
-
-    async def _settle(self, settlements: Sequence[Settlement]) -> None:
-        backoff = Backoff()
-        while settlements:
-            try:
-                await self._subscription.settle(settlements)
-            except Exception as error:  # noqa: BLE001 - kept and sent when the broker is back
-                await backoff.sleep(logger, f"{len(settlements)} verdicts cannot be sent, trying again", error)
-            else:
-                return
-
-
-def _is_settled(outcome: Outcome) -> bool:
-    if outcome.acked:
-        return False
-    return not outcome.manual or judge(outcome.ending).verdict is not Verdict.ACK
-
-
-def _settlement(outcome: Outcome, result: StoredResult | None) -> Settlement:
-    verdict = judge(outcome.ending).verdict
-    return Settlement(outcome.delivery, verdict, outcome.delay, outcome.reason, outcome.body, result)
+            await act([parcel])
+        except Exception as error:  # noqa: BLE001 - as above
+            failures.append((parcel, error))
+            if place == 1 and len(failures) == 2:
+                failures += [(other, error) for other in parcels[2:]]
+                break
+    return failures

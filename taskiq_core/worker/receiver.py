@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 import anyio.lowlevel
@@ -13,9 +13,10 @@ import anyio.lowlevel
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
+from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.credit import Credit
-from taskiq_core.worker.execution import Execution
+from taskiq_core.worker.execution import Execution, describe
 from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.isolation import drive
 from taskiq_core.worker.journal import Journal
@@ -26,6 +27,7 @@ from taskiq_core.worker.quarantine import Quarantine
 from taskiq_core.worker.recorder import Recorder, read_recording
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
+from taskiq_core.worker.stopping import is_stopped
 from taskiq_core.worker.threads import Threads
 from taskiq_core.worker.verdicts import Ending
 
@@ -35,6 +37,8 @@ _TURN = 0.005
 """Seconds that a slot may go on without letting others run."""
 _DRAIN = 1.0
 """Seconds for results and verdicts to get out after the last task has ended."""
+_STALE = 0.2
+"""Seconds without a start after which messages are given back that wait behind long tasks."""
 _EMPTY = 0.3
 """Seconds without a message after which a burst worker calls its queues empty."""
 
@@ -59,7 +63,7 @@ class Receiver:
         self._outbox = Outbox(broker, subscription, self._credit, settings)
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
-        self.threads = Threads(settings.concurrency)
+        self.threads = Threads()
         self._execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
         self._quarantine = Quarantine(broker, settings, self._execution)
         self._intake_scope = anyio.CancelScope()
@@ -95,6 +99,7 @@ class Receiver:
                 self._journal.close()
                 with anyio.move_on_after(_DRAIN, shield=True) as late:
                     await self._outbox.done.wait()
+                    await self._journal.done.wait()
                 for scope in rooms:
                     scope.cancel()
                 if late.cancelled_caught:
@@ -136,7 +141,7 @@ class Receiver:
         backoff = Backoff()
         while not self._stopping:
             with anyio.CancelScope() as self._intake_scope:
-                limit = await self._credit.wait()
+                limit = await self._wait_for_credit()
                 if self._settings.max_tasks is not None:
                     limit = min(limit, self._settings.max_tasks - self._received)
                 try:
@@ -146,6 +151,17 @@ class Receiver:
                     continue
                 backoff.reset()
                 self._accept(deliveries)
+
+    async def _wait_for_credit(self) -> int:
+        while len(self._inbox) and self._credit.adapts:
+            next_one = self._inbox.first
+            with anyio.move_on_after(_STALE):
+                return await self._credit.wait()
+            if self._inbox.first is next_one:
+                # Tasks have become longer than the prefetch was made for: what waits here could run elsewhere.
+                self._credit.slow_down()
+                self._release(self._inbox.take_all())
+        return await self._credit.wait()
 
     async def _receive(self, limit: int) -> Sequence[Delivery]:
         if not self._settings.burst:
@@ -176,9 +192,11 @@ class Receiver:
         while (delivery := await self._inbox.take()) is not None:
             try:
                 outcome = await self._run(delivery, slot)
-            except BaseException:
-                self._outbox.put(Outcome(delivery, Ending.WORKER_STOPPING))
-                raise
+            except BaseException as error:
+                if isinstance(error, anyio.get_cancelled_exc_class()) and is_stopped():
+                    self._outbox.put(Outcome(delivery, Ending.WORKER_STOPPING))
+                    raise
+                outcome = self._last_resort(delivery, error)
             self._journal.ended(outcome)
             self._outbox.put(outcome)
             if time.monotonic() - turn > _TURN:
@@ -204,7 +222,23 @@ class Receiver:
         finally:
             slot.end()
 
+    def _last_resort(self, delivery: Delivery, error: BaseException) -> Outcome:
+        # The law that no task ends its worker: whatever got past every other handler becomes an outcome here.
+        logger.critical("A message could not be handled, its task is failed: %s", describe(error))
+        message = self._execution.load(delivery)
+        if isinstance(message, Outcome):
+            return message
+        result = TaskiqResult[Any](is_err=True, return_value=None, error=RuntimeError(describe(error)))
+        return Outcome(delivery, Ending.FAILED, message, result, reason=describe(error))
+
 
 async def _within(scope: anyio.CancelScope, run: Callable[[], Awaitable[None]]) -> None:
     with scope:
-        await run()
+        try:
+            await run()
+        except anyio.get_cancelled_exc_class() as error:
+            if is_stopped():
+                raise
+            # On asyncio a stray CancelledError would end this room, and with it the worker, without a word.
+            msg = "a hook or a plugin raised a cancellation of its own"
+            raise RuntimeError(msg) from error

@@ -108,7 +108,7 @@ class _Runner:
             broker = _find_broker(request)
             broker.is_worker_process, broker.origin = True, request.origin
             await broker.startup()
-            execution = Execution(broker, WorkerSettings(concurrency=1), Threads(1), _no_ack, limits_time=False)
+            execution = Execution(broker, WorkerSettings(concurrency=1), Threads(), _no_ack, limits_time=False)
             self._brokers[request.origin] = broker, execution
         broker, execution = self._brokers[request.origin]
         if broker.find_task(request.task_name) is None:

@@ -1,6 +1,7 @@
 """Running plain functions in threads, and keeping an eye on those that do not end."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +13,15 @@ logger = logging.getLogger("taskiq.worker")
 
 
 class Threads:
-    """At most `limit` threads that somebody waits for.
+    """As many threads as there are callers; the worker's slots bound those.
 
     A thread cannot be stopped. One whose task has timed out or was given up goes on as a runaway: its slot is free, but it
     is counted in `runaways` and reported, until it ends by itself.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limiter = anyio.CapacityLimiter(limit)
+    def __init__(self) -> None:
+        # No limit: an abandoned thread keeps its token on trio, and would take it from a task that has its slot.
+        self._limiter = anyio.CapacityLimiter(math.inf)
         self._lock = threading.Lock()
         self.runaways = 0
 
@@ -28,11 +30,14 @@ class Threads:
 
         `running` is called with True and False, in that thread, around the call.
         """
-        ended = False
-        abandoned = False
+        begun = ended = abandoned = False
 
         def call() -> Any:
-            nonlocal ended
+            nonlocal begun, ended
+            with self._lock:
+                if abandoned:
+                    return None
+                begun = True
             running(True)
             try:
                 return function()
@@ -49,8 +54,8 @@ class Threads:
             return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
         except anyio.get_cancelled_exc_class():
             with self._lock:
-                if not ended:
-                    abandoned = True
+                abandoned = True
+                if begun and not ended:
                     self.runaways += 1
                     running(False)
                     logger.error(

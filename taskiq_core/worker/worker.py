@@ -50,7 +50,7 @@ class Worker:
 
         :raises ConfigurationError: for the first task that cannot work.
         """
-        threads = Threads(1)
+        threads = Threads()
         for task in self.broker.get_all_tasks().values():
             Invocation(task, self.broker, threads)
 
