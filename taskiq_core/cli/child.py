@@ -1,5 +1,6 @@
 """One worker process, as its supervisor starts it: `python -m taskiq_core.cli.child APP [MODULE ...] OPTIONS`."""
 
+import gc
 import logging
 import os
 from collections.abc import Sequence
@@ -63,11 +64,23 @@ def run(app: str, modules: Sequence[str], options: dict[str, Any]) -> int:
         settings.concurrency,
     )
 
+    _quieten_garbage_collector()
+
     async def main() -> None:
         await run_engine(worker, grace=settings.grace, lifeline=options["lifeline"])
 
     run_loop(main, options["loop"])
     return RECYCLE if worker.stopped_because == "max_tasks" else STOPPED
+
+
+def _quieten_garbage_collector() -> None:
+    """What is imported by now stays: leave it out of every later collection, and collect less often.
+
+    Messages and results hold no cycles. Measured: a fifth to a third less CPU per no-op task.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 @click.command(context_settings=CONTEXT)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Generic
 
@@ -22,7 +23,8 @@ class ExpiringDict(Generic[K, V]):
     """
 
     def __init__(self, max_size: float = math.inf) -> None:
-        self._entries: dict[K, tuple[V, float]] = {}
+        # Not a dict: finding the oldest entry of one walks over all that were deleted before it.
+        self._entries: OrderedDict[K, tuple[V, float]] = OrderedDict()
         self._max_size = max_size
         self._writes_until_sweep = _FEW
 
@@ -49,7 +51,7 @@ class ExpiringDict(Generic[K, V]):
         self._entries[key] = (value, deadline)
         self._writes_until_sweep -= 1
         if len(self._entries) > self._max_size:
-            del self._entries[next(iter(self._entries))]
+            self._entries.popitem(last=False)
         if self._writes_until_sweep <= 0:
             self._sweep()
 

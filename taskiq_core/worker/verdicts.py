@@ -9,6 +9,8 @@ from taskiq_core.delivery import Verdict
 class Ending(enum.Enum):
     """Every way in which a delivery can end."""
 
+    __hash__ = object.__hash__  # members are single; Enum's own hash is Python code, and the table is asked often
+
     UNDECODABLE = "body cannot be decoded"
     UNKNOWN_TASK = "task unknown here"
     UNKNOWN_EVERYWHERE = "task unknown, and passed on too often"
