@@ -32,7 +32,6 @@ def test_every_result_is_there_afterwards_and_none_ran_twice(arena: Arena, apart
     arena.ledger().hold(KEYS + AFTER)
 
 
-@pytest.mark.xfail(reason="whoever gets the lock first takes over leases that nobody could renew", strict=False)
 def test_a_lock_longer_than_the_lease_makes_nobody_run_twice(arena: Arena) -> None:
     """Nobody can renew a lease in a locked file, and nobody can take one over: a worker that lives keeps what it holds."""
     arena.lease = 2.0

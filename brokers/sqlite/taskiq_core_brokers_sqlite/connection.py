@@ -10,6 +10,11 @@ from taskiq_core_brokers_sqlite.errors import explain, is_busy
 
 T = TypeVar("T")
 
+_LOCKOUT = 0.5
+"""Seconds of a lock that may have kept others from renewing their leases."""
+_LENIENCE = 1.0
+"""Seconds that they get to make up for it."""
+
 
 class Connection(sqlite3.Connection):
     """Collects what is to happen once the running transaction is durable."""
@@ -20,6 +25,28 @@ class Connection(sqlite3.Connection):
         self._rings: set[str] = set()
         self.next_expiry: float = 0.0
         """When this connection looks for expired rows again (monotonic seconds)."""
+        self.leases_count_from: float = 0.0
+        """Until then (monotonic seconds) an ended lease says nothing about its holder."""
+        self._locked_out_since: float | None = None
+
+    def begin(self) -> None:
+        """Begin to write.
+
+        Nobody could renew a lease while the file was locked: after a lockout the others get a moment to do it before
+        leases count again.
+
+        :raises sqlite3.OperationalError: if the file is locked.
+        """
+        try:
+            self.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error:
+            self._locked_out_since = self._locked_out_since or time.monotonic()
+            raise
+        if self._locked_out_since is not None:
+            now = time.monotonic()
+            if now - self._locked_out_since > _LOCKOUT:
+                self.leases_count_from = now + _LENIENCE
+            self._locked_out_since = None
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` in this thread after the commit, or not at all."""
@@ -77,7 +104,7 @@ def transact(conn: Connection, fn: Callable[[Connection], T], path: str, given_u
 
     :raises DatabaseError: with `certain` False, if the commit itself failed for another reason than a full disk or a lock.
     """
-    conn.execute("BEGIN IMMEDIATE")
+    conn.begin()
     try:
         result = fn(conn)
         _check_wanted(given_up)

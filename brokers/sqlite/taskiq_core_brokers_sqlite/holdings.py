@@ -41,6 +41,8 @@ class Holdings:
         self._channels = tuple(queue_channel(queue) for queue in self._queues)
         self._held: dict[int, set[int]] = {}
         self._next_upkeep = 0.0
+        self.leases_count_from = 0.0
+        """See `Connection.leases_count_from`."""
         self._claim = _claim_statement(len(self._queues))
 
     # -- taking ---------------------------------------------------------------------------------------------------------------
@@ -51,6 +53,7 @@ class Holdings:
         if time.monotonic() >= self._next_upkeep:
             keep_up(conn, now)
             self._next_upkeep = time.monotonic() + 0.01
+            self.leases_count_from = conn.leases_count_from
         hold = new_hold()
         parameters = (hold, *(value for queue in self._queues for value in (queue, limit)), limit)
         rows = conn.execute(self._claim, parameters).fetchall()

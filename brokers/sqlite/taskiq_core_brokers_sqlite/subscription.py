@@ -67,6 +67,7 @@ class SQLiteSubscription(Subscription):
         outlook = await self._database.read(self._look_out)
         while True:
             left = self._poll_interval if outlook.next_time is None else outlook.next_time - time.time()
+            left = max(left, self._holdings.leases_count_from - time.monotonic())
             if outlook.ready or left <= 0:
                 return
             if await bell.wait(min(left, self._poll_interval)):

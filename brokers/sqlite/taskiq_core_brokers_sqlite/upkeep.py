@@ -1,6 +1,7 @@
 """What comes back by itself: messages that are due, and messages whose holder is gone."""
 
 import sqlite3
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ class Outlook:
 def keep_up(conn: Connection, now: float) -> None:
     """Make due messages ready, and those whose lease has ended, with one death more."""
     conn.execute(_PROMOTE, (now,))
+    if time.monotonic() < conn.leases_count_from:
+        return
     expired = [row[0] for row in conn.execute("SELECT id FROM taskiq_holds WHERE lease_until <= ?", (now,)).fetchall()]
     if expired:
         _lose(conn, expired)
@@ -56,7 +59,7 @@ def look_out(conn: sqlite3.Connection, queues: Sequence[str]) -> Outlook:
                    (SELECT min(lease_until) FROM taskiq_holds)""",  # noqa: S608
         tuple(queues),
     ).fetchone()
-    times = [time for time in (due, lease) if time is not None]
+    times = [moment for moment in (due, lease) if moment is not None]
     return Outlook(bool(ready), min(times, default=None))
 
 
