@@ -1,10 +1,14 @@
 """Middlewares compiled into one function per hook."""
 
+import asyncio
 import functools
 import inspect
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+
+import anyio
 
 from taskiq_core.abc.middleware import CallNext, TaskiqMiddleware
 from taskiq_core.message import TaskiqMessage
@@ -23,7 +27,8 @@ class MiddlewareChain:
     for when the chain is made: in subclasses, and on the instance. Things that are no middleware are left out with a warning.
 
     `pre_send`, `pre_execute` and `around_execute` run in the order given and let errors through; the others run in reverse,
-    and an error in one is logged and keeps neither the others nor the caller from going on.
+    and an error in one is logged and keeps neither the others nor the caller from going on. That holds for every error, also
+    for a cancellation that nobody outside asked for; Ctrl-C and cancellations from outside go through.
     """
 
     __slots__ = (
@@ -67,7 +72,9 @@ class MiddlewareChain:
                 stopped = middleware.shutdown()
                 if inspect.isawaitable(stopped):
                     await stopped
-            except Exception:
+            except BaseException as error:
+                if _from_outside(error):
+                    raise
                 logger.exception("%s.shutdown() failed", type(middleware).__qualname__)
 
     def _overrides(self, hook: str) -> list[Callable[..., Any]]:
@@ -110,7 +117,9 @@ def _observe(hooks: list[Callable[..., Any]]) -> Callable[..., Awaitable[None]] 
                 answer = hook(message, *facts)
                 if inspect.isawaitable(answer):
                     await answer
-            except Exception:
+            except BaseException as error:
+                if _from_outside(error):
+                    raise
                 logger.exception("%s() failed for task %s (%s)", _name(hook), message.task_name, message.task_id)
 
     return run if hooks else None
@@ -123,6 +132,18 @@ def _nest(hooks: list[Callable[..., Any]]) -> Around | None:
         return call_next(message)
 
     return run if hooks else None
+
+
+def _from_outside(error: BaseException) -> bool:
+    """Whether `error` came to the hook rather than from it."""
+    if isinstance(error, Exception):
+        return False
+    if isinstance(error, GeneratorExit | KeyboardInterrupt) or anyio.current_effective_deadline() == -math.inf:
+        return True
+    if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
+        return False
+    task = asyncio.current_task()  # which may also be cancelled without a scope: `task.cancel()`, `asyncio.timeout()`
+    return task is not None and task.cancelling() > 0
 
 
 def _name(hook: Callable[..., Any]) -> str:

@@ -1,8 +1,10 @@
 """The middleware chain: what is called, in which order, and what an error in a hook does."""
 
+import asyncio
 import logging
 from typing import Any
 
+import anyio
 import pytest
 
 from taskiq_core.abc.middleware import TaskiqMiddleware
@@ -176,7 +178,7 @@ async def test_errors_after_the_run_are_logged_and_the_others_still_called(hook:
     assert "disk full" in caplog.text
 
 
-async def test_cancellation_goes_through_hooks_after_the_run() -> None:
+async def test_ctrl_c_goes_through_hooks_after_the_run() -> None:
     middleware = TaskiqMiddleware()
 
     async def interrupted(*_: Any) -> None:
@@ -187,6 +189,62 @@ async def test_cancellation_goes_through_hooks_after_the_run() -> None:
     assert chain.post_execute
     with pytest.raises(KeyboardInterrupt):
         await chain.post_execute(message(), RESULT)
+
+
+async def test_a_cancellation_from_outside_goes_through_hooks_after_the_run() -> None:
+    calls: list[str] = []
+    middleware = TaskiqMiddleware()
+
+    async def wait(*_: Any) -> None:
+        scope.cancel()
+        await anyio.sleep_forever()
+
+    middleware.post_execute = wait  # type: ignore[method-assign]
+    chain = MiddlewareChain([Sync("a", calls), middleware])
+    assert chain.post_execute
+    with anyio.CancelScope() as scope:
+        await chain.post_execute(message(), RESULT)
+    assert scope.cancelled_caught
+    assert calls == []
+
+
+async def test_a_plain_task_cancel_goes_through_hooks_after_the_run(anyio_backend_name: str) -> None:
+    if anyio_backend_name != "asyncio":
+        pytest.skip("only asyncio can cancel a task without a scope")
+    middleware = TaskiqMiddleware()
+    waiting = anyio.Event()
+
+    async def wait(*_: Any) -> None:
+        waiting.set()
+        await anyio.sleep_forever()
+
+    middleware.post_send = wait  # type: ignore[method-assign]
+    chain = MiddlewareChain([middleware])
+    assert chain.post_send
+    task = asyncio.ensure_future(chain.post_send(message()))
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("own", [asyncio.CancelledError, SystemExit, BaseException])
+async def test_an_end_that_nobody_outside_asked_for_is_only_logged(
+    own: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[str] = []
+    middleware = TaskiqMiddleware()
+
+    async def fail(*_: Any) -> None:
+        raise own
+
+    middleware.post_save = middleware.shutdown = fail  # type: ignore[method-assign, assignment]
+    chain = MiddlewareChain([Sync("a", calls), middleware])
+    assert chain.post_save
+    await chain.post_save(message(), RESULT)
+    await chain.shutdown()
+    assert calls == ["post_save a", "shutdown a"]
+    assert caplog.text.count(f"{own.__name__}\n") == 2
 
 
 async def test_a_hook_that_forgets_to_return_the_message_is_told_so() -> None:
