@@ -2,49 +2,71 @@
 
 The data form is Taskiq's (`exc_type, exc_message, exc_module, exc_cause, exc_context, exc_suppress_context`) plus
 `exc_fields` for errors of the framework's own kind, whose constructor takes keywords, and `exc_group` for the members of an
-exception group (the first 20).
+exception group. `exc_context` is absent where it is `exc_cause`.
 """
 
 import contextlib
+import functools
 import sys
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from taskiq_core.exceptions import SecurityError, TaskiqError
 
 _PLAIN = (str, int, float, bool, bytes, type(None))
-_MAX_DEPTH = 16
-_MOST_CHILDREN = 20
+_MOST = 50
+"""Exceptions that are written of one error, all chains and groups together; those nearest to the top go first."""
 
 
-def exception_to_data(error: BaseException, _seen: frozenset[int] = frozenset()) -> dict[str, Any]:
-    """Plain data for one exception and the chain behind it.
+def exception_to_data(error: BaseException) -> dict[str, Any]:
+    """Plain data for one exception and what is behind it: causes, contexts, members of groups.
 
     Arguments that are not plain data become their `repr`. A chain that loops is cut where it meets itself.
     """
-    seen = _seen | {id(error)}
+    tops: list[dict[str, Any]] = []
+    waiting: deque[tuple[BaseException, frozenset[int], Callable[[dict[str, Any]], None]]] = deque()
+    waiting.append((error, frozenset(), tops.append))
+    written = 0
+    while waiting and written < _MOST:
+        one, above, put = waiting.popleft()
+        data = _facts(one)
+        put(data)
+        written += 1
+        above |= {id(one)}
+        for name, other in _links(one):
+            if id(other) not in above:
+                waiting.append((other, above, functools.partial(data.__setitem__, name)))
+        if isinstance(one, BaseExceptionGroup):
+            members = cast("BaseExceptionGroup[BaseException]", one).exceptions
+            waiting.extend((member, above, data["exc_group"].append) for member in members[:_MOST])
+    return tops[0]
 
-    def link(other: BaseException | None) -> dict[str, Any] | None:
-        if other is None or id(other) in seen or len(seen) >= _MAX_DEPTH:
-            return None
-        return exception_to_data(other, seen)
 
+def _facts(error: BaseException) -> dict[str, Any]:
     data: dict[str, Any] = {
         "exc_type": type(error).__qualname__,
         "exc_message": [_plain(arg) for arg in error.args],
         "exc_module": type(error).__module__,
-        "exc_cause": link(error.__cause__),
-        # `raise ... from error` inside `except` makes them the same: written twice, a chain would double at each of its links.
-        "exc_context": None if error.__context__ is error.__cause__ else link(error.__context__),
+        "exc_cause": None,
+        "exc_context": None,
         "exc_suppress_context": error.__suppress_context__,
     }
     if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        data["exc_message"] = [group.message]
-        data["exc_group"] = [exception_to_data(child, seen) for child in group.exceptions[:_MOST_CHILDREN]]
+        data["exc_message"] = [cast("BaseExceptionGroup[BaseException]", error).message]
+        data["exc_group"] = []
     if isinstance(error, TaskiqError):
         data["exc_fields"] = {name: _plain(getattr(error, name, None)) for name in error.__fields__}
     return data
+
+
+def _links(error: BaseException) -> Iterator[tuple[str, BaseException]]:
+    cause, context = error.__cause__, error.__context__
+    if cause is not None:
+        yield "exc_cause", cause
+    # `raise ... from error` inside `except` makes them the same: written twice, a chain would double at each of its links.
+    if context is not None and context is not cause:
+        yield "exc_context", context
 
 
 def exception_from_data(data: Any) -> BaseException:

@@ -105,6 +105,53 @@ def test_a_chain_without_end_is_cut() -> None:
     there_and_back(top)
 
 
+def count(data: Any) -> int:
+    members = [count(member) for member in data.get("exc_group", [])]
+    return 1 + sum(members) + sum(count(data[name]) for name in ("exc_cause", "exc_context") if data[name])
+
+
+def raised_from(depth: int) -> Exception:
+    try:
+        if depth:
+            raise raised_from(depth - 1)
+        raise ValueError(0)
+    except ValueError as error:
+        try:
+            raise ValueError(depth) from error
+        except ValueError as outer:
+            return outer
+
+
+def test_a_cause_that_is_the_context_too_is_written_once_and_restored_as_both() -> None:
+    error = raised_from(9)
+    data = exception_to_data(error)
+    assert count(data) <= 20
+    back: BaseException | None = exception_from_data(unpack(pack(data)))
+    for depth in range(9, -1, -1):
+        assert back is not None
+        assert back.args == (depth,)
+        assert back.__context__ is back.__cause__
+        back = back.__cause__
+
+
+def test_one_limit_holds_for_chains_and_groups_together() -> None:
+    def wide(depth: int) -> Exception:
+        if not depth:
+            return ValueError("leaf")
+        error = ExceptionGroup(f"level {depth}", [wide(depth - 1) for _ in range(5)])
+        error.__cause__, error.__context__ = KeyError("cause"), KeyError("context")
+        return error
+
+    error = wide(5)
+    data = exception_to_data(error)
+    assert count(data) == 50
+    back = exception_from_data(unpack(pack(data)))
+    assert isinstance(back, ExceptionGroup)
+    assert len(back.exceptions) == 5, "those nearest to the top go first"
+    assert (repr(back.__cause__), repr(back.__context__)) == ("KeyError('cause')", "KeyError('context')")
+    assert count(exception_to_data(ExceptionGroup("many", [ValueError(n) for n in range(1000)]))) == 50
+
+
 def test_a_class_that_is_not_known_here_gets_a_stand_in_of_its_name() -> None:
     back = exception_from_data({"exc_type": "no.Such", "exc_module": "not_imported_anywhere", "exc_message": ["x"]})
     assert (type(back).__name__, type(back).__module__, back.args) == ("Such", "not_imported_anywhere", ("x",))
