@@ -83,7 +83,10 @@ class AsyncResultBackend(ABC, Generic[R]):
     # -- writing ----------------------------------------------------------------------------------------------------------
 
     async def set_results(self, results: Sequence[StoredResult]) -> None:
-        """Store a batch, all in one round trip; storing an id again replaces it, so the caller may repeat the batch.
+        """Store a batch, all in one round trip; storing an id again replaces it.
+
+        After an error the caller may repeat the batch, or parts of it, down to one result at a time, so that one that the
+        store refuses does not keep the others out. This default stores one by one and ends at the first error.
 
         :raises ResultBackendError: or the driver's own error, if it could not.
         """
