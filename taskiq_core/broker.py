@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
 import anyio.lowlevel
 
@@ -42,6 +42,8 @@ from taskiq_core.utils import maybe_awaitable
 AnyTask = AsyncTaskiqDecoratedTask[..., Any]
 EventHandler = Callable[[TaskiqState], Awaitable[Any] | Any]
 H = TypeVar("H", bound=EventHandler)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 shared_tasks: TaskRegistry[AnyTask] = TaskRegistry()
 """Tasks of `async_shared_broker`, which every broker knows."""
@@ -140,7 +142,11 @@ class AsyncBroker(TaskRegistrar, ABC):
         """Send through the middlewares: all accepted, or `SendTaskError`. What kickers and schedulers call."""
         await self._sender.send(messages)
 
-    def kicker(self, task: "str | Callable[..., Any] | AnyTask") -> AsyncKicker[..., Any]:
+    @overload
+    def kicker(self, task: AsyncTaskiqDecoratedTask[P, R]) -> AsyncKicker[P, R]: ...
+    @overload
+    def kicker(self, task: "str | Callable[..., Any]") -> AsyncKicker[..., Any]: ...
+    def kicker(self, task: Any) -> AsyncKicker[..., Any]:
         """A kicker by task, function or name; a name needs no code of the task here."""
         if isinstance(task, AsyncTaskiqDecoratedTask):
             return cast("AnyTask", task).kicker().with_broker(self)

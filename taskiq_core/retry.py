@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from taskiq_core.exceptions import NoResultError, TaskFailed, TaskRejectedError, TaskRetry
+from taskiq_core.exceptions import ArgumentError, NoResultError, TaskFailed, TaskRejectedError, TaskRetry
 
 Backoff = Literal["fixed", "linear", "exponential"]
 
@@ -73,8 +73,8 @@ def next_retry(policy: Retry | None, error: BaseException, retries_so_far: int) 
 
     `TaskRetry` asks for one by itself: without a policy it gets up to three, as in `Retry()`.
     """
-    if isinstance(error, NoResultError | TaskRejectedError):
-        return None
+    if isinstance(error, NoResultError | TaskRejectedError | ArgumentError):
+        return None  # the last fails in every attempt alike
     asked = error.delay if isinstance(error, TaskRetry) else None
     wanted = isinstance(error, TaskRetry) or (isinstance(error, TaskFailed) and error.retry)
     if policy is None:

@@ -29,7 +29,7 @@ from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.retrying import grant_retry
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
-from taskiq_core.worker.stopping import is_stopped
+from taskiq_core.worker.stopping import forget_own_cancellation, is_stopped
 from taskiq_core.worker.threads import Threads
 from taskiq_core.worker.verdicts import Ending
 
@@ -103,6 +103,8 @@ class Execution:
                     raise
                 # The stop came as a cancellation and the task made something else of it: it is not the task's failure.
                 return Outcome(delivery, Ending.WORKER_STOPPING, message)
+            if isinstance(error, anyio.get_cancelled_exc_class()):
+                forget_own_cancellation()
             self._raised(outcome, task, error)
             outcome.result = _error_result(error, outcome.message or message, time.perf_counter() - started)
         else:

@@ -37,7 +37,12 @@ class Invocation:
         if task.options.executor == "process" and SandboxRequest.of(broker, task, b"") is None:
             raise ConfigurationError(
                 reason=f"Task {task.task_name!r} asks for executor='process', but another process cannot import its function: "
-                "define it at the top level of a module, under its own name."
+                "give its broker a global name in a module, or define the task at the top level of one under its own name."
+            )
+        if task.options.executor == "thread" and self._is_async:
+            raise ConfigurationError(
+                reason=f"Task {task.task_name!r} asks for executor='thread', but it is async and runs on the event loop: "
+                "make it a plain `def`, or drop the option."
             )
         self._timeout = task.options.timeout
         self._limits_time = limits_time

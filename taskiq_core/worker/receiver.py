@@ -27,7 +27,7 @@ from taskiq_core.worker.quarantine import Quarantine
 from taskiq_core.worker.recorder import Recorder, read_recording
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
-from taskiq_core.worker.stopping import is_stopped
+from taskiq_core.worker.stopping import is_cancelled_natively, is_stopped
 from taskiq_core.worker.threads import Threads
 from taskiq_core.worker.verdicts import Ending
 
@@ -237,7 +237,7 @@ async def _within(scope: anyio.CancelScope, run: Callable[[], Awaitable[None]]) 
         try:
             await run()
         except anyio.get_cancelled_exc_class() as error:
-            if is_stopped():
+            if is_stopped() or is_cancelled_natively():
                 raise
             # On asyncio a stray CancelledError would end this room, and with it the worker, without a word.
             msg = "a hook or a plugin raised a cancellation of its own"

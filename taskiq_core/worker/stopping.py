@@ -7,14 +7,25 @@ import anyio
 
 
 def is_stopped() -> bool:
-    """Whether somebody around the calling task has cancelled it: what is raised then is the stop's doing, not the task's.
+    """Whether a scope around the caller is cancelled: what is raised then is the stop's doing, not the task's."""
+    return anyio.current_effective_deadline() == -math.inf
 
-    A cancellation that nobody asked for is the task's own doing: it awaited something that was cancelled.
-    """
-    if anyio.current_effective_deadline() == -math.inf:
-        return True
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # trio, where only scopes cancel
-        return False
+
+def is_cancelled_natively() -> bool:
+    """Whether asyncio itself was asked to cancel the calling task, as it is when its loop ends."""
+    task = _native_task()
     return task is not None and task.cancelling() > 0
+
+
+def forget_own_cancellation() -> None:
+    """A task has cancelled the slot that it ran in (`asyncio.current_task().cancel()`): the slot goes on."""
+    task = _native_task()
+    while task is not None and task.cancelling() > 0:
+        task.uncancel()
+
+
+def _native_task() -> "asyncio.Task[object] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # trio, where only scopes cancel
+        return None

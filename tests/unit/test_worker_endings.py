@@ -1,5 +1,6 @@
 """How runs end at the edges: early and manual acks, runaway threads, self-cancelled tasks, a failing broker."""
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -135,11 +136,8 @@ async def test_a_thread_that_outlives_its_timeout_is_counted_and_its_slot_is_fre
                 await anyio.sleep(0.01)
 
 
-async def test_a_task_that_cancels_itself_ends_as_cancelled_and_the_slot_goes_on(anyio_backend_name: str) -> None:
-    if anyio_backend_name != "asyncio":
-        pytest.skip("trio gives tasks no way to raise its Cancelled themselves")
-    import asyncio
-
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio gives tasks no way to do this
+async def test_a_task_that_cancels_itself_ends_as_cancelled_and_the_slot_goes_on() -> None:
     broker = InMemoryBroker(max_async_tasks=1)
 
     @broker.task
@@ -149,10 +147,19 @@ async def test_a_task_that_cancels_itself_ends_as_cancelled_and_the_slot_goes_on
         await future
 
     @broker.task
+    async def cancels_its_task() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(1)
+
+    @broker.task
     async def after() -> int:
         return 1
 
     async with broker:
+        result = await (await cancels_its_task.kiq()).wait_result(timeout=5)
+        assert type(result.error).__name__ == "TaskCancelledError"
         result = await (await awaits_something_cancelled.kiq()).wait_result(timeout=5)
         assert type(result.error).__name__ == "TaskCancelledError"
         assert await (await after.kiq()) == 1
