@@ -42,5 +42,7 @@ def load_json(body: bytes) -> TaskiqMessage:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise MessageDecodeError(reason=f"not JSON: {error}") from error
+        place = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        reason = f"{len(body)} bytes that are not JSON: {type(error).__name__}{place}"
+        raise MessageDecodeError(reason=reason) from error
     return from_form(data)

@@ -42,7 +42,8 @@ class MsgpackFormatter(TaskiqFormatter):
         try:
             fields = unpack(message)
         except ValueError as error:
-            raise MessageDecodeError(reason=str(error)) from error
+            kind = type(error.__cause__ or error).__name__
+            raise MessageDecodeError(reason=f"{len(message)} bytes that are not msgpack: {kind}") from error
         if not isinstance(fields, list):
             raise MessageDecodeError(reason=f"expected an array of {_FIELDS} fields, got {type(fields).__name__}")
         values = cast("list[Any]", fields)
@@ -54,7 +55,7 @@ class MsgpackFormatter(TaskiqFormatter):
 def _why_not(values: list[Any]) -> str:
     version = values[0] if values else None
     if type(version) is not int:
-        return f"expected a version number in front, got {version!r:.100}"
+        return f"expected a version number in front, got {type(version).__name__}"
     if version != _VERSION:
         return f"the message has version {version}, this release reads version {_VERSION}"
     return f"expected {_FIELDS} fields, got {len(values)}"

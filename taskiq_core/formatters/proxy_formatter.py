@@ -50,6 +50,6 @@ class ProxyFormatter(TaskiqFormatter):
         try:
             data = serializer.loadb(message)
         except Exception as error:  # a stranger's serializer may raise anything about strange bytes
-            reason = f"{type(serializer).__name__} cannot read it: {type(error).__name__}: {error}"
+            reason = f"{type(serializer).__name__} cannot read its {len(message)} bytes: {type(error).__name__}"
             raise MessageDecodeError(reason=reason) from error
         return from_form(data)

@@ -67,14 +67,14 @@ def checked(task_id: Any, task_name: Any, labels: Any, args: Any, kwargs: Any) -
         kinds = ", ".join(kind.__name__ for kind in shape)
         raise MessageDecodeError(reason=f"id, name, labels, args, kwargs must be str, str, dict, list, dict, got {kinds}")
     if not (task_id and task_name):
-        raise MessageDecodeError(reason=f"task id or name is empty: {task_id!r:.100}, {task_name!r:.100}")
+        raise MessageDecodeError(reason=f"the task {'name' if task_id else 'id'} is empty")
     for text in (task_id, task_name):
         if not (text.isascii() or _is_unicode(text)):
-            raise MessageDecodeError(reason=f"task id and name must be Unicode, got {text!r:.100}")
+            raise MessageDecodeError(reason=f"task id and name must be Unicode, got half a character among {len(text)}")
     for mapping in (labels, kwargs):
         for key in mapping:
             if type(key) is not str:
-                raise MessageDecodeError(reason=f"names of labels and arguments must be texts, got {key!r:.100}")
+                raise MessageDecodeError(reason=f"names of labels and arguments must be texts, got {type(key).__name__}")
     return TaskiqMessage(task_id, task_name, labels, args, kwargs)
 
 
@@ -119,5 +119,6 @@ def _typed(labels: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
             try:
                 typed[name] = reader(value)
             except ValueError as error:
-                raise MessageDecodeError(reason=f"label {name!r}: {value!r:.100} is not of type {code}: {error}") from error
+                reason = f"label {name!r:.100}: a text of {len(value)} characters is not of type {code}"
+                raise MessageDecodeError(reason=reason) from error
     return typed

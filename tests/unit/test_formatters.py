@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,6 +187,34 @@ def test_bad_bodies_say_why(name: str) -> None:
     body, reason = BAD_BODIES[name]
     with pytest.raises(MessageDecodeError, match=reason):
         MsgpackFormatter().loads(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"secret",
+        b'{"secret',
+        b"secret".join(pack([1, "id", "name", {}, [], {}]).partition(b"name")),
+        pack("secret"),
+        pack(["secret"]),
+        pack([1, "", "secret", {}, [], {}]),
+        pack([1, "secret\ud800", "name", {}, [], {}]),
+        pack([1, "id", "name", {}, [], {b"secret": 1}]),
+        pack(msgpack.ExtType(2, b"secret")),
+        pack([1, "id", "name", {}, [msgpack.ExtType(9, b"secret")], {}]),
+        b'{"task_id": "1", "task_name": "n", "labels": {"a": "secret"}, "labels_types": {"a": 2}, "args": [], "kwargs": {}}',
+    ],
+)
+def test_reasons_show_no_payload(body: bytes) -> None:
+    for formatter in (
+        MsgpackFormatter(),
+        JSONFormatter(),
+        ProxyFormatter(JSONSerializer()),
+        ProxyFormatter(ORJSONSerializer()),
+    ):
+        with pytest.raises(MessageDecodeError) as caught:
+            formatter.loads(body)
+        assert "secret" not in str(caught.value)
 
 
 @settings(max_examples=300, deadline=None)
