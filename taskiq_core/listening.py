@@ -95,6 +95,10 @@ class ListeningSubscription(Subscription):
             with anyio.move_on_after(2 * SEND_TIMEOUT, shield=True):
                 await self._give_back_all()
 
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        """What cannot be acknowledged is over with its run; the rest is given back when the subscription is left."""
+        self._unsettled.difference_update(item.receipt for item in deliveries if item.receipt.message is None)
+
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """Wait for at least one message and return what is there, at most `limit`. Cancelling loses nothing."""
         try:
@@ -153,7 +157,7 @@ class ListeningSubscription(Subscription):
             await maybe_awaitable(hold.message.nack(False))
             return
         await _ack(hold.message)
-        logger.error("Rejected message dropped, its broker has no dead letters (%s): %.200r", reason, hold.body)
+        logger.error("A rejected message of %d bytes is dropped, its broker has no dead letters: %s", len(hold.body), reason)
 
     async def _release(self, hold: _Hold) -> None:
         message = hold.message

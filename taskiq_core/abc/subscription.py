@@ -15,7 +15,7 @@ class Subscription(ABC):
 
     * every delivery that `receive` returned is the holder's alone until it is settled or its lease ends;
     * an unsettled delivery comes back to somebody when the lease ends, on an idle system too;
-    * leaving the subscription gives back at once whatever was received and not settled.
+    * leaving the subscription gives back at once whatever was received and not settled, also what was forgotten.
     """
 
     lease: float | None = None
@@ -58,6 +58,14 @@ class Subscription(ABC):
         :raises BrokerError: if the broker cannot be reached.
         """
         return ()
+
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        """Take note that the worker holds these no longer and will neither settle nor extend them.
+
+        They come back when their lease ends or the subscription is left, and should not count that as a death: these are
+        messages with manual acknowledgement that their tasks left open. Optional; returns at once and never raises.
+        """
+        return
 
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
         """Renew leases from a plain thread, while the event loop is stuck in somebody's code.

@@ -110,6 +110,26 @@ async def test_reject_uses_nack_where_there_is_one_else_acks_and_says_so(caplog:
     assert "it is garbage" in caplog.text
 
 
+async def test_a_dropped_message_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    queue = Queue(b"secret", nack=False)
+    async with queue.subscription() as sub:
+        (delivery,) = await take(sub, 1)
+        await sub.settle([verdict(delivery, Verdict.REJECT, reason="it is garbage")])
+    assert "6 bytes" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("ackable", [False, True])
+async def test_what_is_forgotten_is_given_back_on_leaving_if_it_could_be_acked(ackable: bool) -> None:
+    queue = Queue(b"a", b"b", ackable=ackable, nack=True)
+    async with queue.subscription() as sub:
+        deliveries = await take(sub, 2)
+        sub.forget(deliveries)
+        assert len(sub._unsettled) == (2 if ackable else 0)
+        await sub.settle([verdict(deliveries[0], Verdict.ACK)])  # a task may still do it, late
+    assert (queue.acked, queue.nacked, queue.sent) == (([b"a"], [(b"b", True)], []) if ackable else ([], [], []))
+
+
 @pytest.mark.parametrize("nack", [False, True])
 async def test_a_retry_without_delay_is_sent_with_its_new_body_before_the_old_is_acked(nack: bool) -> None:
     queue = Queue(b"a", nack=nack)
