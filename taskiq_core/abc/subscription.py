@@ -74,9 +74,6 @@ class Subscription(ABC):
         """
         return False
 
-    def forget(self, deliveries: Sequence[Delivery]) -> None:
-        """Take note that the worker will neither settle nor extend these any more: they come back when their lease ends."""
-
     def stores_results_of(self, backend: Any) -> bool:
         """True if `settle` can store results (`Settlement.result`) into `backend` in the same atomic step."""
         return False
