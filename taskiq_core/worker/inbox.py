@@ -19,6 +19,7 @@ class Inbox:
         self._items: deque[Delivery] = deque()
         self._sleepers: deque[anyio.Event] = deque()
         self._closed = False
+        self._filled = anyio.Event()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -31,7 +32,14 @@ class Inbox:
     def put(self, deliveries: Iterable[Delivery]) -> None:
         """Add to the end."""
         self._items.extend(deliveries)
+        self._filled.set()
         self.wake()
+
+    async def wait_filled(self) -> None:
+        """Return when something waits to be taken."""
+        while not self._items:
+            self._filled = anyio.Event()
+            await self._filled.wait()
 
     def wake(self) -> None:
         """Wake one sleeper if there is something to take."""

@@ -124,7 +124,11 @@ class Receiver:
             self._slots_scope = slots.cancel_scope
             for index in range(self._settings.concurrency):
                 slots.start_soon(self._work, Slot(index, self._recorder, base, self._inbox.wake))
-            await self._intake()
+            async with anyio.create_task_group() as minding:
+                if self._credit.adapts:
+                    minding.start_soon(self._mind_inbox)
+                await self._intake()
+                minding.cancel_scope.cancel()
             if self.stopped_because == "max_tasks":
                 self._finishing = True
                 self._inbox.finish()  # what has been received is within the limit and runs, however long it takes
@@ -141,7 +145,7 @@ class Receiver:
         backoff = Backoff()
         while not self._stopping:
             with anyio.CancelScope() as self._intake_scope:
-                limit = await self._wait_for_credit()
+                limit = await self._credit.wait()
                 if self._settings.max_tasks is not None:
                     limit = min(limit, self._settings.max_tasks - self._received)
                 try:
@@ -152,16 +156,16 @@ class Receiver:
                 backoff.reset()
                 self._accept(deliveries)
 
-    async def _wait_for_credit(self) -> int:
-        while len(self._inbox) and self._credit.adapts:
+    async def _mind_inbox(self) -> None:
+        # Tasks may have become longer than the prefetch was made for: what then waits here could run elsewhere.
+        while True:
+            await self._inbox.wait_filled()
             next_one = self._inbox.first
-            with anyio.move_on_after(_STALE):
-                return await self._credit.wait()
-            if self._inbox.first is next_one:
-                # Tasks have become longer than the prefetch was made for: what waits here could run elsewhere.
+            await anyio.sleep(_STALE)
+            if next_one is not None and self._inbox.first is next_one:
                 self._credit.slow_down()
+                self._intake_scope.cancel()  # its limit was made for short tasks
                 self._release(self._inbox.take_all())
-        return await self._credit.wait()
 
     async def _receive(self, limit: int) -> Sequence[Delivery]:
         if not self._settings.burst:

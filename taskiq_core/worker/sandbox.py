@@ -1,7 +1,11 @@
 """Processes of their own for tasks: killable, and alone."""
 
-import struct
+import asyncio
+import os
+import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -10,7 +14,27 @@ import anyio
 import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-_LENGTH = struct.Struct("!I")
+from taskiq_core.acks import AcknowledgeType
+from taskiq_core.worker.sandbox_pipe import LENGTH, pack_frame
+from taskiq_core.worker.sandbox_request import SandboxSetup
+
+_START = 60.0
+"""Seconds for a process to start, import the task and start its broker."""
+_LOOK = 1.0
+"""Seconds between two looks whether a silent process still lives."""
+_END = 2.0
+"""Seconds for the system to take a process away."""
+
+
+class NoSandboxError(Exception):
+    """No process could take the task; it was not called, and this says nothing against it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return f"No process could be got to run the task: {self.reason}"
 
 
 class SandboxDiedError(Exception):
@@ -32,42 +56,90 @@ class SandboxDiedError(Exception):
 class _Sandbox:
     process: anyio.abc.Process
     replies: BufferedByteReceiveStream
+    lifeline: int | None
+    unsent: bytes
+    """What it has to be told before its first request."""
 
-    async def ask(self, request: bytes, timeout: float | None) -> bytes:
+    async def prepare(self, request: bytes) -> None:
+        """Have it import the task.
+
+        :raises NoSandboxError: if it cannot, or not in time.
+        :raises SandboxDiedError: if it is dead.
+        """
         assert self.process.stdin is not None
+        data, self.unsent = self.unsent + pack_frame(request), b""
         try:
-            await self.process.stdin.send(_LENGTH.pack(len(request)) + request)
-            # First an empty frame, when the task has been imported: that time is not the task's.
-            first = await self._frame()
-            if first:
-                return first
-            with anyio.fail_after(timeout):
-                return await self._frame()
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead) as error:
-            with anyio.move_on_after(2):
-                await self.process.wait()
-            raise SandboxDiedError(self.process.returncode) from error
+            with anyio.fail_after(_START):
+                try:
+                    await self.process.stdin.send(data)
+                except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+                    raise await self._death() from error
+                refusal = await self._frame()
+        except TimeoutError as error:
+            raise NoSandboxError(f"importing it took longer than {_START:g} s") from error
+        if refusal:
+            raise NoSandboxError(refusal.decode(errors="replace"))
+
+    async def reply(self, timeout: float | None) -> bytes:
+        """What has come of the task.
+
+        :raises SandboxDiedError: if the process ended instead.
+        :raises TimeoutError: after `timeout` seconds.
+        """
+        with anyio.fail_after(timeout):
+            return await self._frame()
 
     async def _frame(self) -> bytes:
-        (length,) = _LENGTH.unpack(await self.replies.receive_exactly(_LENGTH.size))
-        return await self.replies.receive_exactly(length) if length else b""
+        try:
+            (length,) = LENGTH.unpack(await self._receive(LENGTH.size))
+            return await self._receive(length) if length else b""
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead) as error:
+            raise await self._death() from error
+
+    async def _receive(self, size: int) -> bytes:
+        # Death closes the pipe; but what the process has left behind may hold it open.
+        while True:
+            dead = self.process.returncode is not None
+            with anyio.move_on_after(_LOOK):
+                return await self.replies.receive_exactly(size)
+            if dead:
+                raise anyio.EndOfStream
+
+    async def _death(self) -> SandboxDiedError:
+        if self.process.returncode is None:
+            with anyio.move_on_after(_END):
+                await self.process.wait()
+        self._kill()
+        return SandboxDiedError(self.process.returncode)
+
+    def _kill(self) -> None:
+        # With what it has started, which shares its group.
+        with suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                self.process.kill()
+            else:
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_END):
             if self.process.returncode is None:
-                self.process.kill()
-            with anyio.move_on_after(2):
-                await self.process.aclose()
+                self._kill()
+            await self.process.aclose()
+        if self.lifeline is not None:
+            os.close(self.lifeline)
+            self.lifeline = None
 
 
 class SandboxPool:
     """At most `limit` processes, started when needed and used again; one request at a time each.
 
-    Enter it in the task that leaves it. Whatever interrupts a request (a timeout, a cancellation) kills its process.
+    Whatever interrupts a request (a timeout, a cancellation) kills its process, and with it what that has started. They run
+    the event loop that the worker runs; `ack_type` is the worker's own.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, ack_type: AcknowledgeType = AcknowledgeType.WHEN_SAVED) -> None:
         self._limiter = anyio.CapacityLimiter(limit)
+        self._ack_type = ack_type
         self._idle: list[_Sandbox] = []
 
     async def __aenter__(self) -> Self:
@@ -82,21 +154,71 @@ class SandboxPool:
     async def ask(self, request: bytes, timeout: float | None = None) -> bytes:
         """Send a request to a process and return its reply; `timeout` is in seconds and starts when its task is imported.
 
+        :raises NoSandboxError: if no process could be started, or none could import the task.
         :raises SandboxDiedError: if the process ended instead.
         :raises TimeoutError: if it took too long; the process has been killed.
         """
         async with self._limiter:
-            sandbox = self._idle.pop() if self._idle else await self._start()
-            try:
-                reply = await sandbox.ask(request, timeout)
-            except BaseException:
-                await sandbox.end()
-                raise
+            sandbox = await self._prepared(request)
+            async with _ended_by_errors(sandbox):
+                reply = await sandbox.reply(timeout)
             self._idle.append(sandbox)
             return reply
 
+    async def _prepared(self, request: bytes) -> _Sandbox:
+        while self._idle:
+            sandbox = self._idle.pop()
+            # One that has been used may die, or have died, of what ran in it before.
+            with suppress(SandboxDiedError):
+                async with _ended_by_errors(sandbox):
+                    if sandbox.process.returncode is not None:
+                        raise SandboxDiedError(sandbox.process.returncode)
+                    await sandbox.prepare(request)
+                return sandbox
+        sandbox = await self._start()
+        try:
+            async with _ended_by_errors(sandbox):
+                await sandbox.prepare(request)
+        except SandboxDiedError as died:
+            raise NoSandboxError(f"the process ended before the task was imported: {died.how}") from died
+        return sandbox
+
     async def _start(self) -> _Sandbox:
+        # Kernels that can signal the end of a pipe need not wait for a task that never lets go of the interpreter.
+        ours = theirs = None
         command = [sys.executable, "-m", "taskiq_core.worker.sandbox_child"]
-        process = await anyio.open_process(command, stderr=None)
+        try:
+            if sys.platform == "linux":
+                theirs, ours = os.pipe()
+            process = await anyio.open_process(
+                command, stderr=None, start_new_session=True, pass_fds=() if theirs is None else (theirs,)
+            )
+        except BaseException as error:
+            if ours is not None:
+                os.close(ours)
+            if isinstance(error, OSError):
+                raise NoSandboxError(f"it could not be started: {error}") from error
+            raise
+        finally:
+            if theirs is not None:
+                os.close(theirs)
         assert process.stdout is not None
-        return _Sandbox(process, BufferedByteReceiveStream(process.stdout))
+        setup = SandboxSetup(_current_loop(), list(sys.path), self._ack_type.value, theirs)
+        return _Sandbox(process, BufferedByteReceiveStream(process.stdout), ours, pack_frame(setup.dump()))
+
+
+@asynccontextmanager
+async def _ended_by_errors(sandbox: _Sandbox) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        await sandbox.end()
+        raise
+
+
+def _current_loop() -> str:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return "trio"
+    return "uvloop" if type(loop).__module__.partition(".")[0] == "uvloop" else "asyncio"

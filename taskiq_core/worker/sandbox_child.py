@@ -1,5 +1,8 @@
 """The process behind `SandboxPool`: reads requests from its stdin, runs them, writes outcomes to what was its stdout.
 
+First comes one `SandboxSetup`. Each request is answered by two frames: an empty one when the task has been imported and its
+broker started, or a text that says why not; then, after an empty one, the outcome.
+
 What tasks print goes to the worker's stderr. The process ends at once when the worker does, so that a task never runs on
 beside its own redelivery.
 """
@@ -7,49 +10,43 @@ beside its own redelivery.
 import contextvars
 import importlib
 import inspect
+import logging
 import os
 import runpy
-import struct
+import signal
 import sys
 import threading
 import types
-from collections.abc import Callable
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 
+from taskiq_core.acks import parse_acknowledge_type
 from taskiq_core.broker import AnyTask, AsyncBroker
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.delivery import Delivery
 from taskiq_core.exceptions import ResultNotSerializableError
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.execution import Execution, describe
+from taskiq_core.worker.isolation import drive
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.recorder import Recorder
-from taskiq_core.worker.sandbox_request import MAIN, SandboxRequest, dump_outcome
+from taskiq_core.worker.sandbox_pipe import WorkerPipe, end_with, leave
+from taskiq_core.worker.sandbox_request import LOGGING, MAIN, SandboxSetup, TaskPlace, dump_outcome, load_request
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.threads import Threads
 from taskiq_core.worker.verdicts import Ending
 
-_LENGTH = struct.Struct("!I")
+logger = logging.getLogger("taskiq.worker")
 
 
-def _read(source: BinaryIO) -> bytes | None:
-    head = source.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    body = source.read(length)
-    return body if len(body) == length else None
-
-
-def _find_broker(request: SandboxRequest) -> AsyncBroker:
-    module, _, path = request.origin.partition(":")
-    found: Any = _import(module, request.main)
+def _find_broker(place: TaskPlace) -> AsyncBroker:
+    module, _, path = place.origin.partition(":")
+    found: Any = _import(module, place.main)
     for name in path.split("."):
         found = getattr(found, name)
     if isinstance(found, AsyncTaskiqDecoratedTask):
@@ -57,7 +54,7 @@ def _find_broker(request: SandboxRequest) -> AsyncBroker:
     elif inspect.isfunction(found):
         found = found()
     if not isinstance(found, AsyncBroker):
-        msg = f"{request.origin} is not a broker in a new process but {type(found).__name__}"
+        msg = f"{place.origin} is not a broker in a new process but {type(found).__name__}"
         raise TypeError(msg)
     return found
 
@@ -79,48 +76,56 @@ def _main_module(path: str) -> types.ModuleType:
 
 
 class _Runner:
-    def __init__(self) -> None:
-        self._brokers: dict[str, tuple[AsyncBroker, Execution]] = {}
-        self._slot: Slot | None = None
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._ready: dict[str, tuple[AsyncBroker, Execution, Slot]] = {}
 
-    async def run(self, data: bytes, imported: Callable[[], None]) -> bytes:
-        request = SandboxRequest.load(data)
-        delivery = Delivery(request.body)
-        if self._slot is None:
-            self._slot = Slot(0, Recorder(None, 1), contextvars.copy_context(), lambda: None)
+    async def prepare(self, place: TaskPlace) -> str | None:
+        """Import the task and start its broker; returns what is in the way."""
         try:
-            execution = await self._execution(request)
-            imported()
-            message = execution.load(delivery)
-            outcome = message if isinstance(message, Outcome) else await execution.run(delivery, message, self._slot)
-        except Exception as error:  # noqa: BLE001 - an import error, a failing start-up: the task's failure, not ours
+            await self._prepare(place)
+        except BaseException as error:  # noqa: BLE001 - a module may do anything, `sys.exit()` included
+            return describe(error)
+        return None
+
+    async def _prepare(self, place: TaskPlace) -> None:
+        if place.origin not in self._ready:
+            broker = _find_broker(place)
+            broker.is_worker_process, broker.origin = True, place.origin
+            await broker.startup()
+            execution = Execution(broker, self._settings, Threads(), _no_ack, limits_time=False)
+            slot = Slot(0, Recorder(None, 1), contextvars.copy_context(), lambda: None)
+            self._ready[place.origin] = broker, execution, slot
+        broker = self._ready[place.origin][0]
+        if broker.find_task(place.task_name) is None:
+            _import(place.module, place.main)
+        if broker.find_task(place.task_name) is None:
+            msg = f"in a new process {place.origin} knows no task {place.task_name!r}, also with {place.module} imported"
+            raise LookupError(msg)
+
+    async def run(self, place: TaskPlace, body: bytes) -> bytes:
+        """Run the task of one message, after `prepare`; returns its outcome."""
+        _, execution, slot = self._ready[place.origin]
+        delivery = Delivery(body)
+        message = execution.load(delivery)
+        try:
+            if isinstance(message, Outcome):
+                outcome = message
+            else:
+                run = execution.run(delivery, message, slot)
+                outcome = await drive(run, slot.context(), slot.suspended, slot.resumed)
+        except Exception as error:  # noqa: BLE001 - a hook: the task's failure, not ours
             outcome = _failure(delivery, error)
         try:
             return dump_outcome(outcome)
-        except ResultNotSerializableError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a value's own code raises
             name = outcome.message.task_name if outcome.message else "?"
-            return dump_outcome(_failure(delivery, ResultNotSerializableError(task_name=name, reason=error.reason)))
-
-    async def _execution(self, request: SandboxRequest) -> Execution:
-        if request.origin not in self._brokers:
-            os.chdir(request.cwd)
-            sys.path[:] = request.sys_path
-            broker = _find_broker(request)
-            broker.is_worker_process, broker.origin = True, request.origin
-            await broker.startup()
-            execution = Execution(broker, WorkerSettings(concurrency=1), Threads(), _no_ack, limits_time=False)
-            self._brokers[request.origin] = broker, execution
-        broker, execution = self._brokers[request.origin]
-        if broker.find_task(request.task_name) is None:
-            _import(request.module, request.main)
-        if broker.find_task(request.task_name) is None:
-            msg = f"In a new process {request.origin} knows no task {request.task_name!r}, also with {request.module} imported."
-            raise LookupError(msg)
-        return execution
+            reason = error.reason if isinstance(error, ResultNotSerializableError) else describe(error)
+            return dump_outcome(_failure(delivery, ResultNotSerializableError(task_name=name, reason=reason)))
 
 
 async def _no_ack(delivery: Delivery) -> None:
-    """The worker that holds the delivery acknowledges it, after the outcome."""
+    """The worker that holds the delivery acknowledges it."""
 
 
 def _failure(delivery: Delivery, error: BaseException) -> Outcome:
@@ -128,33 +133,68 @@ def _failure(delivery: Delivery, error: BaseException) -> Outcome:
     return Outcome(delivery, Ending.FAILED, None, result, reason=describe(error))
 
 
-def _listen(requests: BinaryIO, replies: BinaryIO, portal: anyio.from_thread.BlockingPortal, runner: _Runner) -> None:
+def _listen(pipe: WorkerPipe, portal: anyio.from_thread.BlockingPortal, runner: _Runner) -> None:
     # The next read starts while a task runs: that is how the end of the worker is noticed.
-    slot = threading.Semaphore(1)
+    free = threading.Semaphore(1)
 
-    def write(frame: bytes = b"") -> None:
-        replies.write(_LENGTH.pack(len(frame)) + frame)
-        replies.flush()
+    def answer(request: bytes) -> None:
+        try:
+            place, body = load_request(request)
+            obstacle = portal.call(runner.prepare, place)
+            pipe.write((obstacle or "").encode(errors="replace"))
+            if obstacle is None:
+                pipe.write(portal.call(runner.run, place, body))
+        except BaseException:
+            logger.exception("A sandbox process ends after an error")
+            leave(1)
+        free.release()
 
-    def answer(body: bytes) -> None:
-        write(portal.call(runner.run, body, write))
-        slot.release()
-
-    while (body := _read(requests)) is not None:
-        slot.acquire()
-        threading.Thread(target=answer, args=(body,), daemon=True).start()
-    os._exit(0)
+    while (request := pipe.read()) is not None:
+        free.acquire()
+        threading.Thread(target=answer, args=(request,), daemon=True).start()
+    leave()
 
 
-async def _main() -> None:
-    requests = os.fdopen(os.dup(0), "rb")
-    replies = os.fdopen(os.dup(1), "wb")
-    with open(os.devnull) as nothing:  # noqa: PTH123, ASYNC230
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
+async def _serve(pipe: WorkerPipe, settings: WorkerSettings) -> None:
     async with anyio.from_thread.BlockingPortal() as portal:
-        await anyio.to_thread.run_sync(partial(_listen, requests, replies, portal, _Runner()))
+        await anyio.to_thread.run_sync(partial(_listen, pipe, portal, _Runner(settings)))
+
+
+def _mind_no_signals() -> None:
+    # Terminals and service managers signal everybody, and it is the worker that decides when its tasks end. Handlers, not
+    # SIG_IGN, which programs started by tasks would inherit; those that are forked get back what is usual.
+    if threading.current_thread() is threading.main_thread():
+        usual = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+        if sys.platform != "win32":
+            os.register_at_fork(after_in_child=lambda: [signal.signal(*pair) for pair in usual.items()])
+
+
+def _configure_logging() -> None:
+    target, *arguments = os.environ.get(LOGGING, "").split()
+    module, _, function = target.partition(":")
+    getattr(importlib.import_module(module), function)(*arguments)
+
+
+def main() -> None:
+    """Serve the worker that started this process until it ends."""
+    _mind_no_signals()
+    pipe = WorkerPipe()
+    data = pipe.read()
+    if data is None:
+        return
+    setup = SandboxSetup.load(data)
+    if setup.lifeline is not None:
+        end_with(setup.lifeline)
+    sys.path[:] = setup.sys_path
+    if LOGGING in os.environ:
+        _configure_logging()
+    settings = WorkerSettings(concurrency=1, ack_type=parse_acknowledge_type(setup.ack_type))
+    serve = partial(_serve, pipe, settings)
+    if setup.loop == "trio":
+        anyio.run(serve, backend="trio")
+    else:
+        anyio.run(serve, backend="asyncio", backend_options={"use_uvloop": setup.loop == "uvloop"})
 
 
 if __name__ == "__main__":
-    anyio.run(_main)
+    main()

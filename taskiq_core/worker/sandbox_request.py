@@ -17,9 +17,35 @@ MAIN = frozenset({"__main__", "__mp_main__"})
 """Names of the module that a program was started with, in it and in the processes that it starts."""
 
 
+LOGGING = "TASKIQ_SANDBOX_LOGGING"
+"""Environment variable: `module:function argument ...`, which a sandbox process calls to log as its worker does."""
+
+
 @dataclass(frozen=True, slots=True)
-class SandboxRequest:
-    """Where to find the task, and one message for it."""
+class SandboxSetup:
+    """What a process is told once, before anything of the application is imported. It inherits the working directory."""
+
+    loop: str
+    """asyncio, uvloop or trio."""
+    sys_path: list[str]
+    ack_type: str
+    """The worker's, for tasks and messages that name none."""
+    lifeline: int | None
+    """Descriptor of a pipe that ends with the worker."""
+
+    def dump(self) -> bytes:
+        """As bytes."""
+        return pack([self.loop, self.sys_path, self.ack_type, self.lifeline])
+
+    @classmethod
+    def load(cls, data: bytes) -> "SandboxSetup":
+        """From `dump`'s bytes."""
+        return cls(*unpack(data))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlace:
+    """Where another process finds a task."""
 
     origin: str
     """`module:path` of the broker, of a function that makes it, or of the task itself."""
@@ -28,13 +54,10 @@ class SandboxRequest:
     task_name: str
     main: str | None
     """File of the parent's `__main__`, where one of the two modules is that."""
-    cwd: str
-    sys_path: list[str]
-    body: bytes
 
     @classmethod
-    def of(cls, broker: AsyncBroker, task: AnyTask, body: bytes) -> "SandboxRequest | None":
-        """A request for a task of `broker`; None where another process could not find it."""
+    def of(cls, broker: AsyncBroker, task: AnyTask) -> "TaskPlace | None":
+        """The place of a task of `broker`; None where another process could not find it. Looks through all modules."""
         func = task.original_func
         module = getattr(func, "__module__", None) or "__main__"
         origin = broker.origin = broker.origin or _place_of(broker)
@@ -48,16 +71,17 @@ class SandboxRequest:
             main = getattr(sys.modules.get("__main__"), "__file__", None)
             if main is None:
                 return None
-        return cls(origin, module, task.task_name, main and str(Path(main).resolve()), str(Path.cwd()), list(sys.path), body)
+        return cls(origin, module, task.task_name, main and str(Path(main).resolve()))
 
-    def dump(self) -> bytes:
-        """As bytes."""
-        return pack([self.origin, self.module, self.task_name, self.main, self.cwd, self.sys_path, self.body])
+    def request(self, body: bytes) -> bytes:
+        """What a process is asked: to run this task for a message."""
+        return pack([self.origin, self.module, self.task_name, self.main, body])
 
-    @classmethod
-    def load(cls, data: bytes) -> "SandboxRequest":
-        """From `dump`'s bytes."""
-        return cls(*unpack(data))
+
+def load_request(data: bytes) -> tuple[TaskPlace, bytes]:
+    """Place and message of a request's bytes."""
+    *place, body = unpack(data)
+    return TaskPlace(*place), body
 
 
 def _place_of(broker: AsyncBroker) -> str | None:
