@@ -200,11 +200,12 @@ class ResultNotSerializableError(ResultBackendError):
 
 
 class WorkerDiedError(TaskiqError):
-    """The process died each time it ran this task, also with the task alone in it."""
+    """The process died each time it ran this task, also with the task alone in it, where a process could be got for it."""
 
-    __template__ = "The worker process died {deaths} times while it ran task {task_name!r} alone: {how}"
+    __template__ = "The worker process died {deaths} times while it ran task {task_name!r} {where}: {how}"
     task_name: str
     deaths: int
+    where: str = "alone"
     how: str = "no exit status known"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 
 from taskiq_core.abc.middleware import CallNext
+from taskiq_core.acks import AcknowledgeType
 from taskiq_core.broker import AnyTask, AsyncBroker
 from taskiq_core.context import Context, context_values
 from taskiq_core.depends.resolver import Resolver
@@ -15,7 +16,7 @@ from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.labels import TIMEOUT
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.signature import compile_arguments
-from taskiq_core.worker.sandbox_request import SandboxRequest
+from taskiq_core.worker.sandbox_request import TaskPlace
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.threads import Threads
 
@@ -34,11 +35,8 @@ class Invocation:
         injected = frozenset[str]() if self._resolver is None else self._resolver.names
         self._bind = compile_arguments(func, task_name=task.task_name, injected=injected, cast=task.options.cast_types)
         self._is_async = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(type(func).__call__)
-        if task.options.executor == "process" and SandboxRequest.of(broker, task, b"") is None:
-            raise ConfigurationError(
-                reason=f"Task {task.task_name!r} asks for executor='process', but another process cannot import its function: "
-                "give its broker a global name in a module, or define the task at the top level of one under its own name."
-            )
+        if task.options.executor == "process":
+            _check_process(task, broker)
         if task.options.executor == "thread" and self._is_async:
             raise ConfigurationError(
                 reason=f"Task {task.task_name!r} asks for executor='thread', but it is async and runs on the event loop: "
@@ -89,3 +87,17 @@ class Invocation:
         call = functools.partial(function, *args, **kwargs)
         value = await self._threads.run(call, self.task.task_name, slot.in_thread)
         return await value if inspect.isawaitable(value) else value
+
+
+def _check_process(task: AnyTask, broker: AsyncBroker) -> None:
+    if TaskPlace.of(broker, task) is None:
+        raise ConfigurationError(
+            reason=f"Task {task.task_name!r} asks for executor='process', but another process cannot import its function: "
+            "give its broker a global name in a module, or define the task at the top level of one under its own name."
+        )
+    ack_type = task.options.ack_type
+    if ack_type is AcknowledgeType.WHEN_RECEIVED or ack_type is AcknowledgeType.MANUAL:
+        raise ConfigurationError(
+            reason=f"Task {task.task_name!r} asks for executor='process' and ack_type={ack_type.value!r}, but a "
+            "process of its own cannot acknowledge: the worker does it, when the task has ended. Drop one of the two."
+        )

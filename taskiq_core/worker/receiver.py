@@ -65,7 +65,7 @@ class Receiver:
         self._journal = Journal(broker.records)
         self.threads = Threads()
         self._execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
-        self._quarantine = Quarantine(broker, settings, self._execution)
+        self._quarantine = Quarantine(broker, settings, self._execution, self._outbox.ack_now)
         self._intake_scope = anyio.CancelScope()
         self._slots_scope = anyio.CancelScope()
         self._received = 0
@@ -107,13 +107,14 @@ class Receiver:
 
     async def _bury_predecessors(self) -> None:
         for path in self._predecessors:
-            recording = read_recording(path)
-            if recording is not None:
-                try:
+            try:
+                recording = read_recording(path)
+                if recording is not None:
                     await self._subscription.bury(recording.consumer, recording.accused)
-                except Exception as error:  # noqa: BLE001 - its lease does the same, later
-                    logger.warning("What a dead worker held comes back when its lease ends: %r", error)
-                    continue
+            except Exception as error:  # noqa: BLE001 - its lease does the same, later; and the next worker finds the file
+                logger.warning("What a dead worker held comes back when its lease ends: %r", error)
+                continue
+            if recording is not None:
                 logger.info("Took back what worker %s held; running when it died: %s.",
                             recording.consumer, ", ".join(recording.accused) or "nothing")  # fmt: skip
             path.unlink(missing_ok=True)
@@ -216,7 +217,9 @@ class Receiver:
             self._journal.started(delivery, message)
             if self._quarantine.wants(delivery, message):
                 self._inbox.wake()
-                return await self._quarantine.run(delivery, message)
+                outcome = await self._quarantine.run(delivery, message)
+                if outcome is not None:
+                    return outcome
             slot.begin(message.task_id)
             work = self._execution.run(delivery, message, slot)
             return await drive(work, slot.context(), slot.suspended, slot.resumed)

@@ -11,6 +11,7 @@ flag, length of the task id, the id.
 import mmap
 import os
 import sys
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,16 @@ class Recorder:
         _lock(self._fd)  # held while we live: how others tell a dead worker's file
         os.ftruncate(self._fd, size)
         self._map = mmap.mmap(self._fd, size)
+        _recorders.add(self)
+
+    def forget(self) -> None:
+        """In a process forked from the worker: it neither writes the record nor holds the lock."""
+        size = len(self._map)
+        self._map.close()
+        self._map = mmap.mmap(-1, size)
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
     def name(self, consumer: str) -> None:
         """Note under what name the broker knows this worker."""
@@ -76,16 +87,18 @@ class Recorder:
 
 
 def read_recording(path: Path) -> Recording | None:
-    """What a dead worker's file says; None if its worker lives, ended cleanly, or never got to write."""
+    """What a dead worker's file says; None if there is none, or its worker ended cleanly or never got to write.
+
+    :raises BlockingIOError: if its worker lives, or a process that it has left behind still holds the file.
+    :raises OSError: if it cannot be read.
+    """
     try:
         fd = os.open(path, os.O_RDWR)
-    except OSError:
+    except FileNotFoundError:
         return None
     try:
         _lock(fd)
         data = os.read(fd, os.fstat(fd).st_size)
-    except OSError:
-        return None
     finally:
         os.close(fd)
     if not data.startswith(_MAGIC):
@@ -102,3 +115,15 @@ def read_recording(path: Path) -> Recording | None:
 def _lock(fd: int) -> None:
     if sys.platform != "win32":  # workers there have no supervisor that would hand their files on
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for recorder in list(_recorders):
+        recorder.forget()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget_all)

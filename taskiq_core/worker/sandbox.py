@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,6 +15,7 @@ import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from taskiq_core.acks import AcknowledgeType
+from taskiq_core.error import TaskiqError
 from taskiq_core.worker.sandbox_pipe import LENGTH, pack_frame
 from taskiq_core.worker.sandbox_request import SandboxSetup
 
@@ -26,15 +27,11 @@ _END = 2.0
 """Seconds for the system to take a process away."""
 
 
-class NoSandboxError(Exception):
+class NoSandboxError(TaskiqError):
     """No process could take the task; it was not called, and this says nothing against it."""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-    def __str__(self) -> str:
-        return f"No process could be got to run the task: {self.reason}"
+    __template__ = "No process could be got to run the task: {reason}"
+    reason: str
 
 
 class SandboxDiedError(Exception):
@@ -76,9 +73,9 @@ class _Sandbox:
                     raise await self._death() from error
                 refusal = await self._frame()
         except TimeoutError as error:
-            raise NoSandboxError(f"importing it took longer than {_START:g} s") from error
+            raise NoSandboxError(reason=f"importing it took longer than {_START:g} s") from error
         if refusal:
-            raise NoSandboxError(refusal.decode(errors="replace"))
+            raise NoSandboxError(reason=refusal.decode(errors="replace"))
 
     async def reply(self, timeout: float | None) -> bytes:
         """What has come of the task.
@@ -125,9 +122,8 @@ class _Sandbox:
             if self.process.returncode is None:
                 self._kill()
             await self.process.aclose()
-        if self.lifeline is not None:
-            os.close(self.lifeline)
-            self.lifeline = None
+        _close(self.lifeline)
+        self.lifeline = None
 
 
 class SandboxPool:
@@ -180,35 +176,42 @@ class SandboxPool:
             async with _ended_by_errors(sandbox):
                 await sandbox.prepare(request)
         except SandboxDiedError as died:
-            raise NoSandboxError(f"the process ended before the task was imported: {died.how}") from died
+            raise NoSandboxError(reason=f"the process ended before the task was imported: {died.how}") from died
         return sandbox
 
     async def _start(self) -> _Sandbox:
-        # Kernels that can signal the end of a pipe need not wait for a task that never lets go of the interpreter.
-        ours = theirs = None
         command = [sys.executable, "-m", "taskiq_core.worker.sandbox_child"]
+        theirs, ours = _lifeline()
         try:
-            if sys.platform == "linux":
-                theirs, ours = os.pipe()
-            process = await anyio.open_process(
-                command, stderr=None, start_new_session=True, pass_fds=() if theirs is None else (theirs,)
-            )
+            inherited = () if theirs is None else (theirs,)
+            process = await anyio.open_process(command, stderr=None, start_new_session=True, pass_fds=inherited)
         except BaseException as error:
-            if ours is not None:
-                os.close(ours)
+            _close(ours)
             if isinstance(error, OSError):
-                raise NoSandboxError(f"it could not be started: {error}") from error
+                raise NoSandboxError(reason=f"it could not be started: {error}") from error
             raise
         finally:
-            if theirs is not None:
-                os.close(theirs)
+            _close(theirs)
         assert process.stdout is not None
         setup = SandboxSetup(_current_loop(), list(sys.path), self._ack_type.value, theirs)
         return _Sandbox(process, BufferedByteReceiveStream(process.stdout), ours, pack_frame(setup.dump()))
 
 
+def _lifeline() -> tuple[int, int] | tuple[None, None]:
+    # Only for kernels that can make a signal of its end.
+    try:
+        return os.pipe() if sys.platform == "linux" else (None, None)
+    except OSError as error:
+        raise NoSandboxError(reason=f"it could not be started: {error}") from error
+
+
+def _close(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)
+
+
 @asynccontextmanager
-async def _ended_by_errors(sandbox: _Sandbox) -> AsyncIterator[None]:
+async def _ended_by_errors(sandbox: _Sandbox) -> AsyncGenerator[None]:
     try:
         yield
     except BaseException:

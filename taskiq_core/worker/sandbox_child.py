@@ -146,7 +146,7 @@ def _listen(pipe: WorkerPipe, portal: anyio.from_thread.BlockingPortal, runner: 
                 pipe.write(portal.call(runner.run, place, body))
         except BaseException:
             logger.exception("A sandbox process ends after an error")
-            leave(1)
+            os._exit(1)
         free.release()
 
     while (request := pipe.read()) is not None:
@@ -160,13 +160,21 @@ async def _serve(pipe: WorkerPipe, settings: WorkerSettings) -> None:
         await anyio.to_thread.run_sync(partial(_listen, pipe, portal, _Runner(settings)))
 
 
-def _mind_no_signals() -> None:
-    # Terminals and service managers signal everybody, and it is the worker that decides when its tasks end. Handlers, not
-    # SIG_IGN, which programs started by tasks would inherit; those that are forked get back what is usual.
-    if threading.current_thread() is threading.main_thread():
-        usual = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-        if sys.platform != "win32":
-            os.register_at_fork(after_in_child=lambda: [signal.signal(*pair) for pair in usual.items()])
+def _ignore(number: int, frame: types.FrameType | None) -> None:
+    """Terminals and service managers signal everybody, but it is the worker that decides when its tasks end."""
+
+
+def _ignore_signals() -> None:
+    # By a handler: SIG_IGN would be inherited by programs that tasks start. What tasks fork gets back what is usual.
+    usual = {number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def reset() -> None:
+        for number, handler in usual.items():
+            if signal.getsignal(number) is _ignore:
+                signal.signal(number, handler)
+
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=reset)
 
 
 def _configure_logging() -> None:
@@ -177,7 +185,7 @@ def _configure_logging() -> None:
 
 def main() -> None:
     """Serve the worker that started this process until it ends."""
-    _mind_no_signals()
+    _ignore_signals()
     pipe = WorkerPipe()
     data = pipe.read()
     if data is None:

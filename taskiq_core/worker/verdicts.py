@@ -15,6 +15,7 @@ class Ending(enum.Enum):
     UNKNOWN_TASK = "task unknown here"
     UNKNOWN_EVERYWHERE = "task unknown, and passed on too often"
     CONDEMNED = "its process died each time it ran alone"
+    NO_PROCESS = "no process could be got to run it"
     EXPIRED = "too late to start"
     HOOK_RAISED = "a pre_execute hook raised"
     RETURNED = "returned"
@@ -43,6 +44,7 @@ _TABLE: dict[Ending, Judgement] = {
     Ending.UNKNOWN_TASK: Judgement(False, Verdict.RELEASE),
     Ending.UNKNOWN_EVERYWHERE: Judgement(True, Verdict.REJECT),
     Ending.CONDEMNED: Judgement(True, Verdict.REJECT),
+    Ending.NO_PROCESS: Judgement(False, Verdict.RELEASE),
     Ending.EXPIRED: Judgement(True, Verdict.ACK),
     Ending.HOOK_RAISED: Judgement(True, Verdict.ACK),
     Ending.RETURNED: Judgement(True, Verdict.ACK),
