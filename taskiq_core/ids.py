@@ -3,6 +3,8 @@
 import os
 import time
 
+_LONGEST = 255
+
 
 def new_task_id() -> str:
     """32 hex digits: 48 bits of milliseconds since the epoch, then 80 random bits.
@@ -10,3 +12,17 @@ def new_task_id() -> str:
     Ids made later sort later, so stores append to their indexes instead of scattering over them.
     """
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+
+
+def check_task_id(task_id: object) -> str:
+    """The id, if every store can hold it: a text of 1 to 255 characters.
+
+    :raises ValueError: if it is anything else.
+    """
+    if not isinstance(task_id, str):
+        msg = f"a task id is a text of 1 to {_LONGEST} characters, not {type(task_id).__name__}: send str() of it"
+        raise ValueError(msg)  # noqa: TRY004 - one error for whatever is wrong with an id
+    if not 0 < len(task_id) <= _LONGEST:
+        msg = f"a task id is a text of 1 to {_LONGEST} characters, not of {len(task_id)}"
+        raise ValueError(msg)
+    return task_id

@@ -14,6 +14,7 @@ from taskiq_core.abc.sender import Sender
 from taskiq_core.capability import Capability
 from taskiq_core.created_schedule import CreatedSchedule, create_schedule
 from taskiq_core.exceptions import UnsupportedOptionError
+from taskiq_core.ids import check_task_id
 from taskiq_core.labels import DELAY, EXPIRES_AT, PRIORITY, QUEUE, SCHEDULE_ID, TIMEOUT, parse_priority
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.retry import seconds
@@ -70,8 +71,11 @@ class AsyncKicker(Generic[P, R]):
         return self
 
     def with_task_id(self, task_id: str) -> Self:
-        """Use this id; sending an id that is still queued makes no second task on brokers with IDEMPOTENT_SEND."""
-        self.custom_task_id = task_id
+        """Use this id; sending an id that is still queued makes no second task on brokers with IDEMPOTENT_SEND.
+
+        :raises ValueError: if it is not a text of 1 to 255 characters.
+        """
+        self.custom_task_id = check_task_id(task_id)
         return self
 
     def with_schedule_id(self, schedule_id: str) -> Self:

@@ -6,6 +6,7 @@ from typing import Protocol
 from taskiq_core.abc.formatter import TaskiqFormatter
 from taskiq_core.exceptions import MessageTooLargeError, SendTaskError, TaskiqError
 from taskiq_core.group_commit import NotFlushedError
+from taskiq_core.ids import check_task_id
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.middleware_chain import MiddlewareChain
 
@@ -54,6 +55,10 @@ class MessageSender:
                 await chain.post_send(message)
 
     def _format(self, message: TaskiqMessage) -> BrokerMessage:
+        try:
+            check_task_id(message.task_id)
+        except ValueError as error:
+            raise SendTaskError(task_name=message.task_name, reason=str(error), outcome="refused") from error
         try:
             formatted = self._transport.formatter.dumps(message)
         except Exception as error:
