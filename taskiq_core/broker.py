@@ -17,9 +17,9 @@ from taskiq_core.abc.subscription import Subscription
 from taskiq_core.acks import AckableMessage
 from taskiq_core.capability import Capability
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
-from taskiq_core.defaults import MAX_MESSAGE_SIZE
+from taskiq_core.defaults import MAX_MESSAGE_SIZE, SEND_TIMEOUT
 from taskiq_core.events import TaskiqEvents
-from taskiq_core.exceptions import ConfigurationError, TaskBrokerMismatchError
+from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, TaskBrokerMismatchError
 from taskiq_core.formatters.msgpack_formatter import MsgpackFormatter
 from taskiq_core.group_commit import GroupCommit
 from taskiq_core.ids import new_task_id
@@ -64,7 +64,8 @@ class AsyncBroker(TaskRegistrar, ABC):
 
     max_message_size: int = MAX_MESSAGE_SIZE
     """Bytes; a larger body is refused at the send."""
-
+    send_timeout: float = SEND_TIMEOUT
+    """Seconds within which a `kick` has its answer, also one that waits behind others."""
     is_worker_process: bool = False
     """Set by workers before `startup`."""
 
@@ -98,7 +99,7 @@ class AsyncBroker(TaskRegistrar, ABC):
         self.custom_dependency_context: dict[Any, Any] = {}
         self.home: anyio.lowlevel.EventLoopToken | None = None
         self._registry: TaskRegistry[AnyTask] = TaskRegistry(shared_tasks)
-        self._group: GroupCommit[BrokerMessage] = GroupCommit(self.kick_many)
+        self._group: GroupCommit[BrokerMessage] = GroupCommit(self.kick_many, splits=MessageRefusedError)
         self._sender = MessageSender(self)
 
     @classmethod
@@ -114,7 +115,7 @@ class AsyncBroker(TaskRegistrar, ABC):
 
     async def kick(self, message: BrokerMessage) -> None:
         """Put one message into the broker; returns when it is accepted."""
-        await self._group.submit(message)
+        await self._group.submit(message, self.send_timeout)
 
     async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
         """Put a batch into the broker in one round trip: all accepted, or raises."""

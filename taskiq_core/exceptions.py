@@ -4,6 +4,7 @@
 TaskiqError
 ├── SendTaskError                  the broker did not take the message: `outcome` says refused or unknown
 │   ├── MessageTooLargeError
+│   ├── MessageRefusedError
 │   └── SharedBrokerSendTaskError
 ├── BrokerError                    a broker could not be reached or used
 ├── ResultBackendError
@@ -64,6 +65,12 @@ class MessageTooLargeError(SendTaskError):
     )
     size: int
     limit: int
+    outcome: str = "refused"
+
+
+class MessageRefusedError(SendTaskError):
+    """The broker is well but can never take this message; of a batch with such a message it has taken none."""
+
     outcome: str = "refused"
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 
@@ -31,39 +31,54 @@ class _Place(Enum):
 
 
 class _Caller(Generic[T]):
-    __slots__ = ("deadline", "error", "item", "place", "traceback", "woken")
+    __slots__ = ("_error", "_traceback", "answered", "deadline", "item", "place", "timeout", "woken")
 
-    def __init__(self, item: T, deadline: float) -> None:
+    def __init__(self, item: T, timeout: float) -> None:
         self.item = item
-        self.deadline = deadline
+        self.timeout = timeout
+        self.deadline = anyio.current_time() + timeout
         self.place = _Place.WAITING
         self.woken = anyio.Event()
-        self.error: BaseException | None = None
-        self.traceback: TracebackType | None = None
+        self.answered = False
+        self._error: BaseException | None = None
+        self._traceback: TracebackType | None = None
+
+    def answer(self, error: BaseException | None) -> None:
+        """Note how its flush ended; only the first answer counts."""
+        if not self.answered:
+            self.answered = True
+            self._error, self._traceback = error, error.__traceback__ if error is not None else None
+            self.woken.set()
+
+    def result(self) -> None:
+        """Raise the error of its flush, if there was one."""
+        if self._error is not None:
+            raise self._error.with_traceback(self._traceback)
 
 
 class GroupCommit(Generic[T]):
     """Shares `flush` between concurrent callers; not for use by several event loops.
 
-    `flush` gets 1 to `max_batch` items in the order of their submission. `timeout` is in seconds: an item that has to wait for
-    others has its answer by then, the wait and its own flush together.
+    `flush` gets 1 to `max_batch` items in the order of their submission. With an error of the kind `splits` it says that it has
+    taken none of them, because some item is wrong: then halves of the batch are tried, so that only the wrong ones fail.
     """
 
     def __init__(
-        self, flush: Callable[[list[T]], Awaitable[None]], *, max_batch: int = 1000, timeout: float = SEND_TIMEOUT
+        self, flush: Callable[[list[T]], Awaitable[None]], *, max_batch: int = 1000, splits: type[Exception] | tuple[()] = ()
     ) -> None:
         if max_batch < 1:
             msg = f"max_batch is 1 or more, not {max_batch}"
             raise ValueError(msg)
         self._flush = flush
         self._max_batch = max_batch
-        self._timeout = timeout
+        self._splits = splits
         self._busy = False
         self._waiting: deque[_Caller[T]] = deque()
 
-    async def submit(self, item: T) -> None:
+    async def submit(self, item: T, timeout: float = SEND_TIMEOUT) -> None:
         """Return when a flush that contained `item` has succeeded.
 
+        An item that has to wait for others has its answer after `timeout` seconds, the wait and its flush together.
         Cancelling is safe: an item still waiting is taken out; one whose flush is running may or may not be flushed, and the
         other items of that flush are not disturbed. A call that has the flush to itself runs it under its own deadlines,
         as if it had called it directly. (A bare `asyncio.Task.cancel()` that hits the leader of a batch goes through every
@@ -74,7 +89,7 @@ class GroupCommit(Generic[T]):
         :raises Exception: whatever the flush raised, in all of its callers.
         """
         if self._busy:
-            await self._wait_turn(_Caller(item, anyio.current_time() + self._timeout))
+            await self._wait_turn(_Caller(item, timeout))
             return
         self._busy = True
         try:
@@ -85,25 +100,21 @@ class GroupCommit(Generic[T]):
     async def _wait_turn(self, caller: _Caller[T]) -> None:
         self._waiting.append(caller)
         try:
-            with anyio.fail_after(self._timeout):
+            with anyio.fail_after(caller.timeout):
                 await caller.woken.wait()
         except BaseException as reason:
             place, caller.place = caller.place, _Place.GONE
             if place is _Place.LEADING:
                 self._hand_over()
             if isinstance(reason, TimeoutError) and place is not _Place.IN_FLIGHT:
-                raise self._too_late() from None
+                raise _too_late(caller) from None
             raise
         if caller.place is _Place.LEADING:
-            if caller.deadline - anyio.current_time() < self._timeout / 10:
+            if caller.deadline - anyio.current_time() < caller.timeout / 10:
                 self._hand_over()
-                raise self._too_late()
+                raise _too_late(caller)
             await self._lead(caller)
-        elif caller.error is not None:
-            raise caller.error.with_traceback(caller.traceback)
-
-    def _too_late(self) -> NotFlushedError:
-        return NotFlushedError(f"waited {self._timeout} s behind other sends and was taken out, not sent")
+        caller.result()
 
     async def _lead(self, leader: _Caller[T]) -> None:
         batch = [leader]
@@ -112,20 +123,31 @@ class GroupCommit(Generic[T]):
             if caller.place is _Place.WAITING:
                 caller.place = _Place.IN_FLIGHT
                 batch.append(caller)
-        error: BaseException | None = BrokerError(reason="the send was interrupted half-way, whether it took effect is unknown")
+        unanswered: BaseException = BrokerError(reason="the send was interrupted half-way, whether it took effect is unknown")
         try:
             with anyio.fail_after(leader.deadline - anyio.current_time(), shield=True):
-                await self._flush([caller.item for caller in batch])
-            error = None
-        except Exception as failure:
-            error = failure
-            raise
+                await self._flush_for(batch)
+        except TimeoutError as error:
+            unanswered = error
         finally:
-            traceback = error.__traceback__ if error is not None else None
-            for caller in batch[1:]:
-                caller.error, caller.traceback = error, traceback
-                caller.woken.set()
+            for caller in batch:
+                caller.answer(unanswered)
             self._hand_over()
+
+    async def _flush_for(self, batch: list[_Caller[T]]) -> None:
+        try:
+            await self._flush([caller.item for caller in batch])
+        except Exception as error:  # noqa: BLE001 - it belongs to the callers
+            if len(batch) > 1 and isinstance(error, self._splits):
+                half = len(batch) // 2
+                await self._flush_for(batch[:half])
+                await self._flush_for(batch[half:])
+                return
+            for caller in batch:
+                caller.answer(error)
+        else:
+            for caller in batch:
+                caller.answer(None)
 
     def _hand_over(self) -> None:
         while self._waiting:
@@ -135,3 +157,7 @@ class GroupCommit(Generic[T]):
                 caller.woken.set()
                 return
         self._busy = False
+
+
+def _too_late(caller: _Caller[Any]) -> NotFlushedError:
+    return NotFlushedError(f"waited {caller.timeout} s behind other sends and was taken out, not sent")

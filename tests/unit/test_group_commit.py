@@ -4,45 +4,12 @@ import asyncio
 
 import anyio
 import pytest
+from support.gated_flush import Link, parked
 
 from taskiq_core.exceptions import BrokerError
-from taskiq_core.group_commit import GroupCommit, NotFlushedError
+from taskiq_core.group_commit import GroupCommit
 
 pytestmark = pytest.mark.anyio
-
-
-class Link:
-    """A flush that a test opens and closes like a gate."""
-
-    def __init__(self) -> None:
-        self.flushed: list[list[int]] = []
-        self.entered = anyio.Event()
-        self.gate = anyio.Event()
-        self.gate.set()
-        self.error: Exception | None = None
-        self.running = 0
-
-    def close(self) -> None:
-        self.gate, self.entered = anyio.Event(), anyio.Event()
-
-    async def flush(self, items: list[int]) -> None:
-        self.running += 1
-        assert self.running == 1, "two flushes at once"
-        try:
-            self.entered.set()
-            await self.gate.wait()
-            if self.error is not None:
-                raise self.error
-            self.flushed.append(items)
-        finally:
-            self.running -= 1
-
-
-async def parked(group: GroupCommit[int], count: int) -> None:
-    """Wait until that many callers stand in line."""
-    with anyio.fail_after(5):
-        while len(group._waiting) < count:
-            await anyio.lowlevel.checkpoint()
 
 
 async def test_a_lone_call_is_flushed_at_once_and_alone() -> None:
@@ -80,11 +47,6 @@ async def test_batches_are_bounded() -> None:
         link.gate.set()
     assert [len(batch) for batch in link.flushed] == [1, 4, 4, 2]
     assert sorted(item for batch in link.flushed for item in batch) == list(range(11))
-
-
-async def test_a_batch_of_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="max_batch"):
-        GroupCommit(Link().flush, max_batch=0)
 
 
 async def test_an_error_reaches_every_caller_of_its_flush_and_nobody_else() -> None:
@@ -196,46 +158,6 @@ async def test_a_caller_cancelled_in_flight_does_not_disturb_the_others(victim: 
         link.gate.set()
     assert link.flushed == [[0], [1, 2, 3]]
     assert {1, 2, 3} - {victim} <= set(returned)
-
-
-async def test_waiting_behind_a_slow_flush_has_an_end() -> None:
-    link = Link()
-    link.close()
-    group = GroupCommit(link.flush, timeout=0.05)
-    async with anyio.create_task_group() as tg:
-        tg.start_soon(group.submit, 0)
-        await link.entered.wait()
-        with pytest.raises(NotFlushedError):
-            await group.submit(1)
-        link.gate.set()
-    assert link.flushed == [[0]]
-
-
-async def test_a_flush_of_several_has_an_end() -> None:
-    link = Link()
-    link.close()
-    group = GroupCommit(link.flush, timeout=0.05)
-    outcomes: list[type[BaseException]] = []
-
-    async def caller(item: int) -> None:
-        try:
-            await group.submit(item)
-        except TimeoutError as error:
-            outcomes.append(type(error))
-
-    async with anyio.create_task_group() as tg:
-        tg.start_soon(caller, 0)
-        await link.entered.wait()
-        for item in (1, 2):
-            tg.start_soon(caller, item)
-        await parked(group, 2)
-        gate = link.gate
-        link.close()
-        gate.set()
-    assert outcomes == [TimeoutError, TimeoutError]
-    link.gate.set()
-    await group.submit(3)
-    assert link.flushed == [[0], [3]]
 
 
 async def test_a_bare_task_cancel_of_the_leader_leaves_nobody_waiting(anyio_backend_name: str) -> None:

@@ -11,7 +11,7 @@ from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, DEFAULT_PRIORITY, DEFAULT_QUEUE, SEND_TIMEOUT
-from taskiq_core.exceptions import BrokerError, SendTaskError
+from taskiq_core.exceptions import BrokerError, MessageRefusedError, SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_sqlite.admin import SQLiteAdmin
 from taskiq_core_brokers_sqlite.connection import Connection
@@ -66,7 +66,7 @@ class SQLiteBroker(AsyncBroker):
         super().__init__(result_backend, task_id_generator)
         self.path = file_path(url_or_path)
         self._lease = number("lease", lease)
-        self._send_timeout = number("send_timeout", send_timeout)
+        self.send_timeout = number("send_timeout", send_timeout)
         self._poll_interval = None if poll_interval is None else number("poll_interval", poll_interval)
         self._database: Database | None = None
         self.admin: QueueAdmin | None = SQLiteAdmin(self._require_database)
@@ -94,8 +94,12 @@ class SQLiteBroker(AsyncBroker):
     async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
         try:
             database = self._require_database()
-            await database.write(lambda conn: _insert(conn, messages), timeout=self._send_timeout)
+            await database.write(lambda conn: _insert(conn, messages), timeout=self.send_timeout)
+        except (TypeError, ValueError, ArithmeticError) as error:  # from making rows of them: nothing was written
+            raise MessageRefusedError(reason=f"it cannot be stored: {error}") from error
         except BrokerError as error:
+            if isinstance(error, DatabaseError) and error.of_data:
+                raise MessageRefusedError(reason=str(error)) from error
             certain = not isinstance(error, DatabaseError) or error.certain
             raise SendTaskError(reason=str(error), outcome="refused" if certain else "unknown") from error
 

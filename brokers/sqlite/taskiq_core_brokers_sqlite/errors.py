@@ -10,15 +10,19 @@ from taskiq_core.exceptions import BrokerError
 class DatabaseError(BrokerError):
     """The database file could not be used; the text says what to do.
 
-    `certain` is False where a commit failed half-way, so that nobody can say whether it took place.
+    `certain` is False where a commit failed half-way, so that nobody can say whether it took place. `of_data` is True where
+    nothing is wrong with the file, but with what was to be written.
     """
 
     __template__ = "{reason}"
     reason: str
     certain: bool = True
+    of_data: bool = False
 
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+_OF_DATA = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
 _SENTENCES = {
     sqlite3.SQLITE_BUSY: "is locked by another program: end the long transaction there, or raise the timeout.",
@@ -45,6 +49,8 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 def explain(error: sqlite3.Error | OSError, path: str, *, certain: bool = True) -> DatabaseError:
     """The error to raise instead, with a sentence that names the file."""
+    if isinstance(error, _OF_DATA):
+        return DatabaseError(reason=f"The database {path} cannot store this: {error}", certain=certain, of_data=True)
     if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         sentence = _SENTENCES[sqlite3.SQLITE_FULL] if full else f"cannot be used: {error.strerror}."
