@@ -21,6 +21,7 @@ from taskiq_core.defaults import DEFAULT_QUEUE
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.labels import QUEUE
 from taskiq_core.worker import Worker, WorkerSettings
+from taskiq_core.worker.sandbox_request import LOGGING
 
 logger = logging.getLogger("taskiq.process")
 
@@ -94,6 +95,7 @@ def _quieten_garbage_collector() -> None:
 def child(app: str, modules: tuple[str, ...], **options: Any) -> None:
     """Run one worker process."""
     logs.configure(options["log_level"], options["log_format"], "worker")
+    os.environ[LOGGING] = f"{logs.__name__}:configure {options['log_level']} {options['log_format']} sandbox"
     for descriptor in (options["lifeline"], options["report"]):
         if descriptor is not None:
             os.set_inheritable(descriptor, False)  # they are for this process, not for what its tasks start
