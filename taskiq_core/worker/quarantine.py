@@ -129,8 +129,8 @@ class Quarantine:
                     raise
                 return await self._come_back(delivery, message, error)
             except TimeoutError:
-                error = TimeoutError(f"Task {message.task_name!r} ran longer than its timeout of {timeout:g} s and was killed.")
-                return await self._execution.failed(delivery, message, error, time.perf_counter() - started)
+                late = TimeoutError(f"Task {message.task_name!r} ran longer than its timeout of {timeout:g} s and was killed.")
+                return await self._execution.failed(delivery, message, late, time.perf_counter() - started)
         return _condemned(delivery, message, most, how)
 
     def _place_of(self, task: AnyTask) -> TaskPlace | None:

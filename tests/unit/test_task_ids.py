@@ -7,7 +7,7 @@ import pytest
 
 from taskiq_core import InMemoryBroker
 from taskiq_core.exceptions import SendTaskError
-from taskiq_core.ids import check_task_id, new_task_id
+from taskiq_core.ids import check_task_id
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize("task_id", ["1", "x" * 255, "ü ☃", new_task_id()])
+@pytest.mark.parametrize("task_id", ["1", "x" * 255, "ü ☃", "01a2033c25c088c2216f00112233aabb"])
 def test_any_short_text_is_an_id(task_id: str) -> None:
     assert check_task_id(task_id) == task_id
 

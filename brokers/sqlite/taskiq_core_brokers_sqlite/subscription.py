@@ -1,5 +1,7 @@
 """Receiving from a database file."""
 
+import contextlib
+import logging
 import os
 import sqlite3
 import time
@@ -12,21 +14,30 @@ import anyio
 
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
-from taskiq_core.exceptions import BrokerError
+from taskiq_core.exceptions import BrokerError, ConfigurationError
 from taskiq_core_brokers_sqlite import upkeep
 from taskiq_core_brokers_sqlite.connection import data_version
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import Bell, queue_channel
 from taskiq_core_brokers_sqlite.holdings import Holdings
 
+logger = logging.getLogger("taskiq.sqlite")
+
 _LEAVE_TIMEOUT = 0.5
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
+
+
+_MOST_QUEUES = 500
+"""As many parts as SQLite takes in one statement."""
 
 
 class SQLiteSubscription(Subscription):
     """One consumer of some queues. Everything it does to the file is one transaction per call."""
 
     def __init__(self, database: Callable[[], Database], queues: Sequence[str], lease: float, poll_interval: float) -> None:
+        if len(set(queues)) > _MOST_QUEUES:
+            reason = f"One worker on SQLite serves at most {_MOST_QUEUES} queues, not {len(set(queues))}: start several."
+            raise ConfigurationError(reason=reason)
         self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self.lease = lease
         self._find_database = database
@@ -44,12 +55,15 @@ class SQLiteSubscription(Subscription):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        reason = f"the database did not answer within {_LEAVE_TIMEOUT} s"
         with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
             try:
                 await self._database.write(self._holdings.release_all, timeout=_LEAVE_TIMEOUT, detached=True)
-            except BrokerError:
-                if error is None:
-                    raise  # else the first error counts; the lease gives everything back
+            except BrokerError as refusal:
+                reason = str(refusal)
+            else:
+                return
+        logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self.lease, reason)
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         while True:
@@ -66,13 +80,15 @@ class SQLiteSubscription(Subscription):
         """Return when there may be something to claim. Looks once after the bell is up, so that no ring is missed."""
         outlook = await self._database.read(self._look_out)
         while True:
-            left = self._poll_interval if outlook.next_time is None else outlook.next_time - time.time()
-            left = max(left, self._holdings.leases_count_from - time.monotonic())
+            now = time.time()
+            lease_left = max(outlook.next_lease_end - now, self._holdings.leases_count_from - time.monotonic())
+            left = min(outlook.next_due - now, lease_left)
             if outlook.ready or left <= 0:
                 return
             if await bell.wait(min(left, self._poll_interval)):
                 return
-            outlook = await self._database.read(self._look_again) or outlook
+            news: upkeep.Outlook | None = await self._database.read(self._look_again)
+            outlook = news or outlook
 
     def _look_out(self, conn: sqlite3.Connection) -> upkeep.Outlook:
         self._seen_version = data_version(conn)
@@ -86,6 +102,10 @@ class SQLiteSubscription(Subscription):
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         return await self._database.write(lambda conn: self._holdings.extend(conn, deliveries))
+
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        with contextlib.suppress(BrokerError):  # closed: then everything has been given back, or its lease will do it
+            self._database.post(lambda conn: self._holdings.forget(conn, deliveries))
 
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
         try:
