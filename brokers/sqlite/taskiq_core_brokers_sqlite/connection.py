@@ -14,6 +14,8 @@ _LOCKOUT = 0.5
 """Seconds of a lock that may have kept others from renewing their leases."""
 _LENIENCE = 1.0
 """Seconds that they get to make up for it."""
+_CLOCK_STEP = 1.0
+"""Seconds between two looks at the clock that no clock goes wrong by itself."""
 
 
 class Connection(sqlite3.Connection):
@@ -28,6 +30,18 @@ class Connection(sqlite3.Connection):
         self.leases_count_from: float = 0.0
         """Until then (monotonic seconds) an ended lease says nothing about its holder."""
         self._locked_out_since: float | None = None
+        self._clock_ahead = time.time() - time.monotonic()
+
+    def watch_clock(self, now: float, lease: float) -> None:
+        """Be told the time: leases end by the clock of the system, which somebody may set.
+
+        After a step forward every lease seems to have ended. The holders who live renew them, by the new time, within a third
+        of a lease; until they have had the time to, leases do not count.
+        """
+        ahead = now - time.monotonic()
+        if ahead - self._clock_ahead > _CLOCK_STEP:
+            self.leases_count_from = max(self.leases_count_from, time.monotonic() + lease)
+        self._clock_ahead = ahead
 
     def begin(self) -> None:
         """Begin to write.

@@ -105,6 +105,15 @@ class Database:
             lambda job: self._in_transaction(fn, deadline, lambda: job.given_up), take_back, detached=detached
         )
 
+    def post(self, fn: Callable[[Connection], object], *, timeout: float = SEND_TIMEOUT) -> None:
+        """Run `fn(connection)` in one transaction after what has been asked for before; nobody waits for it or hears of it.
+
+        :raises DatabaseError: if the database is closed.
+        """
+        self._check_usable()
+        deadline = time.monotonic() + timeout
+        self._writer.submit(Job(lambda _: self._in_transaction(fn, deadline, lambda: False)))
+
     def write_from_thread(self, fn: Callable[[Connection], T], *, timeout: float = SEND_TIMEOUT) -> T:
         """The same for a plain thread. Does not need any event loop to run.
 

@@ -12,13 +12,13 @@ from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
 from taskiq_core_brokers_sqlite.results_table import store_results
-from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, NO_HOLD, READY, new_hold
+from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, NO_HOLD, READY, forgotten, new_hold
 from taskiq_core_brokers_sqlite.statements import as_set
 from taskiq_core_brokers_sqlite.upkeep import keep_up
 
 _BY_SET = "id IN (SELECT value FROM json_each(?))"
 _RELEASE_ALL = f"""UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD}
-                   WHERE state = {HELD} AND hold IN (SELECT id FROM taskiq_holds WHERE consumer = ?)"""  # noqa: S608
+                   WHERE state = {HELD} AND hold IN (SELECT id FROM taskiq_holds WHERE consumer IN (?, ?))"""  # noqa: S608
 
 
 class Receipt:
@@ -51,6 +51,7 @@ class Holdings:
         """Take up to `limit` ready messages, highest priority first, then oldest first."""
         now = time.time()
         if time.monotonic() >= self._next_upkeep:
+            conn.watch_clock(now, self._lease)
             keep_up(conn, now)
             self._next_upkeep = time.monotonic() + 0.01
             self.leases_count_from = conn.leases_count_from
@@ -59,7 +60,7 @@ class Holdings:
         rows = conn.execute(self._claim, parameters).fetchall()
         if not rows:
             return []
-        self._open_hold(conn, hold, now)
+        self._open_hold(conn, hold, self._consumer, now)
         rows.sort(key=lambda row: (-row[1], row[0]))
         ids = {row[0] for row in rows}
         conn.after_commit(lambda: self._held.__setitem__(hold, ids))
@@ -113,7 +114,7 @@ class Holdings:
 
     def extend(self, conn: Connection, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Renew the leases of these and no others; returns those that are lost or settled."""
-        held = [item for item in deliveries if item.receipt.id in self._held.get(item.receipt.hold, ())]
+        held = self._still_held(deliveries)
         now, wanted = time.time(), _by_hold(held)
         rows = conn.execute(f"SELECT id FROM taskiq_holds WHERE {_BY_SET}", (as_set(wanted),)).fetchall()  # noqa: S608
         alive: set[int] = {row[0] for row in rows}
@@ -124,36 +125,48 @@ class Holdings:
         )
         parts = [item for item in held if item.receipt.hold in alive - whole]
         if parts:
-            self._move(conn, parts, now)
+            # Under a hold of their own, since others of their old hold shall not be renewed with them.
+            hold = self._move(conn, parts, self._consumer, now)
+            conn.after_commit(lambda: self._held.__setitem__(hold, {item.receipt.id for item in parts}))
         kept = {id(item) for item in held if item.receipt.hold in alive}
         return [item for item in deliveries if id(item) not in kept]
 
-    def _move(self, conn: Connection, deliveries: Sequence[Delivery], now: float) -> None:
-        """Put deliveries under a hold of their own, since others of their old hold shall not be renewed with them."""
+    def forget(self, conn: Connection, deliveries: Sequence[Delivery]) -> None:
+        """Take these out of the books; they have one more lease, whose end is no death."""
+        held = self._still_held(deliveries)
+        if held:
+            self._move(conn, held, forgotten(self._consumer), time.time())
+
+    def _move(self, conn: Connection, deliveries: Sequence[Delivery], consumer: str, now: float) -> int:
+        """Put deliveries under a new hold, which is not in the books yet."""
         new = new_hold()
         for hold, ids in _by_hold(deliveries).items():
             conn.execute(f"UPDATE taskiq_messages SET hold = ? WHERE {_BY_SET} AND hold = ?", (new, as_set(ids), hold))  # noqa: S608
         self._book_out(conn, deliveries)
-        self._open_hold(conn, new, now)
+        self._open_hold(conn, new, consumer, now)
 
-        def book_in() -> None:
+        def note() -> None:
             for item in deliveries:
                 item.receipt.hold = new
-            self._held[new] = {item.receipt.id for item in deliveries}
 
-        conn.after_commit(book_in)
+        conn.after_commit(note)
+        return new
 
     def release_all(self, conn: Connection) -> None:
         """Give everything back, in its place."""
-        conn.execute(_RELEASE_ALL, (self._consumer,))
-        conn.execute("DELETE FROM taskiq_holds WHERE consumer = ?", (self._consumer,))
+        names = (self._consumer, forgotten(self._consumer))
+        conn.execute(_RELEASE_ALL, names)
+        conn.execute("DELETE FROM taskiq_holds WHERE consumer IN (?, ?)", names)
         conn.after_commit(self._held.clear)
         conn.ring(*self._channels)
 
     # -- books ----------------------------------------------------------------------------------------------------------------
 
-    def _open_hold(self, conn: Connection, hold: int, now: float) -> None:
-        conn.execute("INSERT INTO taskiq_holds VALUES (?, ?, ?)", (hold, self._consumer, now + self._lease))
+    def _still_held(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        return [item for item in deliveries if item.receipt.id in self._held.get(item.receipt.hold, ())]
+
+    def _open_hold(self, conn: Connection, hold: int, consumer: str, now: float) -> None:
+        conn.execute("INSERT INTO taskiq_holds VALUES (?, ?, ?)", (hold, consumer, now + self._lease))
 
     def _book_out(self, conn: Connection, deliveries: Iterable[Delivery]) -> None:
         """Note what leaves its hold, and drop holds that are empty then. Once per transaction."""

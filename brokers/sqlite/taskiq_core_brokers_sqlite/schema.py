@@ -61,6 +61,11 @@ _TABLES = (
 )
 
 
+def forgotten(consumer: str) -> str:
+    """Under what name the holds stand whose messages `consumer` has forgotten: the end of their lease is nobody's death."""
+    return f"~{consumer}"
+
+
 def new_hold() -> int:
     """A name for a hold that nobody else has."""
     return random.getrandbits(62) | 1 << 61

@@ -1,5 +1,6 @@
 """What comes back by itself: messages that are due, and messages whose holder is gone."""
 
+import math
 import sqlite3
 import time
 from collections.abc import Collection, Sequence
@@ -7,14 +8,15 @@ from dataclasses import dataclass
 
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
-from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, NO_HOLD, READY
+from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, NO_HOLD, READY, forgotten
 from taskiq_core_brokers_sqlite.statements import as_set
 
 _CHUNK = 1000
 
 _PROMOTE = f"""UPDATE taskiq_messages SET state = {READY} WHERE id IN (
                  SELECT id FROM taskiq_messages WHERE state = {DELAYED} AND due <= ? ORDER BY due LIMIT {_CHUNK})"""  # noqa: S608
-_LOSE = f"""UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD}, deaths = deaths + 1
+_LOSE = f"""UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD},
+            deaths = deaths + EXISTS (SELECT 1 FROM taskiq_holds WHERE id = hold AND consumer NOT LIKE '{forgotten("%")}')
             WHERE state = {HELD} AND hold IN (SELECT value FROM json_each(?))"""  # noqa: S608
 
 _ACCUSE = f"""UPDATE taskiq_messages SET accused = 1 WHERE task_id IN (SELECT value FROM json_each(?))
@@ -26,11 +28,12 @@ class Outlook:
     """Whether something is ready, and when (seconds since the epoch) something will be without anybody's doing."""
 
     ready: bool
-    next_time: float | None
+    next_due: float = math.inf
+    next_lease_end: float = math.inf
 
 
 def keep_up(conn: Connection, now: float) -> None:
-    """Make due messages ready, and those whose lease has ended, with one death more."""
+    """Make due messages ready, and those whose lease has ended: with one death more, unless they were forgotten."""
     conn.execute(_PROMOTE, (now,))
     if time.monotonic() < conn.leases_count_from:
         return
@@ -44,7 +47,8 @@ def bury(conn: Connection, consumer: str, accused: Collection[str]) -> None:
 
     A message whose task id is in `accused` is marked, also if its lease has ended in the meantime.
     """
-    holds = [row[0] for row in conn.execute("SELECT id FROM taskiq_holds WHERE consumer = ?", (consumer,)).fetchall()]
+    names = (consumer, forgotten(consumer))
+    holds = [row[0] for row in conn.execute("SELECT id FROM taskiq_holds WHERE consumer IN (?, ?)", names).fetchall()]
     conn.execute(_ACCUSE, (as_set(accused), as_set(holds)))
     if holds:
         _lose(conn, holds)
@@ -59,8 +63,7 @@ def look_out(conn: sqlite3.Connection, queues: Sequence[str]) -> Outlook:
                    (SELECT min(lease_until) FROM taskiq_holds)""",  # noqa: S608
         tuple(queues),
     ).fetchone()
-    times = [moment for moment in (due, lease) if moment is not None]
-    return Outlook(bool(ready), min(times, default=None))
+    return Outlook(bool(ready), math.inf if due is None else due, math.inf if lease is None else lease)
 
 
 def _lose(conn: Connection, holds: Sequence[int]) -> None:
