@@ -1,18 +1,17 @@
-"""Tasks in processes of their own: executor="process", and suspects in quarantine."""
+"""Tasks that ask for a process of their own: executor="process"."""
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
-import anyio
 import pytest
+from support.watched import WatchedBroker
 
-from taskiq_core import Context, InMemoryBroker, TaskiqDepends, gather
-from taskiq_core.delivery import Delivery
-from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.message import BrokerMessage
-from taskiq_core.worker.recorder import Recorder, read_recording
+from taskiq_core import Context, InMemoryBroker, TaskiqDepends, Verdict
+from taskiq_core.exceptions import ConfigurationError, WorkerDiedError
+from taskiq_core.worker.sandbox import NoSandboxError
 
 pytestmark = pytest.mark.anyio
 
@@ -57,11 +56,6 @@ def wrong_value() -> object:
     return object()
 
 
-@broker.task
-async def innocent() -> int:
-    return os.getpid()
-
-
 async def test_it_runs_in_another_process_with_dependencies_and_retries() -> None:
     async with broker:
         first = await pid.kiq()
@@ -97,16 +91,6 @@ async def test_a_task_that_kills_its_process_is_condemned_after_three_deaths(tmp
     assert "died 3 times" in letters[0].reason
 
 
-async def test_an_accused_task_runs_alone_in_another_process() -> None:
-    async with broker:
-        message = broker.formatter.dumps((innocent.kicker())._prepare_message())
-        broker.queue.add([BrokerMessage(message.task_id, message.task_name, message.message)])
-        next(iter(broker.queue._known.values())).accused = True
-        broker.wake()
-        assert await broker.handle(message.task_id) != os.getpid()
-        assert await (await innocent.kiq()) == os.getpid()
-
-
 async def test_a_function_that_no_other_process_can_import_is_refused() -> None:
     local = InMemoryBroker()
 
@@ -118,34 +102,35 @@ async def test_a_function_that_no_other_process_can_import_is_refused() -> None:
             pass
 
 
-def test_the_flight_recorder_accuses_who_was_on_the_cpu(tmp_path: Path) -> None:
-    path = tmp_path / "recorder"
-    child = os.fork()
-    if child == 0:
-        recorder = Recorder(path, 4)
-        recorder.name("consumer-1")
-        recorder.begin(0, "waiting")
-        recorder.loop(0, False)
-        recorder.begin(1, "running")
-        recorder.begin(2, "in a thread")
-        recorder.loop(2, False)
-        recorder.thread(2, True)
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
-    recording = read_recording(path)
-    assert recording is not None
-    assert recording.consumer == "consumer-1"
-    assert recording.accused == ("running", "in a thread")
+@pytest.mark.parametrize("ack_type", ["when_received", "manual"])
+async def test_an_acknowledge_type_that_a_process_cannot_serve_is_refused(ack_type: str) -> None:
+    local = InMemoryBroker()
+    local.register_task(pid.original_func, "pid", executor="process", ack_type=ack_type)
+    with pytest.raises(ConfigurationError, match=f"executor='process' and ack_type='{ack_type}'"):
+        async with local:
+            pass
 
 
-def test_a_clean_end_and_a_living_worker_accuse_nobody(tmp_path: Path) -> None:
-    path = tmp_path / "recorder"
-    recorder = Recorder(path, 1)
-    recorder.name("c")
-    recorder.begin(0, "x")
-    with pytest.raises(BlockingIOError):
-        read_recording(path)
-    recorder.close()
-    assert read_recording(path) is None
-    assert Delivery(b"").accused is False
-    assert anyio and gather
+async def test_a_message_that_is_acknowledged_first_starts_once(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    async with broker:
+        handle = await die.kicker().with_labels(ack_type="when_received").kiq(str(ledger), "exit")
+        result = await handle.wait_result(timeout=60)
+        await broker.wait_all()
+    assert isinstance(result.error, WorkerDiedError)
+    assert result.error.deaths == ledger.read_text().count("started") == 1
+
+
+async def test_a_message_that_finds_no_process_comes_back_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    watched = WatchedBroker()
+    task = watched.register_task(pid.original_func, "pid", executor="process")
+    async with watched:
+        handle = await task.kiq()
+        settlement = await watched.first_verdict()
+        assert not await handle.is_ready()
+        assert (settlement.verdict, settlement.delay) == (Verdict.RELEASE, 5.0)
+        assert watched.formatter.loads(settlement.body or b"").labels["_no_process"] == 1
+        result = await (await task.kicker().with_labels(_no_process=4).kiq()).wait_result(timeout=10)
+        assert isinstance(result.error, NoSandboxError)
+        assert "could not be started" in str(result.error)
