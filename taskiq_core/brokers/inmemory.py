@@ -17,7 +17,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_CONCURRENCY, DEFAULT_LEASE
 from taskiq_core.delivery import DeadLetter, Delivery, Settlement
 from taskiq_core.events import TaskiqEvents
-from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageDecodeError, SendTaskError, UnknownTaskError
+from taskiq_core.exceptions import BrokerError, ConfigurationError, SendTaskError, UnknownTaskError
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.result_backends.inmemory import InMemoryResultBackend
 from taskiq_core.worker import Worker, WorkerSettings
@@ -28,7 +28,8 @@ class InMemoryBroker(AsyncBroker):
 
     Nothing survives the process. Messages and results are serialised as on any other broker.
 
-    :param await_inplace: `kiq` returns when the task has ended.
+    :param await_inplace: `kiq` returns when the task has ended or is delayed. A task that sends waits for what it sends, so it
+        takes `max_async_tasks` of at least the depth of such calls.
     :param max_async_tasks: how many tasks run at once.
     :param max_stored_results: results beyond that many push the oldest out.
     :param lease: seconds; matters only to subscriptions of your own.
@@ -112,6 +113,10 @@ class InMemoryBroker(AsyncBroker):
                 error = UnknownTaskError(task_name=message.task_name)
                 raise SendTaskError(task_name=message.task_name, reason=str(error), outcome="refused") from error
         await super().send(messages)
+        if self._await_inplace:
+            # Here and not where they are queued: there, others who send would wait too.
+            while any(self.queue.works_on(message.task_id) for message in messages):
+                await self.next_change()
 
     async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
         """Into the queue.
@@ -122,8 +127,6 @@ class InMemoryBroker(AsyncBroker):
             raise BrokerError(reason=f"the in-memory worker has ended after an error: {self._running.error!r}")
         self.queue.add(messages)
         self.wake()
-        if self._await_inplace:
-            await self.wait_all()
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         """A subscription of its own; the background worker has one too."""
@@ -132,7 +135,7 @@ class InMemoryBroker(AsyncBroker):
     async def wait_all(self) -> None:
         """Wait until nothing is queued or running; what is delayed does not count."""
         while self.queue.busy:
-            await self.changed(self.queue.next_event())
+            await self.next_change()
 
     def wake(self) -> None:
         """Something has changed: let everybody look."""
@@ -140,16 +143,19 @@ class InMemoryBroker(AsyncBroker):
         for event in waiters:
             event.set()
 
+    async def next_change(self) -> None:
+        """Wait for the next `wake`, or until a delayed message is due or a lease has ended."""
+        await self.changed(self.queue.next_event())
+        if self.queue.expire():
+            self.wake()
+
     async def changed(self, timeout: float | None) -> None:
         """Wait for the next `wake`, `timeout` seconds at most (None: as long as it takes)."""
         event = anyio.Event()
         self._waiters.add(event)
         try:
-            if timeout is None:
+            with anyio.move_on_after(timeout):
                 await event.wait()
-            else:
-                with anyio.move_on_after(timeout):
-                    await event.wait()
         finally:
             self._waiters.discard(event)
 
@@ -176,9 +182,7 @@ class MemorySubscription(Subscription):
             deliveries = queue.take(self._queues, limit, self.consumer, self.lease)
             if deliveries:
                 return deliveries
-            await broker.changed(queue.next_event())
-            if queue.expire():
-                broker.wake()
+            await broker.next_change()
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         self._broker.queue.settle(settlements, self.consumer)
@@ -187,6 +191,9 @@ class MemorySubscription(Subscription):
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         assert self.lease is not None
         return self._broker.queue.extend(deliveries, self.consumer, self.lease)
+
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        self._broker.queue.forget(deliveries, self.consumer)
 
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
         assert self.lease is not None
@@ -215,15 +222,9 @@ class MemoryAdmin(QueueAdmin):
         return letters[::-1][:limit]
 
     async def requeue_dead(self, ids: Sequence[str]) -> int:
-        count = self._broker.queue.revive(ids, self._task_id)
+        count = self._broker.queue.revive(ids)
         self._broker.wake()
         return count
-
-    def _task_id(self, body: bytes) -> str:
-        try:
-            return self._broker.formatter.loads(body).task_id
-        except MessageDecodeError:
-            return uuid.uuid4().hex
 
     async def purge_dead(self, ids: Sequence[str] | None = None) -> int:
         dead = self._broker.queue.dead

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import math
 import time
 import uuid
 from collections import deque
@@ -30,8 +31,18 @@ class Entry:
     attempt: int = 0
     deaths: int = 0
     accused: bool = False
+    delayed: bool = False
     holder: str | None = None
     lease_until: float = 0.0
+    forgotten: bool = False
+
+
+@dataclass(slots=True)
+class BuriedMessage(DeadLetter):
+    """A dead letter, and what it needs to rise as it was."""
+
+    task_id: str = ""
+    priority: int = DEFAULT_PRIORITY
 
 
 class MemoryQueue:
@@ -44,7 +55,8 @@ class MemoryQueue:
         self._held: dict[str, set[Entry]] = {}
         self._known: dict[str, Entry] = {}
         self._order = itertools.count()
-        self.dead: dict[str, DeadLetter] = {}
+        self._no_lease_ends_before = math.inf
+        self.dead: dict[str, BuriedMessage] = {}
 
     # -- sending ------------------------------------------------------------------------------------------------------------
 
@@ -59,6 +71,7 @@ class MemoryQueue:
             self._place(entry, message.delay)
 
     def _place(self, entry: Entry, delay: float | None = None, *, first: bool = False) -> None:
+        entry.delayed = bool(delay)
         if delay:
             heapq.heappush(self._delayed, (self._clock() + delay, next(self._order), entry))
             return
@@ -79,6 +92,7 @@ class MemoryQueue:
         taken: list[Delivery] = []
         held = self._held.setdefault(holder, set())
         until = self._clock() + lease
+        self._no_lease_ends_before = min(self._no_lease_ends_before, until)
         for level in range(_LEVELS - 1, -1, -1):
             for queue in names:
                 ready = self._ready.get(queue)
@@ -88,7 +102,7 @@ class MemoryQueue:
                 while entries and len(taken) < limit:
                     entry = entries.popleft()
                     entry.attempt += 1
-                    entry.holder, entry.lease_until = holder, until
+                    entry.holder, entry.lease_until, entry.forgotten = holder, until, False
                     held.add(entry)
                     taken.append(Delivery(entry.body, entry, entry.attempt, queue, entry.deaths, entry.accused))
         return taken
@@ -100,19 +114,27 @@ class MemoryQueue:
 
     def next_event(self) -> float | None:
         """Seconds until a delayed message is due or a lease may end; None if neither is in sight."""
-        times = [entry.lease_until for entries in self._held.values() for entry in entries]
-        if self._delayed:
-            times.append(self._delayed[0][0])
+        times = [self._delayed[0][0]] if self._delayed else []
+        if any(self._held.values()):
+            times.append(self._no_lease_ends_before)
         return max(0.0, min(times) - self._clock()) if times else None
 
     def expire(self) -> int:
-        """Take back what was held beyond its lease; returns how many."""
+        """Take back what was held beyond its lease; returns how many.
+
+        Looks at all that is held, and so does it only when a lease may have ended: about once per lease, for leases that are
+        renewed.
+        """
         now = self._clock()
-        expired = [entry for entries in self._held.values() for entry in entries if entry.lease_until <= now]
+        if now < self._no_lease_ends_before:
+            return 0
+        held = [entry for entries in self._held.values() for entry in entries]
+        expired = [entry for entry in held if entry.lease_until <= now]
         for entry in expired:
-            entry.deaths += 1
+            entry.deaths += not entry.forgotten
             self._let_go(entry)
             self._place(entry, first=True)
+        self._no_lease_ends_before = min((entry.lease_until for entry in held if entry.lease_until > now), default=math.inf)
         return len(expired)
 
     def extend(self, deliveries: Iterable[Delivery], holder: str, lease: float) -> list[Delivery]:
@@ -126,6 +148,12 @@ class MemoryQueue:
                 lost.append(delivery)
         return lost
 
+    def forget(self, deliveries: Iterable[Delivery], holder: str) -> None:
+        """The end of these leases is no death."""
+        for delivery in deliveries:
+            if self._holds(delivery, holder):
+                delivery.receipt.forgotten = True
+
     def release_all(self, holder: str) -> None:
         """Give back everything `holder` has."""
         for entry in list(self._held.pop(holder, ())):
@@ -136,7 +164,7 @@ class MemoryQueue:
         """Give back everything a dead holder had."""
         for entry in list(self._held.pop(holder, ())):
             entry.holder = None
-            entry.deaths += 1
+            entry.deaths += not entry.forgotten
             entry.accused = entry.accused or entry.task_id in accused
             self._place(entry, first=True)
 
@@ -169,8 +197,10 @@ class MemoryQueue:
             entry.holder = None
 
     def _bury_message(self, entry: Entry, reason: str) -> None:
-        letter = DeadLetter(uuid.uuid4().hex, entry.body, entry.queue, reason, time.time(), entry.attempt)
-        self.dead[letter.id] = letter
+        letter_id, now = uuid.uuid4().hex, time.time()
+        self.dead[letter_id] = BuriedMessage(
+            letter_id, entry.body, entry.queue, reason, now, entry.attempt, entry.task_id, entry.priority
+        )
 
     # -- looking ------------------------------------------------------------------------------------------------------------
 
@@ -192,11 +222,19 @@ class MemoryQueue:
             del self._known[entry.task_id]
         return len(gone)
 
-    def revive(self, ids: Sequence[str], task_id_of: Callable[[bytes], str]) -> int:
+    def revive(self, ids: Sequence[str]) -> int:
         """Put dead letters back as if new."""
         letters = [self.dead.pop(item) for item in ids if item in self.dead]
-        self.add(BrokerMessage(task_id_of(letter.body), "", letter.body, queue=letter.queue) for letter in letters)
+        self.add(
+            BrokerMessage(letter.task_id, "", letter.body, queue=letter.queue, priority=letter.priority) for letter in letters
+        )
         return len(letters)
+
+    def works_on(self, task_id: str) -> bool:
+        """Whether that message is ready or held (a delayed one does not count)."""
+        self._promote()
+        entry = self._known.get(task_id)
+        return entry is not None and not entry.delayed
 
     @property
     def busy(self) -> bool:

@@ -1,0 +1,142 @@
+"""The in-memory broker beyond the contract: waiting in place, dead letters, leases."""
+
+import anyio
+import pytest
+
+from taskiq_core import Context, InMemoryBroker, TaskiqDepends
+from taskiq_core.brokers.memory_queue import MemoryQueue
+from taskiq_core.delivery import Settlement, Verdict
+from taskiq_core.message import BrokerMessage
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def queue_of(clock: Clock, *ids: str) -> MemoryQueue:
+    queue = MemoryQueue(clock)
+    queue.add(BrokerMessage(task_id, "a.task", task_id.encode()) for task_id in ids)
+    return queue
+
+
+async def test_a_task_that_sends_waits_in_place_for_what_it_sends() -> None:
+    broker = InMemoryBroker(await_inplace=True)
+    ended: list[str] = []
+
+    @broker.task
+    async def leaf(number: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        ended.append(f"leaf {number}")
+
+    @broker.task
+    async def branch() -> None:
+        await leaf.kiq(1)
+        async with anyio.create_task_group() as group:
+            for number in (2, 3):
+                group.start_soon(leaf.kiq, number)
+        ended.append("branch")
+
+    async with broker:
+        with anyio.fail_after(10):
+            await branch.kiq()
+    assert (ended[0], sorted(ended[1:3]), ended[3:]) == ("leaf 1", ["leaf 2", "leaf 3"], ["branch"])
+
+
+async def test_in_place_others_are_not_waited_for() -> None:
+    broker = InMemoryBroker(await_inplace=True)
+    running, may_end = anyio.Event(), anyio.Event()
+
+    @broker.task
+    async def long() -> None:
+        running.set()
+        await may_end.wait()
+
+    @broker.task
+    async def short() -> None: ...
+
+    async with broker, anyio.create_task_group() as group:
+        group.start_soon(long.kiq)
+        with anyio.fail_after(10):
+            await running.wait()
+            await short.kiq()
+            await short.kicker().with_delay(3600).kiq()
+        may_end.set()
+
+
+async def test_dead_letters_rise_with_their_id_and_priority() -> None:
+    broker = InMemoryBroker()
+    seen: list[tuple[str, int]] = []
+
+    @broker.task
+    async def picky(accept: bool, ctx: Context = TaskiqDepends()) -> None:
+        if not accept and not seen:
+            seen.append((ctx.message.task_id, 0))
+            ctx.reject("not now")
+        seen.append((ctx.message.task_id, 1))
+
+    async with broker:
+        handle = await picky.kicker().with_priority(9).kiq(False)
+        with anyio.fail_after(10):
+            await broker.wait_all()
+            assert broker.admin is not None
+            (letter,) = await broker.admin.dead_letters()
+            assert broker.queue.dead[letter.id].priority == 9
+            assert await broker.admin.requeue_dead([letter.id]) == 1
+            await broker.wait_all()
+    assert seen == [(handle.task_id, 0), (handle.task_id, 1)]
+
+
+def test_a_risen_message_goes_before_others_of_lower_priority() -> None:
+    queue = MemoryQueue()
+    queue.add([BrokerMessage("urgent", "a.task", b"urgent", priority=9)])
+    (urgent,) = queue.take(["default"], 1, "me", 30)
+    queue.settle([Settlement(urgent, Verdict.REJECT)], "me")
+    queue.add([BrokerMessage("plain", "a.task", b"plain", priority=5)])
+    queue.revive(list(queue.dead))
+    assert [item.body for item in queue.take(["default"], 2, "me", 30)] == [b"urgent", b"plain"]
+
+
+def test_leases_end_exactly_though_they_are_looked_at_seldom() -> None:
+    clock = Clock()
+    queue = queue_of(clock, "a", "b", "c")
+    first, second, third = (queue.take(["default"], 1, "me", lease)[0] for lease in (10, 20, 30))
+    assert queue.next_event() == 10
+    clock.now += 9
+    assert queue.expire() == 0
+    assert queue.extend([first], "me", 10) == []
+    clock.now += 1
+    assert (queue.expire(), queue.next_event()) == (0, 9)
+    clock.now += 9
+    assert queue.expire() == 1
+    assert queue.extend([first, second, third], "me", 5) == [first]
+    queue.settle([Settlement(second, Verdict.ACK), Settlement(third, Verdict.ACK)], "me")
+    assert queue.next_event() is None
+    (again,) = queue.take(["default"], 5, "you", 10)
+    assert (again.body, again.deaths) == (b"a", 1)
+    looks = 0
+    while not queue.expire():
+        looks += 1
+        clock.now += queue.next_event() or 0
+    assert (clock.now, looks <= 2) == (129, True)
+
+
+def test_what_is_forgotten_comes_back_without_a_death() -> None:
+    clock = Clock()
+    queue = queue_of(clock, "a", "b")
+    held = queue.take(["default"], 2, "me", 10)
+    queue.forget(held[:1], "me")
+    clock.now += 10
+    assert queue.expire() == 2
+    again = {item.body: item.deaths for item in queue.take(["default"], 2, "you", 10)}
+    assert again == {b"a": 0, b"b": 1}
+    clock.now += 10
+    assert queue.expire() == 2
+    assert {item.body: item.deaths for item in queue.take(["default"], 2, "you", 10)} == {b"a": 1, b"b": 2}
