@@ -47,6 +47,7 @@ class SQLiteSubscription(Subscription):
         self._holdings = Holdings(self.consumer, self._queues, lease)
         self._result_ttl: float | None = None
         self._seen_version = -1
+        self._may_have_more = True
 
     async def __aenter__(self) -> Self:
         self._database = self._find_database()
@@ -67,11 +68,15 @@ class SQLiteSubscription(Subscription):
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         while True:
-            taken = await self._claim(limit)
-            if taken:
-                return taken
+            if self._may_have_more:
+                taken = await self._claim(limit)
+                self._may_have_more = len(taken) == limit
+                if taken:
+                    return taken
+            # A look costs no transaction, which a settlement would have to wait behind.
             with self._database.doorbell.listen(self._channels) as bell:
                 await self._wait(bell)
+            self._may_have_more = True
 
     async def _claim(self, limit: int) -> list[Delivery]:
         return await self._database.write(lambda conn: self._holdings.claim(conn, limit), undo=self._holdings.unclaim)
