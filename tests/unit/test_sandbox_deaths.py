@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import anyio
 import pytest
 from support.applications import body_for, import_application, wait_gone, write_module
 from support.processes import running
@@ -92,7 +93,7 @@ async def test_a_death_is_noticed_whatever_the_task_leaves_behind(
 ) -> None:
     ledger = tmp_path / "child"
     async with SandboxPool(1) as pool:
-        with pytest.raises(SandboxDiedError, match=f"exit status {status}"):
+        with anyio.fail_after(30), pytest.raises(SandboxDiedError, match=f"exit status {status}"):
             await pool.ask(request_for(app, task, str(ledger)))
     child = int(ledger.read_text())
     if task == "leaves_a_daemon":
