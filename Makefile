@@ -24,7 +24,12 @@ demo: .demo/.installed ## Run the main job on real input: a census of the standa
 	PYTHONPATH=docs/examples .demo/venv/bin/python -m stdlib_census
 
 test: .venv/.installed ## Run every test (ARGS="-k name" narrows it down)
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not crash"
+	$(BIN)/python -m pytest -m crash
+endif
 
 check: .venv/.installed ## Formatter, linter, strict types, import rules, size ratchet, public names
 	$(BIN)/ruff format --check .

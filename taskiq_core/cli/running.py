@@ -19,7 +19,7 @@ from taskiq_core.exceptions import ConfigurationError
 
 logger = logging.getLogger("taskiq.process")
 
-END_MARGIN: Final = 1.5
+END_MARGIN: Final = 1.25
 """Seconds after the grace time when a process without a supervisor ends for certain."""
 LAST_WORDS: Final = 1.0
 """Seconds that exit handlers and threads get after the engine has ended; who needs more does it at WORKER_SHUTDOWN."""

@@ -28,9 +28,9 @@ from taskiq_core.cli.run_directory import RunDirectory
 
 logger = logging.getLogger("taskiq.supervisor")
 
-KILL_MARGIN: Final = 1.6
+KILL_MARGIN: Final = 1.4
 """Seconds after the grace time when processes are killed."""
-LEAVE_MARGIN: Final = 1.9
+LEAVE_MARGIN: Final = 1.7
 """Seconds after the grace time when the supervisor leaves, whatever is left."""
 _IDLE: Final = 3600.0
 _ECHO: Final = 1.0

@@ -35,7 +35,7 @@ logger = logging.getLogger("taskiq.worker")
 
 _TURN = 0.005
 """Seconds that a slot may go on without letting others run."""
-_DRAIN = 1.0
+_DRAIN = 0.8
 """Seconds for results and verdicts to get out after the last task has ended."""
 _STALE = 0.2
 """Seconds without a start after which messages are given back that wait behind long tasks."""

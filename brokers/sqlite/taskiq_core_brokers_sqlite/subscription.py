@@ -23,7 +23,7 @@ from taskiq_core_brokers_sqlite.holdings import Holdings
 
 logger = logging.getLogger("taskiq.sqlite")
 
-_LEAVE_TIMEOUT = 0.5
+_LEAVE_TIMEOUT = 0.4
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
 
 
