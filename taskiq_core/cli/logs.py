@@ -3,6 +3,7 @@
 Passwords never reach a log: every line, whoever wrote it, has the credentials of its URLs replaced.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import re
 import sys
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 import click
@@ -111,3 +113,16 @@ def report(reason: str, log_format: str) -> None:
         logging.getLogger("taskiq.cli").critical(reason)
     else:
         click.echo(f"Error: {redact(reason)}", err=True)
+
+
+def let_go_of_streams() -> None:
+    """Flush standard output and error; what can no longer be written, as the terminal has gone, is dropped.
+
+    Otherwise Python would try once more at its very end, fail, and make 120 of the exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nothing:
+                os.dup2(nothing.fileno(), stream.fileno())

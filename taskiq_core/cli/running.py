@@ -15,6 +15,7 @@ import anyio
 import anyio.abc
 
 from taskiq_core.cli.exit_codes import CRASHED
+from taskiq_core.cli.logs import let_go_of_streams
 from taskiq_core.exceptions import ConfigurationError
 
 logger = logging.getLogger("taskiq.process")
@@ -78,6 +79,7 @@ async def run_engine(engine: Engine, *, grace: float, lifeline: int | None = Non
 def leave(code: int) -> NoReturn:
     """End the process: in the ordinary way, but within `LAST_WORDS`, also if a thread never returns."""
     _exit_after(LAST_WORDS, code)
+    let_go_of_streams()
     sys.exit(code)
 
 

@@ -46,6 +46,7 @@ def worker(context: click.Context, /, app_and_modules: tuple[str, ...], processe
     code = supervisor.run()
     if supervisor.failure:
         logs.report(supervisor.failure, log_format)
+    logs.let_go_of_streams()
     context.exit(code)
 
 
