@@ -1,7 +1,7 @@
 """The broker: a facade that owns parts and delegates to them."""
 
 from abc import ABC
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
@@ -18,7 +18,7 @@ from taskiq_core.acks import AckableMessage
 from taskiq_core.capability import Capability
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.defaults import MAX_MESSAGE_SIZE, SEND_TIMEOUT
-from taskiq_core.events import TaskiqEvents
+from taskiq_core.events import EventHandler, TaskiqEvents
 from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, TaskBrokerMismatchError
 from taskiq_core.formatters.msgpack_formatter import MsgpackFormatter
 from taskiq_core.group_commit import GroupCommit
@@ -40,7 +40,6 @@ from taskiq_core.task import AsyncTaskiqTask
 from taskiq_core.utils import maybe_awaitable
 
 AnyTask = AsyncTaskiqDecoratedTask[..., Any]
-EventHandler = Callable[[TaskiqState], Awaitable[Any] | Any]
 H = TypeVar("H", bound=EventHandler)
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -160,9 +159,10 @@ class AsyncBroker(TaskRegistrar, ABC):
         known = self.find_task(task)
         return known.kicker() if known is not None else AsyncKicker(task, self)
 
-    def handle(self, task_id: str) -> AsyncTaskiqTask[Any]:
-        """A handle from an id."""
-        return AsyncTaskiqTask(task_id, self.result_backend)
+    def handle(self, task_id: str, task: AsyncTaskiqDecoratedTask[..., R] | None = None) -> AsyncTaskiqTask[R]:
+        """A handle from an id; with its task, results get the types of the task's annotation."""
+        adapter, name = (None, "?") if task is None else (task.return_adapter, task.task_name)
+        return AsyncTaskiqTask(task_id, self.result_backend, adapter, task_name=name)
 
     # -- tasks --------------------------------------------------------------------------------------------------------------
 

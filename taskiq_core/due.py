@@ -19,10 +19,10 @@ from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import CroniterBadDateError, CroniterError, croniter  # pyright: ignore
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.schedule import ScheduledTask
+from taskiq_core.schedule import ScheduledTask, ScheduleSpec, spec_fields
 
 _croniter: Any = croniter  # the package ships no types
 _distance = TypeAdapter(timedelta)
@@ -163,3 +163,16 @@ def _moment_of(wall: datetime, zone: tzinfo) -> datetime:
         middle = before + (moment - before) // 2
         before, moment = (middle, moment) if middle.astimezone(zone).utcoffset() == offset else (before, middle)
     return moment
+
+
+def check_spec(spec: ScheduleSpec) -> None:
+    """Find mistakes in a schedule where it is written.
+
+    :raises ConfigurationError: for an expression, a zone, an interval or a time that cannot be read.
+    """
+    try:
+        timetable(ScheduledTask(task_name="?", **spec_fields(spec)))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"][:1])
+        raise ConfigurationError(reason=f"{spec!r}: {field or 'it'} cannot be read: {first['msg']}") from None

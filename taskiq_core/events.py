@@ -1,6 +1,10 @@
 """Moments in the life of a broker that handlers can attach to."""
 
 import enum
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from taskiq_core.state import TaskiqState
 
 
 class TaskiqEvents(str, enum.Enum):
@@ -10,3 +14,6 @@ class TaskiqEvents(str, enum.Enum):
     CLIENT_SHUTDOWN = "CLIENT_SHUTDOWN"
     WORKER_STARTUP = "WORKER_STARTUP"
     WORKER_SHUTDOWN = "WORKER_SHUTDOWN"
+
+
+EventHandler = Callable[[TaskiqState], Awaitable[Any] | Any]

@@ -8,7 +8,7 @@ TaskiqError
 │   └── SharedBrokerSendTaskError
 ├── BrokerError                    a broker could not be reached or used
 ├── ResultBackendError
-│   ├── ResultGetError · ResultSetError · ResultIsReadyError
+│   ├── ResultGetError (ResultUnreadableError) · ResultSetError · ResultIsReadyError
 │   ├── ResultBackendNotConfiguredError
 │   └── TaskiqResultTimeoutError
 ├── ConfigurationError             found at start-up or registration, before any message moves
@@ -100,6 +100,13 @@ class ResultGetError(ResultBackendError):
     """A result could not be read; for a key that does not exist the backend may raise this too."""
 
     __template__ = "Cannot get the result: it does not exist, has expired, or the backend failed"
+
+
+class ResultUnreadableError(ResultGetError):
+    """A result is stored, but not in a form that this release reads; waiting longer does not help."""
+
+    __template__ = "The stored result cannot be read: {reason}"
+    reason: str
 
 
 class ResultSetError(ResultBackendError):

@@ -1,5 +1,6 @@
 """Building one message and sending it."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from taskiq_core.message import TaskiqMessage
 from taskiq_core.retry import seconds
 from taskiq_core.schedule import CronSpec
 from taskiq_core.task import AsyncTaskiqTask
+
+logger = logging.getLogger("taskiq.sending")
 
 P = ParamSpec("P")
 R = TypeVar("R", default=Any)
@@ -91,6 +94,9 @@ class AsyncKicker(Generic[P, R]):
     def with_queue(self, queue: str) -> Self:
         """Into this queue."""
         self._require(Capability.QUEUES, f"queue={queue!r}")
+        if not isinstance(queue, str) or not queue or "," in queue:  # pyright: ignore[reportUnnecessaryIsInstance]
+            msg = f"a queue is named by a text without commas, not {queue!r}"
+            raise ValueError(msg)
         QUEUE.set(self.labels, queue)
         return self
 
@@ -115,6 +121,7 @@ class AsyncKicker(Generic[P, R]):
     def with_eta(self, eta: datetime) -> Self:
         """Not before `eta`; a naive datetime is UTC, one in the past means now."""
         if eta.tzinfo is None:
+            logger.warning("with_eta() got a datetime without a time zone and takes it as UTC: say which one you mean.")
             eta = eta.replace(tzinfo=UTC)
         return self.with_delay(max(0.0, eta.timestamp() - time.time()))
 

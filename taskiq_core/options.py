@@ -76,6 +76,13 @@ def _cast(value: Any) -> Any:
     return value if value == "lenient" else parse_bool(value)
 
 
+def _queue(value: Any) -> str:
+    if not isinstance(value, str) or not value or "," in value:
+        msg = "a queue is named by a text without commas"
+        raise ValueError(msg)
+    return value
+
+
 def _positive(value: Any) -> float:
     number = seconds(value)
     if number == 0:
@@ -85,7 +92,7 @@ def _positive(value: Any) -> float:
 
 
 _PARSERS: dict[str, Any] = {
-    "queue": str,
+    "queue": _queue,
     "priority": parse_priority,
     "retry": _retry,
     "timeout": _positive,
@@ -98,6 +105,21 @@ _PARSERS: dict[str, Any] = {
     "cast_types": _cast,
     "dead_letter": parse_bool,
 }
+
+_OTHER_NAMES = {
+    "retries": "'retry'",
+    "max_retry": "'retry'",
+    "retry_delay": "'retry', as in Retry(3, delay=60)",
+    "retry_backoff": "'retry', as in Retry(3, backoff=\"exponential\")",
+    "ttl": "'result_ttl'",
+    "result_expires": "'result_ttl'",
+    "time_limit": "'timeout'",
+    "eta": "'delay', or with_eta() on the kicker",
+    "max_concurrency": "WorkerSettings.concurrency",
+}
+"""How other frameworks call what is an option here."""
+_NOT_SERVED = frozenset({"limits", "unique", "on_failure", "on_success", "batch", "debounce", "throttle"})
+"""Names that are kept for options to come: as labels they would be silently ignored."""
 
 OPTION_NAMES = frozenset(_PARSERS) | {"schedule"}
 
@@ -116,6 +138,13 @@ def split_options(keywords: Mapping[str, Any]) -> tuple[TaskOptions, dict[str, A
             options[name] = tuple(cast("Sequence[ScheduleSpec]", value)) if isinstance(value, Sequence) else (value,)
         elif name in _PARSERS:
             options[name] = _read(name, value)
+        elif name in _NOT_SERVED:
+            raise ConfigurationError(
+                reason=f"Option {name} is not served by this release: drop it, or rename a label of yours."
+            )
+        elif name == "schedule" and not _is_dict_list(value):
+            reason = "schedule takes Cron(...), Every(...), At(...), a list of those, or Taskiq's list of dicts."
+            raise ConfigurationError(reason=reason)
         else:
             labels[name] = value
     return TaskOptions(**{k: v for k, v in options.items() if v is not None}), labels, _near_misses(labels)
@@ -125,6 +154,10 @@ def _is_spec_list(value: Any) -> bool:
     # Taskiq's `schedule` is a list of dicts and stays a label.
     items = cast("Sequence[Any]", value) if isinstance(value, Sequence) else (value,)
     return bool(items) and all(isinstance(item, ScheduleSpec) for item in items)
+
+
+def _is_dict_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and all(isinstance(item, Mapping) for item in cast("Sequence[Any]", value))
 
 
 def _read(name: str, value: Any) -> Any:
@@ -141,6 +174,7 @@ def _near_misses(labels: Mapping[str, Any]) -> list[str]:
     warnings: list[str] = []
     for name in labels:
         close = difflib.get_close_matches(name, OPTION_NAMES, n=1, cutoff=0.8)
-        if close and not name.startswith(("_", "X-")):
-            warnings.append(f"{name!r} is kept as a custom label; did you mean the option {close[0]!r}?")
+        meant = _OTHER_NAMES.get(name) or (repr(close[0]) if close else None)
+        if meant and name != "schedule" and not name.startswith(("_", "X-")):
+            warnings.append(f"{name!r} is kept as a custom label; did you mean the option {meant}?")
     return warnings

@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 
 from taskiq_core.acks import AcknowledgeType
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
+from taskiq_core.due import check_spec
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.options import Executor, split_options
 from taskiq_core.registry import default_task_name
@@ -108,6 +109,8 @@ class TaskRegistrar:
             raise ConfigurationError(reason=msg)
         name = task_name or default_task_name(func)
         options, labels, warnings = split_options(keywords)
+        for spec in options.schedule:
+            check_spec(spec)
         for warning in warnings:
             logger.warning("Task %s: %s", name, warning)
         task = self._new_task(func, name, labels=labels, options=options)

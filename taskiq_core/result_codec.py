@@ -6,7 +6,7 @@ The form is a msgpack array: version, is_err, value, seconds, labels, error data
 from typing import Any
 
 from taskiq_core.error_codec import exception_from_data, exception_to_data
-from taskiq_core.exceptions import ResultGetError, ResultNotSerializableError
+from taskiq_core.exceptions import ResultNotSerializableError, ResultUnreadableError
 from taskiq_core.result import TaskiqResult
 from taskiq_core.wire import pack, unpack
 
@@ -29,16 +29,14 @@ def dump_result(result: TaskiqResult[Any]) -> bytes:
 def load_result(body: bytes) -> TaskiqResult[Any]:
     """The result of `dump_result`'s bytes.
 
-    :raises ResultGetError: for any other bytes.
+    :raises ResultUnreadableError: for any other bytes.
     """
     try:
         version, is_err, value, seconds, labels, error, traceback = unpack(body)
     except (TypeError, ValueError) as refusal:
-        msg = f"the stored bytes are not a result: {refusal}"
-        raise ResultGetError(msg) from refusal
+        raise ResultUnreadableError(reason=str(refusal)) from refusal
     if version != _VERSION:
-        msg = f"the stored result has version {version!r}, this release reads {_VERSION}"
-        raise ResultGetError(msg)
+        raise ResultUnreadableError(reason=f"it has version {version!r} and this release reads {_VERSION}")
     return TaskiqResult(
         is_err=is_err,
         return_value=value,

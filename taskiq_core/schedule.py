@@ -69,6 +69,20 @@ class At:
 ScheduleSpec = Cron | Every | At
 
 
+def spec_fields(spec: ScheduleSpec) -> dict[str, Any]:
+    """The fields of a `ScheduledTask` that a spec decides."""
+    fields: dict[str, Any] = {"args": list(spec.args), "kwargs": dict(spec.kwargs)}
+    if spec.name is not None:
+        fields["schedule_id"] = spec.name
+    match spec:
+        case Cron():
+            return {**fields, "cron": spec.expression, "cron_offset": spec.tz, "misfire": spec.misfire}
+        case Every():
+            return {**fields, "interval": spec.interval, "misfire": spec.misfire}
+        case At():
+            return {**fields, "time": spec.time}
+
+
 class ScheduledTask(BaseModel):
     """One schedule as sources keep it: exactly what to send, and when.
 
@@ -96,7 +110,7 @@ class ScheduledTask(BaseModel):
     @classmethod
     def _at_least_a_second(cls, value: float | timedelta | None) -> float | timedelta | None:
         seconds = value.total_seconds() if isinstance(value, timedelta) else value
-        if seconds is not None and seconds < 1:
+        if seconds is not None and not seconds >= 1:
             msg = "an interval is at least one second"
             raise ValueError(msg)
         return value

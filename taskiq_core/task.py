@@ -1,5 +1,6 @@
 """The handle on a task that has been sent."""
 
+import math
 import time
 from collections.abc import Generator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from taskiq_core.exceptions import (
     ResultBackendNotConfiguredError,
     ResultGetError,
     ResultIsReadyError,
+    ResultUnreadableError,
     TaskiqResultTimeoutError,
 )
 from taskiq_core.progress import TaskProgress
@@ -32,6 +34,9 @@ def as_timeout(timeout: float | timedelta | None) -> float | None:
     """Seconds, or None for "as long as it takes", which Taskiq spells as a negative number."""
     if isinstance(timeout, timedelta):
         timeout = timeout.total_seconds()
+    if timeout is not None and math.isnan(timeout):
+        msg = "a timeout of nan seconds never ends and never begins"
+        raise ValueError(msg)
     return None if timeout is None or timeout < 0 else timeout
 
 
@@ -149,6 +154,8 @@ async def wait_for_any(
         left = None if timeout is None else max(0.0, begun + timeout - now)
         try:
             found = await backend.wait_results(task_ids, left)
+        except ResultUnreadableError:
+            raise
         except Exception as error:
             failing_since = failing_since or now
             if (left is None and now - failing_since > _PATIENCE) or (left is not None and left <= pause):

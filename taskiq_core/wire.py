@@ -58,7 +58,23 @@ def _pack(value: Any, depth: int) -> bytes:
 
 
 def _unpack(body: bytes, depth: int) -> Any:
-    return msgpack.unpackb(body, raw=False, strict_map_key=False, ext_hook=_READERS[depth], unicode_errors="surrogatepass")
+    options: dict[str, Any] = {"raw": False, "strict_map_key": False, "unicode_errors": "surrogatepass"}
+    try:
+        return msgpack.unpackb(body, ext_hook=_READERS[depth], **options)
+    except TypeError:  # a dict whose keys are tuples, which arrive as lists: read everything as tuples, then mend the others
+        return _thaw(msgpack.unpackb(body, ext_hook=_READERS[depth], use_list=False, **options))
+
+
+def _thaw(value: Any) -> Any:
+    if type(value) is tuple:
+        return [_thaw(item) for item in cast("tuple[Any, ...]", value)]
+    if type(value) is dict:
+        return {key: _thaw(item) for key, item in cast("dict[Any, Any]", value).items()}
+    return value
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(_freeze(item) for item in cast("list[Any]", value)) if type(value) is list else value
 
 
 def _ext(code: int, text: str) -> Any:
@@ -97,7 +113,8 @@ _FROM_EXT: dict[int, Callable[[bytes], Any]] = {
 def _from_ext(depth: int, code: int, data: bytes) -> Any:
     if code in (_SET, _FROZENSET):
         items = _unpack(data, _one_deeper(depth))
-        return set(items) if code == _SET else frozenset(items)
+        frozen = (_freeze(item) for item in items)
+        return set(frozen) if code == _SET else frozenset(frozen)
     reader = _FROM_EXT.get(code)
     return msgpack.ExtType(code, data) if reader is None else reader(data)
 

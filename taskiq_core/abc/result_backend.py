@@ -71,7 +71,7 @@ class AsyncResultBackend(ABC, Generic[R]):
     def load(self, body: bytes) -> TaskiqResult[Any]:
         """The result of `dump`'s bytes.
 
-        :raises ResultGetError: for any other bytes.
+        :raises ResultUnreadableError: for any other bytes.
         """
         return load_result(body)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.broker import AnyTask, AsyncBroker
 from taskiq_core.labels import DELAY, EXPIRES, LOCAL_ONLY, PRIORITY, QUEUE, SCHEDULE
-from taskiq_core.schedule import At, Cron, Every, ScheduledTask, ScheduleSpec
+from taskiq_core.schedule import ScheduledTask, spec_fields
 from taskiq_core.wire import pack
 
 logger = logging.getLogger("taskiq.scheduler")
@@ -48,7 +48,7 @@ class LabelScheduleSource(ScheduleSource):
     def _schedules_of(self, task: AnyTask) -> Iterator[ScheduledTask]:
         # Equal schedules of one task are told apart by their number.
         seen: dict[str, int] = {}
-        for fields in (*map(_fields_of, task.options.schedule), *_dicts_of(task)):
+        for fields in (*map(spec_fields, task.options.schedule), *_dicts_of(task)):
             try:
                 if "schedule_id" not in fields:
                     name = _id_of(task, fields)
@@ -63,19 +63,6 @@ class LabelScheduleSource(ScheduleSource):
         if problem not in self._reported:
             self._reported.add(problem)
             logger.error(problem)
-
-
-def _fields_of(spec: ScheduleSpec) -> dict[str, Any]:
-    fields: dict[str, Any] = {"args": list(spec.args), "kwargs": dict(spec.kwargs)}
-    if spec.name is not None:
-        fields["schedule_id"] = spec.name
-    match spec:
-        case Cron():
-            return {**fields, "cron": spec.expression, "cron_offset": spec.tz, "misfire": spec.misfire}
-        case Every():
-            return {**fields, "interval": spec.interval, "misfire": spec.misfire}
-        case At():
-            return {**fields, "time": spec.time}
 
 
 def _dicts_of(task: AnyTask) -> Iterator[dict[str, Any]]:

@@ -120,11 +120,11 @@ class Execution:
         seen = (UNKNOWN.get(message.labels) or 0) + 1
         error = UnknownTaskError(task_name=message.task_name)
         if seen < self._settings.max_deliveries:
-            logger.warning("%s It is passed on to other workers (%d of %d).", error, seen, self._settings.max_deliveries)
+            logger.warning("%s It is given back for others to try (%d of %d).", error, seen, self._settings.max_deliveries)
             UNKNOWN.set(message.labels, seen)
             body = self._broker.formatter.dumps(message).message
             return Outcome(delivery, Ending.UNKNOWN_TASK, message, delay=_UNKNOWN_PAUSE, body=body)
-        logger.error("%s %d workers have said so: dead-lettered.", error, seen)
+        logger.error("%s That was the %dth try: dead-lettered.", error, seen)
         result = TaskiqResult[Any](is_err=True, return_value=None, error=error, labels=message.labels)
         return Outcome(delivery, Ending.UNKNOWN_EVERYWHERE, message, result, reason=str(error))
 
@@ -185,6 +185,9 @@ class Execution:
             outcome.ending = Ending.CANCELLED
         elif outcome.ending is Ending.RETURNED:
             self._failed(outcome, task, error)
+        elif outcome.ending is Ending.HOOK_RAISED:
+            logger.error("A hook ended task %s (%s) before it ran: %s",
+                         message.task_name, message.task_id, outcome.reason, exc_info=error)  # fmt: skip
 
     def _failed(self, outcome: Outcome, task: AnyTask, error: BaseException) -> None:
         message = outcome.message

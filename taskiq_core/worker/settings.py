@@ -69,7 +69,7 @@ class WorkerSettings:
         if not self.queues:
             raise ConfigurationError(reason="A worker needs at least one queue.")
         for name, least in (("concurrency", 1), ("processes", 1), ("max_deliveries", 1), ("max_deaths", 1), ("grace", 0)):
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:  # nan is no number either
                 raise ConfigurationError(reason=f"{name} must be {least} or more, not {getattr(self, name)}.")
         for name, least in (("prefetch", 0), ("max_tasks", 1)):
             value = getattr(self, name)

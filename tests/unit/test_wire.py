@@ -21,6 +21,7 @@ NOW = datetime(2026, 11, 22, 11, 5, 7, 123456, tzinfo=timezone(timedelta(hours=5
 KEPT: list[Any] = [
     *(None, True, 0, -1, 2**63, -(2**200), 1.5, float("inf"), "", "ä\ud800", b"\x00\xff", [], {}, {1: {"a": None}}),
     *(uuid.UUID(int=7), NOW, NOW.replace(tzinfo=None), NOW.date(), NOW.timetz(), timedelta(days=-1, microseconds=1)),
+    *({(1, 2)}, {(1, 2): [3]}, [{"a": {(1, (2,)): frozenset({(3,)})}}]),
     *(Decimal("1.10"), Decimal("-0"), {1, 2}, frozenset({1.5}), 1 + 2j, set()),
     [{frozenset({frozenset({1})})}],
 ]
@@ -120,7 +121,7 @@ def test_bytes_with_sets_in_sets_do_not_end_the_process() -> None:
         *(msgpack.packb(msgpack.ExtType(code, b"?")) for code in range(1, 11)),
         msgpack.packb(msgpack.ExtType(9, b"1" * 10_000)),
         msgpack.packb(msgpack.ExtType(5, b"9999999999,0,0")),
-        msgpack.packb(msgpack.ExtType(7, msgpack.packb([[]]))),
+        msgpack.packb(msgpack.ExtType(7, msgpack.packb([{}]))),
         msgpack.packb(msgpack.ExtType(7, msgpack.packb(None))),
     ],
 )

@@ -1,0 +1,133 @@
+"""Mistakes of the first hour are found where they are made."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from taskiq_core import At, Cron, Every, InMemoryBroker, TaskiqMessage, TaskiqMiddleware, gather
+from taskiq_core.exceptions import ConfigurationError, ResultUnreadableError
+from taskiq_core.worker import WorkerSettings
+
+NAN = float("nan")
+Pair = tuple[int, int]
+WRONG = [
+    Cron("61 * * * *"),
+    Cron("* * * * *", tz="Mars/Olympus"),
+    Cron("* * * * *", misfire="sometimes"),  # type: ignore[arg-type]
+    Every(0),
+    Every(NAN),
+    Every("1h"),  # type: ignore[arg-type]
+    At("tomorrow"),  # type: ignore[arg-type]
+    "* * * * *",
+]
+
+
+@pytest.mark.parametrize("schedule", WRONG, ids=repr)
+def test_a_schedule_that_cannot_be_read_is_refused_at_once(schedule: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        InMemoryBroker().register_task(print, "task", schedule=schedule)
+
+
+@pytest.mark.parametrize("name", ["limits", "unique", "on_failure", "batch"])
+def test_an_option_that_is_not_served_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="not served"):
+        InMemoryBroker().register_task(print, "task", **{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("retries", "retry"), ("time_limit", "timeout"), ("ttl", "result_ttl"), ("prio", "prio")]
+)
+def test_other_names_of_options_are_pointed_out(name: str, meant: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        InMemoryBroker().register_task(print, "task", **{name: 3})
+    assert (meant in caplog.text) is (name != meant)
+
+
+@pytest.mark.parametrize("queue", ["", "a,b", 5])
+def test_a_queue_has_a_name_that_workers_can_be_given(queue: Any) -> None:
+    broker = InMemoryBroker()
+    with pytest.raises(ConfigurationError, match="queue"):
+        broker.register_task(print, "one", queue=queue)
+    with pytest.raises(ValueError, match="queue"):
+        broker.register_task(print, "two").kicker().with_queue(queue)
+
+
+def test_a_time_without_a_zone_is_taken_as_utc_and_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        InMemoryBroker().register_task(print, "task").kicker().with_eta(datetime(2030, 1, 1))
+    assert "without a time zone" in caplog.text
+
+
+def test_nan_is_no_number_of_seconds() -> None:
+    with pytest.raises(ConfigurationError):
+        WorkerSettings(grace=NAN)
+
+
+@pytest.mark.anyio
+async def test_nan_is_no_timeout() -> None:
+    with pytest.raises(ValueError, match="nan"):
+        await gather(timeout=NAN)
+
+
+@pytest.mark.anyio
+async def test_keys_and_members_that_are_tuples_come_back() -> None:
+    broker = InMemoryBroker()
+
+    @broker.task
+    async def swap(
+        pairs: set[tuple[int, int]], named: dict[tuple[int, int], list[int]]
+    ) -> dict[tuple[int, int], set[tuple[int, int]]]:
+        assert named == {(1, 2): [3]}
+        return {(5, 6): pairs}
+
+    async with broker:
+        assert await (await swap.kiq({(1, 2)}, {(1, 2): [3]})) == {(5, 6): {(1, 2)}}
+
+
+@pytest.mark.anyio
+async def test_a_handle_from_an_id_gives_typed_results_with_the_task() -> None:
+    broker = InMemoryBroker()
+
+    @broker.task
+    async def pair() -> tuple[int, str]:
+        return 1, "x"
+
+    async with broker:
+        task_id = (await pair.kiq()).task_id
+        assert await broker.handle(task_id, pair) == (1, "x")
+        assert await broker.handle(task_id) == [1, "x"]
+
+
+@pytest.mark.anyio
+async def test_a_result_that_cannot_be_read_ends_the_wait_at_once() -> None:
+    broker = InMemoryBroker()
+
+    @broker.task
+    async def work() -> None: ...
+
+    def load(body: bytes) -> Any:
+        raise ResultUnreadableError(reason="it is of another release")
+
+    async with broker:
+        broker.result_backend.load = load  # type: ignore[method-assign]
+        with pytest.raises(ResultUnreadableError, match="another release"):
+            await (await work.kiq()).wait_result()
+
+
+@pytest.mark.anyio
+async def test_a_hook_that_ends_a_task_before_it_runs_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    class Refuses(TaskiqMiddleware):
+        def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
+            raise PermissionError("not today")
+
+    broker = InMemoryBroker()
+    broker.add_middlewares(Refuses())
+
+    @broker.task
+    async def work() -> None: ...
+
+    async with broker:
+        assert (await (await work.kiq()).wait_result()).is_err
+    assert "PermissionError: not today" in caplog.text
