@@ -17,6 +17,6 @@ RESULT_RETRY: Final = 60.0
 MAX_MESSAGE_SIZE: Final = 64 * 1024 * 1024
 """Bytes of one message body."""
 MAX_DELIVERIES: Final = 10
-"""How many workers may not know a task before its message is dead-lettered."""
+"""How many times workers may not know a task before its message is dead-lettered."""
 MAX_DEATHS: Final = 3
 """How many processes may die running one task alone before it is dead-lettered."""

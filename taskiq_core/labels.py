@@ -90,7 +90,7 @@ RETRIES: Final = Label("_retries", int)
 REQUEUES: Final = Label("X-Taskiq-requeue", int)
 """How often `Context.requeue()` sent it back."""
 UNKNOWN: Final = Label("_unknown", int)
-"""How many workers did not know the task."""
+"""How many times a worker did not know the task."""
 NO_PROCESS: Final = Label("_no_process", int)
 """How often no process could be got to run it."""
 LAST_ERROR: Final = Label("_last_error", str)
