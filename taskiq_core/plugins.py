@@ -5,6 +5,7 @@ as `rediss` or a variant such as `redis+sentinel` is one more entry point. Only 
 """
 
 import difflib
+import logging
 import re
 from enum import Enum
 from importlib import metadata
@@ -15,6 +16,8 @@ from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.exceptions import ConfigurationError, UnknownSchemeError
+
+logger = logging.getLogger("taskiq.plugins")
 
 
 class PluginKind(Enum):
@@ -71,7 +74,12 @@ def broker_from_url(url: str, *, results: bool | str = True, **options: Any) -> 
     broker_class = load_plugin(PluginKind.BROKER, scheme)
     if results is not True or scheme not in installed(PluginKind.RESULT_BACKEND):
         broker: AsyncBroker = broker_class.from_url(url, **options)
-        return broker.with_result_backend(result_backend_from_url(results)) if isinstance(results, str) else broker
+        if isinstance(results, str):
+            return broker.with_result_backend(result_backend_from_url(results))
+        if results and not broker.result_backend.keeps_results:
+            logger.warning('No result backend for %s is installed, so no result is stored. Try: pip install "taskiq-core[%s]", '
+                           "or say results=False.", scheme, scheme)  # fmt: skip
+        return broker
     backend_class = load_plugin(PluginKind.RESULT_BACKEND, scheme)
     of_backend = _declared(backend_class)
     if of_backend is None:

@@ -20,6 +20,7 @@ from taskiq_core.result_backends.inmemory import InMemoryResultBackend
 
 SOURCE = """
 from taskiq_core.brokers.inmemory import InMemoryBroker
+from taskiq_core.result_backends.dummy import DummyResultBackend
 from taskiq_core.result_backends.inmemory import InMemoryResultBackend
 from taskiq_core.schedule_sources.label_based import LabelScheduleSource
 
@@ -29,6 +30,11 @@ class Broker(InMemoryBroker):
         broker = cls()
         broker.made_from, broker.options = url, options
         return broker
+
+class Forgetful(Broker):
+    def __init__(self):
+        super().__init__()
+        self.result_backend = DummyResultBackend()
 
 class Choosy(Broker):
     url_options = ("queue", "tls")
@@ -103,6 +109,15 @@ def test_results_may_be_left_out_or_go_elsewhere(shelf: Shelf) -> None:
 def test_a_broker_without_result_backend_of_its_scheme_stays_as_it_is(shelf: Shelf) -> None:
     shelf.install("one_end", {"taskiq_core.brokers": {"solo": "Broker"}})
     assert isinstance(broker_from_url("solo://host"), InMemoryBroker)
+
+
+def test_results_that_nobody_will_store_are_warned_about(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    shelf.install("one_end", {"taskiq_core.brokers": {"solo": "Forgetful"}})
+    broker_from_url("solo://host", results=False)
+    assert not caplog.text
+    broker_from_url("solo://host")
+    assert "no result is stored" in caplog.text
+    assert "taskiq-core[solo]" in caplog.text
 
 
 def test_one_url_carries_the_options_of_both(shelf: Shelf) -> None:
