@@ -180,10 +180,11 @@ class SandboxPool:
         return sandbox
 
     async def _start(self) -> _Sandbox:
-        command = [sys.executable, "-m", "taskiq_core.worker.sandbox_child"]
         theirs, ours = _lifeline()
+        screen = _screen()
+        command = [sys.executable, "-m", "taskiq_core.worker.sandbox_child", str(screen)]
         try:
-            inherited = () if theirs is None else (theirs,)
+            inherited = (screen,) if theirs is None else (screen, theirs)
             process = await anyio.open_process(command, stderr=None, start_new_session=True, pass_fds=inherited)
         except BaseException as error:
             _close(ours)
@@ -192,6 +193,7 @@ class SandboxPool:
             raise
         finally:
             _close(theirs)
+            _close(screen)
         assert process.stdout is not None
         setup = SandboxSetup(_current_loop(), list(sys.path), self._ack_type.value, theirs)
         return _Sandbox(process, BufferedByteReceiveStream(process.stdout), ours, pack_frame(setup.dump()))
@@ -203,6 +205,14 @@ def _lifeline() -> tuple[int, int] | tuple[None, None]:
         return os.pipe() if sys.platform == "linux" else (None, None)
     except OSError as error:
         raise NoSandboxError(reason=f"it could not be started: {error}") from error
+
+
+def _screen() -> int:
+    # A descriptor of its own for what tasks print, as the process's stdout is taken by frames.
+    try:
+        return os.dup(1)
+    except OSError:  # the worker has none
+        return os.open(os.devnull, os.O_WRONLY)
 
 
 def _close(descriptor: int | None) -> None:

@@ -3,8 +3,8 @@
 First comes one `SandboxSetup`. Each request is answered by two frames: an empty one when the task has been imported and its
 broker started, or a text that says why not; then, after an empty one, the outcome.
 
-What tasks print goes to the worker's stderr. The process ends at once when the worker does, so that a task never runs on
-beside its own redelivery.
+What tasks print goes to the worker's stdout, whose descriptor is the argument. The process ends at once when the worker
+does, so that a task never runs on beside its own redelivery.
 """
 
 import contextvars
@@ -186,7 +186,7 @@ def _configure_logging() -> None:
 def main() -> None:
     """Serve the worker that started this process until it ends."""
     _ignore_signals()
-    pipe = WorkerPipe()
+    pipe = WorkerPipe(int(sys.argv[1]))
     data = pipe.read()
     if data is None:
         return

@@ -20,17 +20,18 @@ def pack_frame(body: bytes) -> bytes:
 
 
 class WorkerPipe:
-    """Takes over stdin and stdout for frames: what tasks print goes to stderr, and what they read is empty.
+    """Takes over stdin and stdout for frames: what tasks print goes to `screen`, and what they read is empty.
 
     Processes that the tasks fork do not hold it, so that its end is the process's end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, screen: int) -> None:
         self._requests, self._replies = os.dup(0), os.dup(1)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
-        os.dup2(2, 1)
+        os.dup2(screen, 1)
+        os.close(screen)
         self._writing = threading.Lock()
         if sys.platform != "win32":
             os.register_at_fork(after_in_child=self._let_go)

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -134,3 +136,25 @@ async def test_a_message_that_finds_no_process_comes_back_later(monkeypatch: pyt
         result = await (await task.kicker().with_labels(_no_process=4).kiq()).wait_result(timeout=10)
         assert isinstance(result.error, NoSandboxError)
         assert "could not be started" in str(result.error)
+
+
+def test_what_a_task_prints_goes_to_the_standard_output_of_its_worker() -> None:
+    code = "import anyio, prints; anyio.run(prints.main)"
+    script = """
+import anyio
+from taskiq_core import InMemoryBroker
+
+broker = InMemoryBroker()
+
+@broker.task(executor="process")
+def hello() -> None:
+    print("printed by a task", flush=True)
+
+async def main() -> None:
+    async with broker:
+        await (await hello.kiq())
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "prints.py").write_text(script)
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "printed by a task\n", done.stderr
