@@ -1,8 +1,8 @@
 """The broker: a facade that owns parts and delegates to them."""
 
+import os
 from abc import ABC
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
 import anyio.lowlevel
@@ -96,7 +96,7 @@ class AsyncBroker(TaskRegistrar, ABC):
         self.event_handlers: dict[TaskiqEvents, list[EventHandler]] = {event: [] for event in TaskiqEvents}
         self.dependency_overrides: dict[Any, Any] = {}
         self.custom_dependency_context: dict[Any, Any] = {}
-        self.home: anyio.lowlevel.EventLoopToken | None = None
+        self._home: tuple[int, anyio.lowlevel.EventLoopToken] | None = None
         self._registry: TaskRegistry[AnyTask] = TaskRegistry(shared_tasks)
         self._group: GroupCommit[BrokerMessage] = GroupCommit(self.kick_many, splits=MessageRefusedError)
         self._sender = MessageSender(self)
@@ -107,8 +107,7 @@ class AsyncBroker(TaskRegistrar, ABC):
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        msg = f"{cls.__name__} cannot be built from a URL."
-        raise ConfigurationError(reason=msg)
+        raise ConfigurationError(reason=f"{cls.__name__} cannot be built from a URL.")
 
     # -- the plugin's half ------------------------------------------------------------------------------------------------
 
@@ -153,8 +152,7 @@ class AsyncBroker(TaskRegistrar, ABC):
         if not isinstance(task, str):
             found = next((known for known in self.get_all_tasks().values() if known.original_func is task), None)
             if found is None:
-                msg = f"{task!r} is not a task of this broker."
-                raise ConfigurationError(reason=msg)
+                raise ConfigurationError(reason=f"{task!r} is not a task of this broker.")
             return found.kicker()
         known = self.find_task(task)
         return known.kicker() if known is not None else AsyncKicker(task, self)
@@ -262,6 +260,11 @@ class AsyncBroker(TaskRegistrar, ABC):
 
         return attach
 
+    @property
+    def home(self) -> anyio.lowlevel.EventLoopToken | None:
+        """The event loop in which this process started the broker; None while it has not, as in a forked child."""
+        return self._home[1] if self._home is not None and self._home[0] == os.getpid() else None
+
     async def startup(self) -> None:
         """Check every task's options, then start handlers, middlewares and the result backend. Idempotent.
 
@@ -270,9 +273,8 @@ class AsyncBroker(TaskRegistrar, ABC):
         if self.home is not None:
             return
         check_options(self, self._registry.all().values())
-        self.home = anyio.lowlevel.current_token()
-        worker = self.is_worker_process
-        await self._fire(TaskiqEvents.WORKER_STARTUP if worker else TaskiqEvents.CLIENT_STARTUP)
+        self._home = os.getpid(), anyio.lowlevel.current_token()
+        await self._fire(TaskiqEvents.WORKER_STARTUP if self.is_worker_process else TaskiqEvents.CLIENT_STARTUP)
         await self.chain.startup()
         await self.result_backend.startup()
 
@@ -280,9 +282,8 @@ class AsyncBroker(TaskRegistrar, ABC):
         """Undo `startup`. Idempotent."""
         if self.home is None:
             return
-        self.home = None
-        worker = self.is_worker_process
-        await self._fire(TaskiqEvents.WORKER_SHUTDOWN if worker else TaskiqEvents.CLIENT_SHUTDOWN)
+        self._home = None
+        await self._fire(TaskiqEvents.WORKER_SHUTDOWN if self.is_worker_process else TaskiqEvents.CLIENT_SHUTDOWN)
         await self.chain.shutdown()
         await self.result_backend.shutdown()
 
@@ -290,9 +291,7 @@ class AsyncBroker(TaskRegistrar, ABC):
         await self.startup()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.shutdown()
 
     async def _fire(self, event: TaskiqEvents) -> None:

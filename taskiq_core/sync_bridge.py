@@ -1,8 +1,9 @@
 """Sending from synchronous code."""
 
+import os
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar, cast
 
 import anyio
@@ -17,22 +18,23 @@ T = TypeVar("T")
 class Startable(Protocol):
     """What the bridge needs of a broker beside sending."""
 
-    home: "anyio.lowlevel.EventLoopToken | None"
-    """The event loop in which the broker was started; None while it is not."""
+    @property
+    def home(self) -> "anyio.lowlevel.EventLoopToken | None":
+        """The event loop in which this process started the broker; None while it has not."""
+        ...
 
     async def startup(self) -> None: ...
 
 
 _lock = threading.Lock()
-_stack = ExitStack()
-_portal: anyio.from_thread.BlockingPortal | None = None
+_background: "_BackgroundLoop | None" = None
 
 
 def run_from_sync(broker: Sender, function: Callable[[], Awaitable[T]]) -> T:
     """Run an async send and block until it is done.
 
     A broker that was started in a running event loop is used in that loop, from this other thread. Otherwise it is started
-    in a background loop that lives as long as the process.
+    in a background loop that lives as long as the process. After a fork the child starts both anew.
 
     :raises RuntimeError: in a thread that runs an event loop.
     """
@@ -48,7 +50,7 @@ def run_from_sync(broker: Sender, function: Callable[[], Awaitable[T]]) -> T:
             await owner.startup()
         return await function()
 
-    return _background_loop().call(start_and_run)
+    return _background_loop().portal.call(start_and_run)
 
 
 def _awaiting(function: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
@@ -58,14 +60,50 @@ def _awaiting(function: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]
     return run
 
 
-def _background_loop() -> anyio.from_thread.BlockingPortal:
-    global _portal  # noqa: PLW0603 - one loop per process is the point
+def _background_loop() -> "_BackgroundLoop":
+    global _background  # noqa: PLW0603 - one loop per process is the point
     with _lock:
-        if _portal is None:
-            _portal = _stack.enter_context(anyio.from_thread.start_blocking_portal(name="taskiq-sync"))
-            # Not atexit: the portal's thread is not a daemon, and threads are joined before atexit handlers run.
-            threading._register_atexit(_stack.close)  # type: ignore[attr-defined]  # pyright: ignore
-        return _portal
+        if _background is None:
+            _background = _BackgroundLoop()
+            # Not atexit: threads are joined before atexit handlers run.
+            threading._register_atexit(_end_background_loop)  # type: ignore[attr-defined]  # pyright: ignore
+        return _background
+
+
+class _BackgroundLoop:
+    """Not `start_blocking_portal`: its generator waits for the thread when it is collected, for ever in a forked child."""
+
+    def __init__(self) -> None:
+        self._ready: Future[anyio.from_thread.BlockingPortal] = Future()
+        self._thread = threading.Thread(target=anyio.run, args=(self._serve,), name="taskiq-sync", daemon=True)
+        self._thread.start()
+        self.portal = self._ready.result()
+
+    async def _serve(self) -> None:
+        async with anyio.from_thread.BlockingPortal() as portal:
+            self._ready.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    def end(self) -> None:
+        self.portal.call(self.portal.stop)
+        self._thread.join()
+
+
+def _end_background_loop() -> None:
+    global _background
+    background, _background = _background, None
+    if background is not None:
+        background.end()
+
+
+def _forget_parent() -> None:
+    """Threads do not survive a fork, and nobody will release a lock that one of them held."""
+    global _lock, _background
+    _lock, _background = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
 
 
 def _refuse_in_event_loop() -> None:

@@ -79,7 +79,7 @@ class SQLiteBroker(AsyncBroker):
         return cls(path, **{**numbers, **options})
 
     async def startup(self) -> None:
-        if self._database is None:
+        if self._database is None or not self._database.usable:
             self._database = await Database.open(self.path)
         await super().startup()
 

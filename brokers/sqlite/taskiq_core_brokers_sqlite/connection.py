@@ -1,5 +1,6 @@
 """One SQLite connection as this distribution uses it: explicit transactions that retry while others hold the lock."""
 
+import itertools
 import random
 import sqlite3
 import time
@@ -7,8 +8,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from taskiq_core_brokers_sqlite.errors import explain, is_busy
+from taskiq_core_brokers_sqlite.presence import FileIdentity, create, identity
 
 T = TypeVar("T")
+
+_serial = itertools.count()
 
 _LOCKOUT = 0.5
 """Seconds of a lock that may have kept others from renewing their leases."""
@@ -29,6 +33,9 @@ class Connection(sqlite3.Connection):
         """When this connection looks for expired rows again (monotonic seconds)."""
         self.leases_count_from: float = 0.0
         """Until then (monotonic seconds) an ended lease says nothing about its holder."""
+        self.file: FileIdentity | None = None
+        """Which file it is, whatever has become of its name."""
+        self.serial = next(_serial)
         self._locked_out_since: float | None = None
         self._clock_ahead = time.time() - time.monotonic()
 
@@ -77,19 +84,20 @@ class Connection(sqlite3.Connection):
         return effects
 
 
-def connect(path: str, *, read_only: bool = False) -> Connection:
+def connect(path: str) -> Connection:
     """Open the file; waiting for locks is left to `transact`.
 
     :raises sqlite3.Error: as SQLite does.
     """
+    create(path)
+    found = identity(path)  # before it is opened: if it is replaced just then, it will be seen to differ
     conn = sqlite3.connect(
         path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512, factory=Connection
     )
+    conn.file = found or identity(path)
     try:
         for pragma in ("synchronous=NORMAL", "cache_size=-8000", "temp_store=MEMORY", "journal_size_limit=67108864"):
             conn.execute(f"PRAGMA {pragma}")
-        if read_only:
-            conn.execute("PRAGMA query_only=1")
     except BaseException:
         conn.close()
         raise
@@ -135,9 +143,9 @@ def transact(conn: Connection, fn: Callable[[Connection], T], path: str, given_u
     return result
 
 
-def data_version(conn: sqlite3.Connection) -> int:
-    """A number that changes whenever another connection, here or elsewhere, has written to the file."""
-    return int(conn.execute("PRAGMA data_version").fetchone()[0])
+def data_version(conn: Connection) -> tuple[int, int]:
+    """Changes whenever another connection, here or elsewhere, has written to the file, and when the file is another one."""
+    return conn.serial, int(conn.execute("PRAGMA data_version").fetchone()[0])
 
 
 class GivenUpError(Exception):

@@ -1,7 +1,7 @@
 """One database file, shared by everything in this process that uses it."""
 
+import logging
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -13,13 +13,17 @@ import anyio
 from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core_brokers_sqlite.connection import Connection, connect, retry_while_busy, transact
 from taskiq_core_brokers_sqlite.doorbell import Doorbell
-from taskiq_core_brokers_sqlite.errors import DatabaseError
+from taskiq_core_brokers_sqlite.errors import DatabaseError, UnusableDatabaseError
 from taskiq_core_brokers_sqlite.lane import Job, Lane
+from taskiq_core_brokers_sqlite.presence import FileIdentity, identity
 from taskiq_core_brokers_sqlite.schema import SCHEMA_VERSION, migrate, stored_version, use_wal
 
 T = TypeVar("T")
 
+logger = logging.getLogger("taskiq.sqlite")
+
 _CLOSE_TIMEOUT = 5.0
+_FORK_PATIENCE = 1.0
 
 
 class Database:
@@ -40,12 +44,16 @@ class Database:
         self._writer, self._reader = Lane(f"sqlite writer {path}"), Lane(f"sqlite reader {path}")
         self._write_conn: Connection | None = None
         self._read_conn: Connection | None = None
+        self._tables: list[Callable[[Connection], None]] = []
+        self._lost: FileIdentity | None = None
+        self._paused: list[Lane] = []
 
     @classmethod
     async def open(cls, path: str) -> "Database":
         """The database of a file, made with its tables if it does not exist. Each call needs one `close`.
 
-        :raises DatabaseError: if the file cannot be used.
+        :raises UnusableDatabaseError: if the file cannot be used until a person has changed something.
+        :raises DatabaseError: if it cannot be used now.
         """
         key = _identity(path)
         with cls._guard:
@@ -53,25 +61,41 @@ class Database:
             found._users += 1
         try:
             await found._connect()
-        except BaseException:
+        except BaseException as error:
             await found.close()
+            if isinstance(error, DatabaseError) and error.permanent:
+                raise UnusableDatabaseError(reason=error.reason, permanent=True) from error
             raise
         return found
+
+    async def add_tables(self, make: Callable[[Connection], None]) -> None:
+        """Make more tables, here and in every file that takes this one's place; `make` leaves alone what exists.
+
+        :raises DatabaseError: as `write`.
+        """
+        await self.write(make)
+        if make not in self._tables:
+            self._tables.append(make)
 
     async def _connect(self) -> None:
         deadline = time.monotonic() + SEND_TIMEOUT
         await self._writer.run(lambda job: self._connected_writer(deadline, lambda: job.given_up))
 
+    @property
+    def usable(self) -> bool:
+        """False in a child of the process that opened it: neither connections nor threads survive a fork."""
+        return os.getpid() == self._process
+
     async def close(self) -> None:
         """Let go; the last one out closes the connections, after what has been begun."""
+        if not self.usable:
+            return  # it stays in `_shared`: the connections are the parent's, and must not even be collected here
         with self._guard:
             self._users -= 1
             if self._users:
                 return
             for key in [key for key, value in self._shared.items() if value is self]:
                 del self._shared[key]
-        if os.getpid() != self._process:
-            return  # the connections and threads are the parent's
         with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
             await self._reader.run(self._close_reader, detached=True)
             await self._writer.run(self._close_writer, detached=True)
@@ -124,7 +148,7 @@ class Database:
         deadline = time.monotonic() + timeout
         return self._writer.run_from_thread(lambda job: self._in_transaction(fn, deadline, lambda: job.given_up), timeout)
 
-    async def read(self, fn: Callable[[sqlite3.Connection], T], *, timeout: float = SEND_TIMEOUT) -> T:
+    async def read(self, fn: Callable[[Connection], T], *, timeout: float = SEND_TIMEOUT) -> T:
         """Run `fn(connection)` in the reading thread; writers do not disturb it. Cancelling is safe.
 
         :raises DatabaseError: if the file cannot be read.
@@ -132,11 +156,13 @@ class Database:
         self._check_usable()
         deadline = time.monotonic() + timeout
         return await self._reader.run(
-            lambda job: retry_while_busy(lambda: fn(self._connected_reader()), self.path, deadline, lambda: job.given_up)
+            lambda job: retry_while_busy(
+                lambda: fn(self._connected_reader(lambda: job.given_up)), self.path, deadline, lambda: job.given_up
+            )
         )
 
     def _check_usable(self) -> None:
-        if os.getpid() != self._process:
+        if not self.usable:
             reason = (
                 f"The database {self.path} was opened before this process was forked, and neither connections nor threads "
                 "survive a fork: call `startup()` in the child, or start processes by spawning."
@@ -144,6 +170,39 @@ class Database:
             raise DatabaseError(reason=reason)
         if not self._users:
             raise DatabaseError(reason=f"The database {self.path} is closed: whatever used it has been shut down.")
+
+    # -- around a fork --------------------------------------------------------------------------------------------------------
+    #
+    # SQLite in the child believes that the parent's connections, and with them their locks, are its own: what is opened there
+    # would not be locked against the parent. So they are closed there before anything else, which leaves the parent's alone;
+    # and nothing must be under way in them at the fork.
+
+    @classmethod
+    def before_fork(cls) -> None:
+        """Wait until nothing is under way, but not for ever."""
+        cls._guard.acquire()
+        for database in cls._shared.values():
+            lanes = database._writer, database._reader
+            database._paused = [lane for lane in lanes if database.usable and lane.idle.acquire(timeout=_FORK_PATIENCE)]
+
+    @classmethod
+    def after_fork_in_parent(cls) -> None:
+        """Go on."""
+        for database in cls._shared.values():
+            for lane in database._paused:
+                lane.idle.release()
+            database._paused = []
+        cls._guard.release()
+
+    @classmethod
+    def after_fork_in_child(cls) -> None:
+        """Close what the parent has open, but for what it was using."""
+        cls._guard = threading.Lock()
+        for database in cls._shared.values():
+            for lane, conn in ((database._writer, database._write_conn), (database._reader, database._read_conn)):
+                if conn is not None and lane in database._paused:
+                    conn.close()
+            database._paused = []
 
     # -- in the writing thread ------------------------------------------------------------------------------------------------
 
@@ -157,20 +216,37 @@ class Database:
         return result
 
     def _connected_writer(self, deadline: float, given_up: Callable[[], bool]) -> Connection:
+        if self._write_conn is not None and self._is_lost(self._write_conn):
+            self._write_conn = None
         if self._write_conn is None:
             self._write_conn = retry_while_busy(lambda: self._prepared(given_up), self.path, deadline, given_up)
         return self._write_conn
+
+    def _is_lost(self, conn: Connection) -> bool:
+        """Whether the file is no longer the one that `conn` has open. Then it is closed. In both threads."""
+        if identity(self.path) == conn.file:
+            return False
+        if self._lost != conn.file:
+            self._lost = conn.file
+            logger.error("The database %s was deleted or replaced; its messages are gone; a new one is used", self.path)
+        conn.close()
+        return True
 
     def _prepared(self, given_up: Callable[[], bool]) -> Connection:
         conn = connect(self.path)
         try:
             use_wal(conn)
-            if stored_version(conn) != SCHEMA_VERSION:
-                transact(conn, migrate, self.path, given_up)
+            if stored_version(conn) != SCHEMA_VERSION or self._lost:
+                transact(conn, self._migrate, self.path, given_up)
         except BaseException:
             conn.close()
             raise
         return conn
+
+    def _migrate(self, conn: Connection) -> None:
+        migrate(conn)
+        for make in self._tables:
+            make(conn)
 
     def _close_writer(self, _: Job[None]) -> None:
         if self._write_conn is not None:
@@ -180,9 +256,12 @@ class Database:
 
     # -- in the reading thread ------------------------------------------------------------------------------------------------
 
-    def _connected_reader(self) -> Connection:
+    def _connected_reader(self, given_up: Callable[[], bool]) -> Connection:
+        if self._read_conn is not None and self._is_lost(self._read_conn):
+            self._read_conn = None
         if self._read_conn is None:
-            self._read_conn = connect(self.path, read_only=True)
+            self._read_conn = self._prepared(given_up)
+            self._read_conn.execute("PRAGMA query_only=1")
         return self._read_conn
 
     def _close_reader(self, _: Job[None]) -> None:
@@ -194,3 +273,11 @@ class Database:
 def _identity(path: str) -> tuple[int, str]:
     """By process too: connections must not be used across a fork."""
     return os.getpid(), os.path.realpath(path)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=Database.before_fork,
+        after_in_parent=Database.after_fork_in_parent,
+        after_in_child=Database.after_fork_in_child,
+    )

@@ -4,29 +4,42 @@ import errno
 import sqlite3
 from pathlib import Path
 
-from taskiq_core.exceptions import BrokerError
+from taskiq_core.exceptions import BrokerError, ConfigurationError
 
 
 class DatabaseError(BrokerError):
     """The database file could not be used; the text says what to do.
 
     `certain` is False where a commit failed half-way, so that nobody can say whether it took place. `of_data` is True where
-    nothing is wrong with the file, but with what was to be written.
+    nothing is wrong with the file, but with what was to be written. `permanent` is True where only a person can help.
     """
 
     __template__ = "{reason}"
     reason: str
     certain: bool = True
     of_data: bool = False
+    permanent: bool = False
+
+
+class UnusableDatabaseError(DatabaseError, ConfigurationError):
+    """The file cannot be used, and trying again will not help: found when it is opened."""
 
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
+_PERMANENT = (
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CANTOPEN,
+)
+
 _OF_DATA = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
 _SENTENCES = {
-    sqlite3.SQLITE_BUSY: "is locked by another program: end the long transaction there, or raise the timeout.",
-    sqlite3.SQLITE_LOCKED: "is locked by another program: end the long transaction there, or raise the timeout.",
+    sqlite3.SQLITE_BUSY: "is locked by another program: end the long transaction there, or raise `send_timeout`.",
+    sqlite3.SQLITE_LOCKED: "is locked by another program: end the long transaction there, or raise `send_timeout`.",
     sqlite3.SQLITE_FULL: "cannot grow: the disk is full. Free some space; nothing was written.",
     sqlite3.SQLITE_READONLY: "is read-only: give this user write permission for the file and its directory.",
     sqlite3.SQLITE_PERM: "may not be opened: give this user read and write permission.",
@@ -58,4 +71,5 @@ def explain(error: sqlite3.Error | OSError, path: str, *, certain: bool = True) 
         sentence = f"cannot be opened: the directory {Path(path).parent} does not exist. Create it first."
     else:
         sentence = _SENTENCES.get(primary_code(error), "cannot be used.")
-    return DatabaseError(reason=f"The database {path} {sentence} (SQLite says: {error})", certain=certain)
+    permanent = isinstance(error, sqlite3.Error) and primary_code(error) in _PERMANENT
+    return DatabaseError(reason=f"The database {path} {sentence} (SQLite says: {error})", certain=certain, permanent=permanent)

@@ -75,6 +75,8 @@ class Lane:
     def __init__(self, name: str) -> None:
         self._name = name
         self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self.idle = threading.Lock()
+        """Held while a job runs."""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -126,4 +128,5 @@ class Lane:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job.run()
+            with self.idle:
+                job.run()

@@ -17,7 +17,7 @@ def split_url(url: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
     parts = urlsplit(url)
     path = unquote(parts.path)[1:]
     if parts.scheme != "sqlite" or parts.netloc or not path or path == ":memory:":
-        reason = f"{url!r} does not name a database file: write {_FORMS}. For a queue in memory use memory://."
+        reason = f"{_without_host(url)!r} does not name a database file: write {_FORMS}. For a queue in memory use memory://."
         raise ConfigurationError(reason=reason)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     refuse_unknown(options, known, url)
@@ -44,8 +44,16 @@ def refuse_unknown(options: Mapping[str, object], known: Collection[str], url: s
     """
     unknown = sorted(set(options) - set(known))
     if unknown:
-        reason = f"{url!r} has unknown options: {', '.join(unknown)}. Known are: {', '.join(sorted(known)) or 'none'}."
+        names = ", ".join(sorted(known)) or "none"
+        reason = f"{_without_host(url)!r} has unknown options: {', '.join(unknown)}. Known are: {names}."
         raise ConfigurationError(reason=reason)
+
+
+def _without_host(url: str) -> str:
+    """Fit to be shown: what stands where other URLs have a host may hold a password."""
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{'...' if '@' in host else host}{slash}{path}"
 
 
 def number(name: str, value: object) -> float:

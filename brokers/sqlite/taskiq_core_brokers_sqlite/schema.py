@@ -92,7 +92,7 @@ def migrate(conn: Connection) -> None:
             f"The database has tables of version {version}, this release knows version {SCHEMA_VERSION}: "
             "upgrade taskiq-core-brokers-sqlite here, or use another file."
         )
-        raise DatabaseError(reason=reason)
+        raise DatabaseError(reason=reason, permanent=True)
     conn.execute("CREATE TABLE taskiq_schema (version INTEGER NOT NULL)")
     conn.execute("INSERT INTO taskiq_schema VALUES (?)", (SCHEMA_VERSION,))
     for statement in _TABLES:

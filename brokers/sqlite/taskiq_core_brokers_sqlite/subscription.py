@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
@@ -16,7 +15,7 @@ from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.exceptions import BrokerError, ConfigurationError
 from taskiq_core_brokers_sqlite import upkeep
-from taskiq_core_brokers_sqlite.connection import data_version
+from taskiq_core_brokers_sqlite.connection import Connection, data_version
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import Bell, queue_channel
 from taskiq_core_brokers_sqlite.holdings import Holdings
@@ -46,7 +45,7 @@ class SQLiteSubscription(Subscription):
         self._poll_interval = poll_interval
         self._holdings = Holdings(self.consumer, self._queues, lease)
         self._result_ttl: float | None = None
-        self._seen_version = -1
+        self._seen_version: tuple[int, int] | None = None
         self._may_have_more = True
 
     async def __aenter__(self) -> Self:
@@ -95,11 +94,11 @@ class SQLiteSubscription(Subscription):
             news: upkeep.Outlook | None = await self._database.read(self._look_again)
             outlook = news or outlook
 
-    def _look_out(self, conn: sqlite3.Connection) -> upkeep.Outlook:
+    def _look_out(self, conn: Connection) -> upkeep.Outlook:
         self._seen_version = data_version(conn)
         return upkeep.look_out(conn, self._queues)
 
-    def _look_again(self, conn: sqlite3.Connection) -> upkeep.Outlook | None:
+    def _look_again(self, conn: Connection) -> upkeep.Outlook | None:
         return None if data_version(conn) == self._seen_version else self._look_out(conn)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:

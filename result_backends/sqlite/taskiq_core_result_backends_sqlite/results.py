@@ -65,7 +65,7 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, AsyncResultBackend[R
         return cls(path, **{**numbers, **options})
 
     async def startup(self) -> None:
-        if self.database is None:
+        if self.database is None or not self.database.usable:
             self.database = await Database.open(self.path)
 
     async def shutdown(self) -> None:
@@ -132,7 +132,7 @@ class _ResultWatch:
 
     def __init__(self, database: Database, bell: Bell, floor: float) -> None:
         self._database, self._bell, self._floor = database, bell, floor
-        self._seen: int | None = None
+        self._seen: tuple[int, int] | None = None
 
     async def wait(self) -> None:
         while not await self._bell.wait(self._floor):

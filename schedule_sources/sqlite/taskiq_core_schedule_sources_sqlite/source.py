@@ -43,11 +43,11 @@ class SQLiteScheduleSource(ScheduleSource):
         return cls(path)
 
     async def startup(self) -> None:
-        if self._database is not None:
+        if self._database is not None and self._database.usable:
             return
         database = await Database.open(self.path)
         try:
-            await database.write(table.make_tables)
+            await database.add_tables(table.make_tables)
         except BaseException:
             await database.close()
             raise
