@@ -8,6 +8,8 @@ from typing import Literal, Unpack
 import anyio
 
 from taskiq_core.broker import AsyncBroker
+from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.invocation import Invocation
 from taskiq_core.worker.receiver import Receiver
 from taskiq_core.worker.recorder import Recorder
@@ -42,6 +44,7 @@ class Worker:
         self._recorder_path = recorder
         self._predecessors = predecessors
         self._receiver: Receiver | None = None
+        self._starting: anyio.CancelScope | None = None
         self._stopping: Literal["no", "gracefully", "now"] = "no"
         self.stopped_because: Literal["stopped", "burst", "max_tasks"] = "stopped"
 
@@ -59,22 +62,40 @@ class Worker:
         self._stopping = "now" if now else "gracefully" if self._stopping == "no" else self._stopping
         if self._receiver is not None:
             self._receiver.stop(now=now)
+        if self._starting is not None:
+            self._starting.cancel()
 
     async def run(self) -> None:
-        """Start the broker, `serve`, shut the broker down.
+        """Start the broker, `serve`, shut the broker down. A broker that cannot be reached is tried until it is, or a stop.
 
-        :raises ConfigurationError: for tasks that cannot work on this broker.
+        :raises ConfigurationError: for tasks that cannot work on this broker, or a broker that can never be used so.
         """
-        broker = self.broker
-        broker.is_worker_process = True
+        self.broker.is_worker_process = True
         try:
-            await broker.startup()
+            await self._start()
             await self.serve()
         finally:
-            with anyio.move_on_after(_SHUTDOWN, shield=True) as late:
-                await broker.shutdown()
-            if late.cancelled_caught:
-                logger.error("The broker did not shut down within %g s.", _SHUTDOWN)
+            await self._shut_down()
+
+    async def _start(self) -> None:
+        backoff = Backoff()
+        with anyio.CancelScope() as self._starting:
+            while self._stopping == "no":
+                try:
+                    await self.broker.startup()
+                    break
+                except ConfigurationError:
+                    raise
+                except BrokerError as error:
+                    await self._shut_down()
+                    await backoff.sleep(logger, "The broker cannot be used yet; trying again", error)
+        self._starting = None
+
+    async def _shut_down(self) -> None:
+        with anyio.move_on_after(_SHUTDOWN, shield=True) as late:
+            await self.broker.shutdown()
+        if late.cancelled_caught:
+            logger.error("The broker did not shut down within %g s.", _SHUTDOWN)
 
     async def serve(self) -> None:
         """Receive and run until stopped, on a broker that is started.
