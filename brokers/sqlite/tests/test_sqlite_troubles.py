@@ -8,7 +8,6 @@ import pytest
 from taskiq_core.exceptions import BrokerError, ConfigurationError, SendTaskError
 from taskiq_core.ids import new_task_id
 from taskiq_core.message import BrokerMessage
-from taskiq_core.plugins import broker_from_url
 from taskiq_core_brokers_sqlite import SQLiteBroker
 from taskiq_core_brokers_sqlite.schema import SCHEMA_VERSION
 
@@ -164,8 +163,3 @@ def test_what_may_be_a_password_is_not_shown(url):
     with pytest.raises(ConfigurationError, match=r"x\.db") as caught:
         SQLiteBroker.from_url(url)
     assert "secret" not in str(caught.value)
-
-
-def test_the_options_of_the_result_backend_are_known_too():
-    with pytest.raises(ConfigurationError, match="laese.*lease.*result_ttl"):
-        broker_from_url("sqlite:///q.db?laese=6")

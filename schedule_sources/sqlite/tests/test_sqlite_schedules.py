@@ -136,3 +136,15 @@ async def test_a_source_that_is_not_started_says_so(path: Path) -> None:
 def test_wrong_urls_are_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):
         SQLiteScheduleSource.from_url(url)
+
+
+async def test_a_deleted_file_is_made_anew_with_its_tables(path: Path) -> None:
+    source = SQLiteScheduleSource(path)
+    await source.startup()
+    await source.add_schedules([ScheduledTask(task_name="old", cron="* * * * *")])
+    assert len(await source.get_schedules()) == 1
+    path.unlink()
+    assert await source.get_schedules() == []
+    await source.add_schedules([ScheduledTask(task_name="new", cron="* * * * *")])
+    assert [item.task_name for item in await source.get_schedules()] == ["new"]
+    await source.shutdown()
