@@ -65,6 +65,8 @@ def run(app: str, modules: Sequence[str], options: dict[str, Any]) -> int:
         settings.concurrency,
     )
 
+    for queue in sorted(set(settings.queues) - set(queues_of(broker))):
+        logger.warning("No task of %s is sent to the queue %r by itself: is that its name?", app, queue)
     _quieten_garbage_collector()
 
     async def main() -> None:

@@ -16,9 +16,16 @@ CONTEXT: Final[dict[str, Any]] = {"show_default": True}
 
 
 def split_names(_context: click.Context, _parameter: click.Parameter, values: Iterable[str]) -> tuple[str, ...]:
-    """`-q a -q b`, `-q a,b` and `a,b` in the environment mean the same; each name once, in the order given."""
-    names = (name.strip() for value in values for name in value.split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
+    """`-q a -q b`, `-q a,b` and `a,b` in the environment mean the same; each name once, in the order given.
+
+    An empty text is refused: an unset variable of a shell must not mean every queue.
+    """
+    given = tuple(values)
+    names = tuple(dict.fromkeys(name for value in given for part in value.split(",") if (name := part.strip())))
+    if given and not names:
+        msg = "it names no queue"
+        raise click.BadParameter(msg)
+    return names
 
 
 def apply(options: Iterable[Callable[[F], F]], command: F) -> F:

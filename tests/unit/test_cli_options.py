@@ -63,7 +63,15 @@ def test_help(command: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--concurrency", "0"], ["--processes", "0"], ["--loop", "gevent"], ["--log-format", "xml"], ["--grace", "-1"]],
+    [
+        ["--queue", ""],
+        ["--queue", ","],
+        ["--concurrency", "0"],
+        ["--processes", "0"],
+        ["--loop", "gevent"],
+        ["--log-format", "xml"],
+        ["--grace", "-1"],
+    ],
 )
 def test_a_wrong_value_is_a_usage_error(arguments: list[str]) -> None:
     result = CliRunner().invoke(main, ["worker", "app:broker", *arguments])
