@@ -3,8 +3,8 @@
 import functools
 import logging
 import time
-import traceback
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Any
 
 import anyio
@@ -31,6 +31,7 @@ from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.stopping import forget_own_cancellation, is_stopped
 from taskiq_core.worker.threads import Threads
+from taskiq_core.worker.tracebacks import format_error, users_frames
 from taskiq_core.worker.verdicts import Ending
 
 logger = logging.getLogger("taskiq.worker")
@@ -187,7 +188,7 @@ class Execution:
             self._failed(outcome, task, error)
         elif outcome.ending is Ending.HOOK_RAISED:
             logger.error("A hook ended task %s (%s) before it ran: %s",
-                         message.task_name, message.task_id, outcome.reason, exc_info=error)  # fmt: skip
+                         message.task_name, message.task_id, outcome.reason, exc_info=_log_info(error))  # fmt: skip
 
     def _failed(self, outcome: Outcome, task: AnyTask, error: BaseException) -> None:
         message = outcome.message
@@ -204,7 +205,7 @@ class Execution:
             )  # fmt: skip
             return
         outcome.ending = Ending.FAILED_KEEP_COPY if task.options.dead_letter else Ending.FAILED
-        logger.error("Task %s (%s) failed: %s", message.task_name, message.task_id, outcome.reason, exc_info=error)
+        logger.error("Task %s (%s) failed: %s", message.task_name, message.task_id, outcome.reason, exc_info=_log_info(error))
 
     def _again(self, delivery: Delivery, labels: dict[str, Any]) -> bytes:
         # Made of what came, not of what hooks and the task have made of it: they will see it again.
@@ -261,8 +262,12 @@ def _error_result(error: BaseException, message: TaskiqMessage, seconds: float) 
     )
 
 
+def _log_info(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    return type(error), error, users_frames(error)
+
+
 def _traceback(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(error))
+        return format_error(error)
     except Exception:  # noqa: BLE001 - there are exceptions whose own fields break the formatting
         return describe(error)
