@@ -3,8 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, cast
 
 from taskiq_core.acks import AcknowledgeType, parse_acknowledge_type
 from taskiq_core.exceptions import ConfigurationError
@@ -13,24 +12,6 @@ from taskiq_core.retry import Retry, seconds
 from taskiq_core.schedule import ScheduleSpec
 
 Executor = Literal["thread", "process"]
-
-
-class TaskOptionsDict(TypedDict, total=False):
-    """Keywords of `@broker.task`, for type checkers and editors."""
-
-    queue: str
-    priority: int
-    retry: int | Retry
-    timeout: float | timedelta
-    store_result: bool
-    result_ttl: float | timedelta
-    expires: float | timedelta
-    delay: float | timedelta
-    ack_type: AcknowledgeType | str
-    executor: Executor
-    cast_types: bool | Literal["lenient"]
-    dead_letter: bool
-    schedule: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)

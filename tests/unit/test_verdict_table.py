@@ -10,7 +10,6 @@ from support.watched import WatchedBroker
 
 from taskiq_core import (
     Context,
-    Delivery,
     NoResultError,
     Retry,
     TaskFailed,
@@ -164,4 +163,3 @@ async def test_row(row: Row) -> None:
 def test_table_has_a_row_for_every_ending() -> None:
     for ending in Ending:
         assert judge(ending).verdict in Verdict
-    assert Delivery(b"").deaths == 0
