@@ -96,9 +96,10 @@ class Outbox:
                 parcel.pack(self._backend, joint=self._joint)
         await self._take(batch, Step.STORE, self._store, self._unstored)
         if self._broker.chain.post_save is not None:
-            await self._post_save([parcel for parcel in batch if parcel.step is Step.SETTLE and not parcel.together])
+            await self._post_save([parcel for parcel in batch if parcel.step is not Step.STORE and not parcel.together])
         await self._take(batch, Step.SETTLE, self._settle, self._unsettled)
-        await self._take(batch, Step.RESEND, self._resend, self._unsettled)
+        for parcel in batch:  # one by one: sending again what has been sent may make a second task
+            await self._take([parcel], Step.RESEND, self._resend, self._unsettled)
         if self._broker.chain.post_save is not None:
             await self._post_save([parcel for parcel in batch if parcel.step is Step.DONE and parcel.together])
         self._finish([parcel for parcel in batch if parcel.step is Step.DONE])

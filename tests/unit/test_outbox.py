@@ -207,3 +207,24 @@ async def test_a_slow_hook_after_saving_delays_only_its_own_batch_once() -> None
             await work.kiq_many([call()] * 200)
             await broker.wait_all()
     assert Slow.saved == 200
+
+
+@pytest.mark.parametrize("ack_type", ["when_received", "when_executed", "when_saved", "manual"])
+async def test_the_hook_after_saving_runs_once_whenever_the_message_is_acknowledged(ack_type: str) -> None:
+    class Watch(TaskiqMiddleware):
+        def post_save(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:
+            saved.append(message.task_id)
+
+    saved: list[str] = []
+    broker = InMemoryBroker()
+    broker.add_middlewares(Watch())
+
+    @broker.task(ack_type=ack_type)
+    async def work(ctx: Context = TaskiqDepends()) -> None:
+        if ack_type == "manual":
+            await ctx.ack()
+
+    async with broker:
+        handle = await work.kiq()
+        await handle
+    assert saved == [handle.task_id]
