@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+from support.redis_fixtures import redis_prefix, redis_url, start_redis
+
+__all__ = ["redis_prefix", "redis_url", "start_redis"]
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])

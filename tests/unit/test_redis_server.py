@@ -1,0 +1,110 @@
+"""The servers of the Redis tests keep what they promise."""
+
+import os
+import select
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from redis import ConnectionError as RedisConnectionError
+from redis import Redis
+from redis import TimeoutError as RedisTimeoutError
+from support.processes import DEADLINE, running
+from support.redis_certificates import make_certificates
+from support.redis_fixtures import StartRedis
+from support.redis_servers import RedisServer, redis_prefix, shared_redis
+
+DYING = """
+import signal
+from support.redis_servers import RedisServer
+server = RedisServer().start()
+print("pid", server.process.pid, server.folder, flush=True)
+signal.pause()
+"""
+
+
+def test_the_shared_server_is_one(redis_url: str) -> None:
+    assert shared_redis().url == redis_url == shared_redis().url
+    with shared_redis().client() as client:
+        assert client.ping()
+
+
+def test_the_keys_of_a_test_are_deleted(redis_url: str) -> None:
+    with shared_redis().client() as client:
+        with redis_prefix() as mine, redis_prefix() as other:
+            client.set(f"{mine}:a", 1)
+            client.set(f"{{{mine}}}:b", 1)
+            assert mine != other
+        assert client.keys(f"*{mine}*") == []
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_an_append_only_file_outlives_the_process(start_redis: StartRedis, end: str) -> None:
+    server = start_redis("appendonly yes")
+    first = server.url, server.process.pid
+    with server.client() as client:
+        client.set("kept", "yes")
+        getattr(server, end)()
+        with pytest.raises(RedisConnectionError):
+            client.get("kept")
+        server.restart()
+        assert client.get("kept") == "yes"
+    assert (server.url, server.process.pid) == (first[0], server.process.pid) != first
+
+
+def test_a_paused_server_answers_after_it_resumes(start_redis: StartRedis) -> None:
+    server = start_redis()
+    server.pause()
+    with Redis.from_url(server.url, socket_timeout=0.2, retry=None) as impatient, pytest.raises(RedisTimeoutError):
+        impatient.ping()
+    server.resume()
+    with server.client() as client:
+        assert client.ping()
+
+
+def test_lines_of_configuration_win_over_the_defaults(start_redis: StartRedis) -> None:
+    server = start_redis("databases 3", "unixsocket redis.sock", "maxmemory 7mb", password='a "b\\ c/@')
+    with server.client() as client:
+        assert client.config_get("databases", "maxmemory") == {"databases": "3", "maxmemory": str(7 << 20)}
+    with Redis(unix_socket_path=str(server.folder / "redis.sock"), password=server.password) as client:
+        assert client.ping()
+
+
+def test_a_line_that_is_wrong_is_shown() -> None:
+    server = RedisServer("no-such-thing 1")
+    with pytest.raises(AssertionError, match="no-such-thing"), server:
+        pass
+    assert not server.folder.exists()
+
+
+def test_a_certificate_secures_it(start_redis: StartRedis, tmp_path: Path) -> None:
+    server = start_redis(tls=make_certificates(tmp_path))
+    with server.client() as client:
+        assert client.ping()
+    with Redis.from_url(server.url, retry=None) as stranger, pytest.raises(RedisConnectionError, match="CERTIFICATE_VERIFY"):
+        stranger.ping()
+
+
+def test_a_port_that_is_taken_meanwhile_is_left_to_the_other(start_redis: StartRedis) -> None:
+    other = start_redis()
+    server = RedisServer()
+    server.port = other.port
+    with server, server.client() as client, other.client() as other_client:
+        assert server.port != other.port
+        assert client.ping()
+        assert other_client.ping()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it there")
+def test_it_ends_with_the_process_that_started_it() -> None:
+    tests = Path(__file__).parents[1]
+    with running("python", "-c", DYING, env={"PYTHONPATH": str(tests)}) as tester:
+        _, pid, folder = tester.wait_for_line("^pid").split()
+        server = os.pidfd_open(int(pid))
+        os.kill(tester.pid, signal.SIGKILL)
+        ended, _, _ = select.select([server], [], [], DEADLINE)
+        os.close(server)
+    shutil.rmtree(folder)
+    assert ended
