@@ -1,4 +1,4 @@
-"""Looking into queues and dead letters, for operators and tests."""
+"""Looking into queues and dead letters, and pausing queues, for operators and tests."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -26,6 +26,23 @@ class QueueAdmin(ABC):
     @abstractmethod
     async def purge(self, queue: str) -> int:
         """Delete what is ready or delayed (not what workers hold); returns how many."""
+
+    @abstractmethod
+    async def pause(self, queue: str) -> None:
+        """Deliver nothing more of a queue, to no worker of any process, within a second; until `resume`.
+
+        Messages are accepted and kept, and delayed ones fall due and wait with the others. What workers hold is theirs: it
+        is extended and settled as ever, and what they give back waits. A pause lasts as long as messages do: on durable
+        brokers it survives restarts. A queue may be paused before its first use, and again while it is paused.
+        """
+
+    @abstractmethod
+    async def resume(self, queue: str) -> None:
+        """Deliver again; who waits gets what there is within a second. Does nothing for a queue that is not paused."""
+
+    @abstractmethod
+    async def paused(self) -> frozenset[str]:
+        """The queues that are paused now."""
 
     @abstractmethod
     async def dead_letters(self, *, queue: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:

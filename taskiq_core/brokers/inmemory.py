@@ -28,8 +28,8 @@ class InMemoryBroker(AsyncBroker):
 
     Nothing survives the process. Messages and results are serialised as on any other broker.
 
-    :param await_inplace: `kiq` returns when the task has ended or is delayed. A task that sends waits for what it sends, so it
-        takes `max_async_tasks` of at least the depth of such calls.
+    :param await_inplace: `kiq` returns when the task has ended, is delayed or waits in a paused queue. A task that sends waits
+        for what it sends, so it takes `max_async_tasks` of at least the depth of such calls.
     :param max_async_tasks: how many tasks run at once.
     :param max_stored_results: results beyond that many push the oldest out.
     :param lease: seconds; matters only to subscriptions of your own.
@@ -133,7 +133,7 @@ class InMemoryBroker(AsyncBroker):
         return MemorySubscription(self, queues, self._lease)
 
     async def wait_all(self) -> None:
-        """Wait until nothing is queued or running; what is delayed does not count."""
+        """Wait until nothing is queued or running; what is delayed or in a paused queue does not count."""
         while self.queue.busy:
             await self.next_change()
 
@@ -216,6 +216,17 @@ class MemoryAdmin(QueueAdmin):
 
     async def purge(self, queue: str) -> int:
         return self._broker.queue.purge(queue)
+
+    async def pause(self, queue: str) -> None:
+        self._broker.queue.paused.add(queue)
+        self._broker.wake()  # who waits for the work to end
+
+    async def resume(self, queue: str) -> None:
+        self._broker.queue.paused.discard(queue)
+        self._broker.wake()
+
+    async def paused(self) -> frozenset[str]:
+        return frozenset(self._broker.queue.paused)
 
     async def dead_letters(self, *, queue: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
         letters = [letter for letter in self._broker.queue.dead.values() if queue in (None, letter.queue)]

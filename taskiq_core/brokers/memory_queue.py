@@ -57,6 +57,8 @@ class MemoryQueue:
         self._order = itertools.count()
         self._no_lease_ends_before = math.inf
         self.dead: dict[str, BuriedMessage] = {}
+        self.paused: set[str] = set()
+        """Queues of which `take` takes nothing."""
 
     # -- sending ------------------------------------------------------------------------------------------------------------
 
@@ -88,7 +90,7 @@ class MemoryQueue:
     def take(self, queues: Sequence[str], limit: int, holder: str, lease: float) -> list[Delivery]:
         """Up to `limit` ready messages for `holder`, highest priority first."""
         self._promote()
-        names = list(self._ready) if queues == ALL_QUEUES else queues
+        names = self._open(self._ready if queues == ALL_QUEUES else queues)
         taken: list[Delivery] = []
         held = self._held.setdefault(holder, set())
         until = self._clock() + lease
@@ -106,6 +108,9 @@ class MemoryQueue:
                     held.add(entry)
                     taken.append(Delivery(entry.body, entry, entry.attempt, queue, entry.deaths, entry.accused))
         return taken
+
+    def _open(self, queues: Iterable[str]) -> list[str]:
+        return [queue for queue in queues if queue not in self.paused]
 
     def _promote(self) -> None:
         now = self._clock()
@@ -231,13 +236,13 @@ class MemoryQueue:
         return len(letters)
 
     def works_on(self, task_id: str) -> bool:
-        """Whether that message is ready or held (a delayed one does not count)."""
+        """Whether that message is ready or held (one that is delayed or in a paused queue does not count)."""
         self._promote()
         entry = self._known.get(task_id)
-        return entry is not None and not entry.delayed
+        return entry is not None and (entry.holder is not None or not (entry.delayed or entry.queue in self.paused))
 
     @property
     def busy(self) -> bool:
-        """Whether anything is ready or held (delayed messages do not count)."""
+        """Whether anything is ready or held (delayed messages and paused queues do not count)."""
         self._promote()
-        return any(self._held.values()) or any(level for levels in self._ready.values() for level in levels)
+        return any(self._held.values()) or any(level for queue in self._open(self._ready) for level in self._ready[queue])

@@ -21,8 +21,8 @@ their own event loop, on asyncio and on trio: no marker, no mode, no async fixtu
 does not claim is skipped, with the reason. Fixtures for servers must be synchronous, on the class or the module.
 
 Attributes to set on the class: `deadline` (seconds for one law), `backends` (event loops that the driver can use),
-`shared` (False where two instances never see each other's data); for brokers also `lease`, `short_lease`, `big_body` and,
-for `Capability.JOINT_SETTLE`, the method `result_backend_beside(broker)`.
+`shared` (False where two instances never see each other's data); for brokers also `lease`, `short_lease`, `pause_delay`,
+`big_body` and, for `Capability.JOINT_SETTLE`, the method `result_backend_beside(broker)`.
 """
 
 import pkgutil

@@ -30,6 +30,9 @@ class BrokerSuite(Suite[AsyncBroker]):
 
     short_lease: float = 1.0
 
+    pause_delay: float = 1.0
+    """Seconds until a pause has reached every worker; less than the second that `QueueAdmin.pause` allows, where it is."""
+
     big_body: int = 4 * 1024 * 1024
     """Bytes that one message must be able to hold."""
 

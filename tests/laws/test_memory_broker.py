@@ -8,6 +8,8 @@ from taskiq_core.testing import BrokerContract
 
 
 class TestMemoryBroker(BrokerContract):
+    pause_delay = 0.0
+
     @asynccontextmanager
     async def fresh_store(self) -> AsyncGenerator[Callable[[], InMemoryBroker], None]:
         yield lambda: InMemoryBroker(lease=self.lease)

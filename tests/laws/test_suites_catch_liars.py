@@ -6,6 +6,7 @@ from typing import Any
 
 import joint_brokers as joint
 import lying_brokers as liars
+import lying_pauses as pauses
 import pytest
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -50,6 +51,17 @@ SUBSCRIPTIONS = (
     (liars.DropsReasons, "rejected_messages_are_kept_with_their_reason"),
 )
 
+ADMINS = (
+    (pauses.OnlySaysSo, "a_paused_queue_keeps_and_delivers_nothing"),
+    (pauses.DropsWhatWaits, "a_paused_queue_keeps_and_delivers_nothing"),
+    (pauses.WakesNobody, "a_pause_reaches_who_waits"),
+    (pauses.PausesAll, "only_the_queue_named_is_paused"),
+    (pauses.NeedsOneResumeEach, "pauses_are_listed"),
+    (pauses.ListsNothing, "pauses_are_listed"),
+    (pauses.PurgeResumes, "paused_queues_are_administered"),
+    (pauses.RequeueDelivers, "paused_queues_are_administered"),
+)
+
 BROKERS = (
     (liars.claiming(Capability.DURABLE), "messages_outlive_their_broker"),
     (liars.claiming(Capability.CROSS_PROCESS), "another_instance_receives"),
@@ -63,6 +75,13 @@ BROKERS = (
     (liars.altering("Truncates", message=lambda m: m.message[:100_000]), "a_big_message_is_carried"),
     (liars.SendsOneByOne, "a_refused_batch_leaves_nothing"),
     (liars.SendsOneByOne, "a_cancelled_batch_is_there_whole_or_not_at_all"),
+    (liars.claiming(Capability.DURABLE), "pauses_outlive_their_broker"),
+    (liars.claiming(Capability.CROSS_PROCESS), "a_pause_reaches_other_instances"),
+    *((pauses.pausing(liar), law) for liar, law in ADMINS),
+    (pauses.KeepsWhatWaits, "a_pause_reaches_who_waits"),
+    (pauses.StopsHolders, "a_pause_spares_what_workers_hold"),
+    (pauses.LeavesToNobody, "a_pause_spares_what_workers_hold"),
+    (pauses.DeliversTheDelayed, "what_falls_due_waits_in_a_paused_queue"),
     (
         liars.lying("LacksDeadLetters", liars.MemorySubscription, admin=property(lambda _: None, lambda *_: None)),
         "depth_counts",
@@ -88,6 +107,7 @@ LOOPS = [(loop, liar, law) for liar, law in CASES for loop in ("asyncio", "trio"
 
 class Suite(BrokerContract):
     short_lease = 0.4
+    pause_delay = 0.0
 
     def __init__(self, broker_class: Callable[..., InMemoryBroker], deadline: float = BrokerContract.deadline) -> None:
         self.broker_class = broker_class

@@ -32,6 +32,20 @@ class SQLiteAdmin(QueueAdmin):
         statement = f"DELETE FROM taskiq_messages WHERE queue = ? AND state IN ({READY}, {DELAYED})"  # noqa: S608
         return await self._database().write(lambda conn: conn.execute(statement, (queue,)).rowcount)
 
+    async def pause(self, queue: str) -> None:
+        await self._database().write(lambda conn: conn.execute("INSERT OR IGNORE INTO taskiq_paused VALUES (?)", (queue,)))
+
+    async def resume(self, queue: str) -> None:
+        def resume(conn: Connection) -> None:
+            conn.execute("DELETE FROM taskiq_paused WHERE queue = ?", (queue,))
+            conn.ring(queue_channel(queue))
+
+        await self._database().write(resume)
+
+    async def paused(self) -> frozenset[str]:
+        rows = await self._database().read(lambda conn: conn.execute("SELECT queue FROM taskiq_paused").fetchall())
+        return frozenset(row[0] for row in rows)
+
     async def dead_letters(self, *, queue: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
         where, parameters = ("", (limit,)) if queue is None else ("WHERE queue = ?", (queue, limit))
         statement = (

@@ -20,6 +20,8 @@ _BY_SET = "id IN (SELECT value FROM json_each(?))"
 _RELEASE_ALL = f"""UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD}
                    WHERE state = {HELD} AND hold IN (SELECT id FROM taskiq_holds WHERE consumer IN (?, ?))"""  # noqa: S608
 
+_UNLESS_PAUSED = "SELECT queue FROM (SELECT ? AS queue) WHERE queue NOT IN (SELECT queue FROM taskiq_paused)"
+
 
 class Receipt:
     """Where a delivery stands in the database: its row, and the hold that proves whose it is."""
@@ -185,8 +187,12 @@ class Holdings:
 
 
 def _claim_statement(queues: int) -> str:
-    """One index walk per queue, then the best of all: a sort of the whole backlog is never needed."""
-    one = f"""SELECT * FROM (SELECT id, priority FROM taskiq_messages WHERE state = {READY} AND queue = ?
+    """One index walk per queue, then the best of all: a sort of the whole backlog is never needed.
+
+    The subquery for the queue is evaluated once, and nothing equals its NULL; as a condition beside it, the pause would be
+    looked up for every message of the queue.
+    """
+    one = f"""SELECT * FROM (SELECT id, priority FROM taskiq_messages WHERE state = {READY} AND queue = ({_UNLESS_PAUSED})
               ORDER BY priority DESC, id LIMIT ?)"""  # noqa: S608
     every = " UNION ALL ".join([one] * queues)
     return f"""UPDATE taskiq_messages SET state = {HELD}, hold = ?, attempt = attempt + 1

@@ -15,7 +15,7 @@ from typing import Final
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.errors import DatabaseError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 READY: Final = 2
 DELAYED: Final = 3
@@ -32,6 +32,7 @@ _TABLES = (
     f"CREATE INDEX taskiq_delayed ON taskiq_messages (due) WHERE state = {DELAYED}",
     f"CREATE INDEX taskiq_held ON taskiq_messages (hold) WHERE state = {HELD}",
     "CREATE TABLE taskiq_holds (id INTEGER PRIMARY KEY, consumer TEXT NOT NULL, lease_until REAL NOT NULL)",
+    "CREATE TABLE taskiq_paused (queue TEXT PRIMARY KEY) WITHOUT ROWID",
     """CREATE TABLE taskiq_dead_letters (
         id INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL, queue TEXT NOT NULL, priority INTEGER NOT NULL,
         attempts INTEGER NOT NULL, reason TEXT NOT NULL, died_at REAL NOT NULL, body BLOB NOT NULL)""",
@@ -82,7 +83,7 @@ def use_wal(conn: Connection) -> None:
 def migrate(conn: Connection) -> None:
     """Make the tables if they are missing, inside the caller's transaction, so that any number of processes may start at once.
 
-    :raises DatabaseError: if a newer release made them.
+    :raises DatabaseError: if another release made them.
     """
     version = stored_version(conn)
     if version == SCHEMA_VERSION:
@@ -90,7 +91,7 @@ def migrate(conn: Connection) -> None:
     if version is not None:
         reason = (
             f"The database has tables of version {version}, this release knows version {SCHEMA_VERSION}: "
-            "upgrade taskiq-core-brokers-sqlite here, or use another file."
+            "upgrade taskiq-core-brokers-sqlite where it is older, or use another file."
         )
         raise DatabaseError(reason=reason, permanent=True)
     conn.execute("CREATE TABLE taskiq_schema (version INTEGER NOT NULL)")

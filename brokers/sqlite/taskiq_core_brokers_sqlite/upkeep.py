@@ -22,6 +22,11 @@ _LOSE = f"""UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD},
 _ACCUSE = f"""UPDATE taskiq_messages SET accused = 1 WHERE task_id IN (SELECT value FROM json_each(?))
               AND (state = {READY} OR hold IN (SELECT value FROM json_each(?)))"""  # noqa: S608
 
+_OPEN = "SELECT value FROM json_each(?) EXCEPT SELECT queue FROM taskiq_paused"
+_LOOK_OUT = f"""SELECT EXISTS (SELECT 1 FROM taskiq_messages WHERE state = {READY} AND queue IN ({_OPEN})),
+                       (SELECT min(due) FROM taskiq_messages WHERE state = {DELAYED}),
+                       (SELECT min(lease_until) FROM taskiq_holds)"""  # noqa: S608
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -56,13 +61,7 @@ def bury(conn: Connection, consumer: str, accused: Collection[str]) -> None:
 
 def look_out(conn: sqlite3.Connection, queues: Sequence[str]) -> Outlook:
     """What `queues` have to expect."""
-    marks = ", ".join("?" * len(queues))
-    ready, due, lease = conn.execute(
-        f"""SELECT EXISTS (SELECT 1 FROM taskiq_messages WHERE state = {READY} AND queue IN ({marks})),
-                   (SELECT min(due) FROM taskiq_messages WHERE state = {DELAYED}),
-                   (SELECT min(lease_until) FROM taskiq_holds)""",  # noqa: S608
-        tuple(queues),
-    ).fetchone()
+    ready, due, lease = conn.execute(_LOOK_OUT, (as_set(queues),)).fetchone()
     return Outlook(bool(ready), math.inf if due is None else due, math.inf if lease is None else lease)
 
 

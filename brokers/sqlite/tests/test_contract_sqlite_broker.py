@@ -11,6 +11,8 @@ from taskiq_core_result_backends_sqlite import SQLiteResultBackend
 
 
 class TestSQLiteBroker(BrokerContract):
+    pause_delay = 0.0
+
     @asynccontextmanager
     async def fresh_store(self):
         with tempfile.TemporaryDirectory() as folder:
