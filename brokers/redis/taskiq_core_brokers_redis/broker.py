@@ -1,0 +1,101 @@
+"""The broker on Redis streams."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
+
+from taskiq_core.abc.queue_admin import QueueAdmin
+from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.capability import Capability
+from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
+from taskiq_core.exceptions import SendTaskError
+from taskiq_core.message import BrokerMessage
+from taskiq_core_brokers_redis.admin import RedisAdmin
+from taskiq_core_brokers_redis.event_loop import refuse_other_loops
+from taskiq_core_brokers_redis.eviction import warn_of_eviction
+from taskiq_core_brokers_redis.line import Line
+from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, number, split_url
+from taskiq_core_brokers_redis.producer import Producer
+from taskiq_core_brokers_redis.subscription import RedisSubscription
+
+PATIENCE = 3.0
+"""Seconds without a sign of life from Redis, while an answer is due, after which the connection is given up."""
+
+
+class RedisBroker(AsyncBroker):
+    """Queues in Redis streams, for any number of producers and workers.
+
+    :param url: `redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://`; see the how-to for their forms.
+    :param prefix: what the names of all keys begin with; two brokers with different ones share nothing.
+    :param lease: seconds until what a worker holds goes to others, if the worker is gone.
+    :param send_timeout: seconds within which a send is accepted, refused, or of unknown outcome.
+    :param connection: more keyword arguments for redis-py's `Connection`, such as `credential_provider`.
+    """
+
+    capabilities = (
+        Capability.ACK
+        | Capability.DURABLE
+        | Capability.LEASE
+        | Capability.DELAY
+        | Capability.PRIORITY
+        | Capability.QUEUES
+        | Capability.DEAD_LETTER
+        | Capability.BATCH
+        | Capability.IDEMPOTENT_SEND
+        | Capability.JOINT_SETTLE
+        | Capability.CROSS_PROCESS
+    )
+
+    url_options: ClassVar[frozenset[str]] = frozenset({"lease", "send_timeout"}) | CONNECTION_OPTIONS
+    """What the query of a URL may say."""
+
+    def __init__(
+        self,
+        url: str = "redis://localhost:6379/0",
+        result_backend: AsyncResultBackend[Any] | None = None,
+        task_id_generator: Callable[[], str] | None = None,
+        *,
+        prefix: str | None = None,
+        lease: float = DEFAULT_LEASE,
+        send_timeout: float = SEND_TIMEOUT,
+        **connection: Any,
+    ) -> None:
+        super().__init__(result_backend, task_id_generator)
+        self.location = locate(url, prefix, connection)
+        self.send_timeout = number("send_timeout", send_timeout)
+        self._lease = number("lease", lease)
+        self._patience = min(PATIENCE, 0.6 * self.send_timeout)
+        self._commands = Line(self.location.server, patience=self._patience)
+        self._producer: Producer | None = None
+        self.admin: QueueAdmin | None = RedisAdmin(self._commands, self.location.root)
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        in_url, _ = split_url(url, {"lease", "send_timeout"})
+        numbers: dict[str, Any] = {name: number(name, value) for name, value in in_url.items()}
+        return cls(url, **{**numbers, **options})
+
+    async def startup(self) -> None:
+        refuse_other_loops()
+        if self._producer is None or self.home is None:
+            await self._commands.close()
+            await warn_of_eviction(self._commands)
+            self._producer = Producer(self._commands, self.location.root, self.send_timeout)
+        await super().startup()
+
+    async def shutdown(self) -> None:
+        try:
+            await super().shutdown()
+        finally:
+            self._producer = None
+            await self._commands.close()
+
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+        if self._producer is None:
+            reason = "the Redis broker is not started: call `await broker.startup()` first."
+            raise SendTaskError(reason=reason, outcome="refused")
+        await self._producer.send(messages)
+
+    def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
+        return RedisSubscription(self.location, self._commands, queues, self._lease, self._patience)

@@ -1,0 +1,99 @@
+"""Stream entries to deliveries, and back to the arguments of scripts."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from taskiq_core.delivery import Delivery, Settlement, StoredResult, Verdict
+from taskiq_core_brokers_redis.scripts import Argument
+
+_CHUNK = 500
+"""Ids of one variadic command within a script; Lua's stack holds some thousands."""
+
+
+class Receipt:
+    """Where a delivery stands: its stream, its entry there, and the id of its task."""
+
+    __slots__ = ("entry", "id", "stream")
+
+    def __init__(self, stream: bytes, entry: bytes, task_id: bytes) -> None:
+        self.stream = stream
+        self.entry = entry
+        self.id = task_id
+
+
+def queue_of(stream: bytes, root: str) -> tuple[str, str]:
+    """Queue and level of a stream's key."""
+    queue, _, level = stream[len(root) + 3 :].decode().rpartition(":")
+    return queue, level
+
+
+def deliveries_of(found: Sequence[tuple[bytes, Sequence[Any]]], root: str) -> tuple[list[Delivery], list[Receipt]]:
+    """What XREADGROUP answered, and the nudges among it."""
+    taken: list[Delivery] = []
+    nudges: list[Receipt] = []
+    for stream, entries in found:
+        queue, level = queue_of(stream, root)
+        if level == "nudge":
+            nudges += [Receipt(stream, entry, b"") for entry, _ in entries]
+            continue
+        for entry, (_, body, _, task_id, _, meta) in entries:
+            if meta:
+                attempts, deaths, accused, _ = meta.split()
+                receipt = Receipt(stream, entry, task_id)
+                taken.append(Delivery(body, receipt, int(attempts) + 1, queue, int(deaths), accused == b"1"))
+            else:
+                taken.append(Delivery(body, Receipt(stream, entry, task_id), 1, queue))
+    return taken, nudges
+
+
+def by_stream(deliveries: Iterable[Delivery]) -> list[Argument]:
+    """Parts of: stream, n, n entries."""
+    groups: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for item in deliveries:
+        groups[item.receipt.stream].append(item.receipt.entry)
+    arguments: list[Argument] = []
+    for stream, entries in groups.items():
+        arguments += (stream, len(entries), *entries)
+    return arguments
+
+
+def settling(settlements: Sequence[Settlement], default_ttl: float | None) -> list[Argument]:
+    """The arguments of the script that settles."""
+    results: list[StoredResult] = []
+    done: defaultdict[bytes, list[Receipt]] = defaultdict(list)
+    others: list[Argument] = []
+    for item in settlements:
+        if item.result is not None:
+            results.append(item.result)
+        if item.verdict is Verdict.ACK:
+            receipt: Receipt = item.delivery.receipt
+            done[receipt.stream].append(receipt)
+        else:
+            others += _other(item)
+    arguments = [*storing(results, default_ttl), *others]
+    for stream, receipts in done.items():
+        for start in range(0, len(receipts), _CHUNK):
+            part = receipts[start : start + _CHUNK]
+            arguments += ("a", stream, len(part), *[item.entry for item in part], *[item.id for item in part])
+    return arguments
+
+
+def storing(results: Sequence[StoredResult], default_ttl: float | None) -> list[Argument]:
+    """The part of the arguments that stores results."""
+    if not results:
+        return []
+    arguments: list[Argument] = ["s", len(results)]
+    for item in results:
+        ttl = default_ttl if item.ttl is None else item.ttl
+        arguments += (item.task_id, 0 if ttl is None else max(1, int(ttl * 1000)), item.body)
+    return arguments
+
+
+def _other(item: Settlement) -> tuple[Argument, ...]:
+    receipt: Receipt = item.delivery.receipt
+    if item.verdict is Verdict.REJECT:
+        return ("d", receipt.stream, receipt.entry, item.reason or "rejected", item.body or b"")
+    in_place = int(item.verdict is Verdict.RELEASE)
+    delay = max(0, round((item.delay or 0) * 1000))
+    return ("b", receipt.stream, receipt.entry, delay, in_place, int(item.body is not None), item.body or b"")

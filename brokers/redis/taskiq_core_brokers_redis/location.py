@@ -1,0 +1,158 @@
+"""What a URL says: which server, under which prefix, and the options of the plugin."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core_brokers_redis.servers import Address, ClusterServer, SentinelServer, Server, SingleServer
+
+DEFAULT_PREFIX = "taskiq"
+
+_TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
+CONNECTION_OPTIONS = frozenset({"prefix", "client_name", "ssl", "sentinel_username", "sentinel_password", *_TLS_OPTIONS})
+"""What the query of every plugin's URL may say about the connection."""
+
+_FORMS = (
+    "redis://host:6379/0, rediss://host:6379/0 (TLS), redis:///path/to.sock?db=0 (Unix socket), "
+    "redis+sentinel://host:26379,host2:26379/service/0 or redis+cluster://host:7000,host2:7001"
+)
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place for keys: a server and the root that all of them begin with."""
+
+    server: Server = field(repr=False)
+    root: str
+
+    @property
+    def place(self) -> str:
+        """Equal for two locations that share their data; holds no secret."""
+        return f"{self.server.place} {self.root}"
+
+
+def split_url(url: str, known: Collection[str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Options for the plugin (those in `known`) and options for the connection, from the query of a URL.
+
+    :raises ConfigurationError: for an option that nobody would read.
+    """
+    options = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    refuse_unknown(options, {*known, *CONNECTION_OPTIONS, "db"}, "The Redis URL")
+    ours = {name: value for name, value in options.items() if name in known and name not in CONNECTION_OPTIONS}
+    return ours, {name: value for name, value in options.items() if name not in ours}
+
+
+def locate(url: str, prefix: str | None, connection: Mapping[str, Any]) -> Location:
+    """The place that a URL means; `connection` adds keyword arguments of redis-py's `Connection` to it.
+
+    :raises ConfigurationError: for a URL of no known form; the text repeats no part of it, as it may hold a password.
+    """
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    root = "{" + _checked_prefix(prefix or query.get("prefix") or DEFAULT_PREFIX) + "}"
+    options: dict[str, Any] = {**_credentials(parts.netloc), **_from_query(query), **connection}
+    if parts.scheme == "rediss" or _flag("ssl", query.get("ssl", "false")):
+        options["ssl"] = True
+    nodes = _addresses(parts.netloc, 26379 if parts.scheme == "redis+sentinel" else 6379)
+    if parts.scheme == "redis+cluster":
+        if _database(parts.path, query):
+            raise ConfigurationError(reason="A Redis cluster has only database 0: leave the number out of the URL.")
+        return Location(ClusterServer(nodes, root, options), root)
+    if parts.scheme == "redis+sentinel":
+        service, _, database = parts.path.strip("/").partition("/")
+        if not service:
+            raise ConfigurationError(reason=f"A Sentinel URL names the service to look for. Write {_FORMS}.")
+        options["db"] = _database(database, query)
+        own = {name: query[f"sentinel_{name}"] for name in ("username", "password") if f"sentinel_{name}" in query}
+        return Location(SentinelServer(nodes, service, options, own), root)
+    if parts.scheme not in {"redis", "rediss"} or len(nodes) != 1:
+        raise ConfigurationError(reason=f"This is not a Redis URL. Write {_FORMS}.")
+    if not _bare_host(parts.netloc) and parts.path.strip("/") and not parts.path.strip("/").isdigit():
+        options |= {"path": unquote(parts.path), "db": _database("", query)}
+    else:
+        options |= {"host": nodes[0][0], "port": nodes[0][1], "db": _database(parts.path, query)}
+    return Location(SingleServer(options), root)
+
+
+def _checked_prefix(prefix: str) -> str:
+    if "{" in prefix or "}" in prefix:
+        raise ConfigurationError(
+            reason="A prefix must not contain braces: they are put around it, as its hash tag in a cluster."
+        )
+    return prefix
+
+
+def _bare_host(netloc: str) -> str:
+    return netloc.rpartition("@")[2]
+
+
+def _credentials(netloc: str) -> dict[str, str]:
+    username, _, password = netloc.rpartition("@")[0].partition(":")
+    return {
+        name: unquote(value) for name, value in (("username", username), ("password", password)) if value
+    }  # fmt: skip
+
+
+def _addresses(netloc: str, default_port: int) -> list[Address]:
+    return [_address(part, default_port) for part in _bare_host(netloc).split(",")]
+
+
+def _address(text: str, default_port: int) -> Address:
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif ":" in text:
+        host, _, port = text.rpartition(":")
+    if port and not port.isdigit():
+        raise ConfigurationError(reason=f"The port in the Redis URL is not a number. Write {_FORMS}.")
+    return (unquote(host) or "localhost", int(port or default_port))
+
+
+def _database(path: str, query: Mapping[str, str]) -> int:
+    text = path.strip("/") or query.get("db", "0")
+    if not text.isdigit():
+        raise ConfigurationError(reason=f"The database in the Redis URL is a number, not {text!r}. Write {_FORMS}.")
+    return int(text)
+
+
+def _from_query(query: Mapping[str, str]) -> dict[str, Any]:
+    options: dict[str, Any] = {name: query[name] for name in (*_TLS_OPTIONS, "client_name") if name in query}
+    if "ssl_check_hostname" in options:
+        options["ssl_check_hostname"] = _flag("ssl_check_hostname", options["ssl_check_hostname"])
+    return options
+
+
+def _flag(name: str, text: str) -> bool:
+    if text.lower() in {"true", "1", "yes"}:
+        return True
+    if text.lower() in {"false", "0", "no"}:
+        return False
+    raise ConfigurationError(reason=f"{name} is true or false, not {text!r}.")
+
+
+def refuse_unknown(options: Mapping[str, object], known: Collection[str], what: str) -> None:
+    """Refuse options by name.
+
+    :raises ConfigurationError: if there are any that nobody would read.
+    """
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        names = ", ".join(sorted(known)) or "none"
+        raise ConfigurationError(reason=f"{what} has unknown options: {', '.join(unknown)}. Known are: {names}.")
+
+
+def number(name: str, value: object) -> float:
+    """A positive number of seconds.
+
+    :raises ConfigurationError: for anything else.
+    """
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ConfigurationError(reason=f"{name} is a positive number of seconds, not {value!r}.")
+    return seconds

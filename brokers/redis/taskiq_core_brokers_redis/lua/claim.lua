@@ -1,0 +1,112 @@
+-- Delivers up to `limit` messages, highest priority first, after making ready what is due and what the dead held.
+-- ARGV: consumer, generation, limit, how many of them from the lowest priority up, ms between two sweeps, queues
+-- Answers nil if the consumer has lost its lease; else ms until something may be ready by itself, the streams to wait for,
+-- and what XREADGROUP said of each stream that had something.
+local consumer, generation, left, low = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local moment = now()
+local lease = redis.call('ZSCORE', LEASES, consumer)
+if not lease or tonumber(lease) <= moment or registration(consumer) ~= generation then
+  return false
+end
+local member = member_of(consumer, generation)
+may_exceed_memory()
+
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', moment, 'LIMIT', 0, 4)) do
+  bury(dead, {})
+end
+
+local function promote(queue)
+  local waiting, later = key(queue, 'due'), key(queue, 'later')
+  local due = redis.call('ZRANGEBYSCORE', waiting, '-inf', moment, 'LIMIT', 0, 500)
+  if #due == 0 then
+    return
+  end
+  for _, id in ipairs(due) do
+    local packed = redis.call('HGET', later, id)
+    if packed then
+      local level, meta, body = unpack(cmsgpack.unpack(packed))
+      open_level(queue, level)
+      append(queue, level, id, body, meta)
+    end
+  end
+  redis.call('ZREM', waiting, unpack(due))
+  redis.call('HDEL', later, unpack(due))
+end
+
+-- Members of the group that nobody has registered: readers whose connection was lost just when the server answered them.
+local function sweep(queue, level)
+  local stream = key(queue, level)
+  if redis.call('EXISTS', stream) == 0 then
+    return
+  end
+  for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', stream, GROUP)) do
+    local name, generation = string.match(info[2], '^(.*)%.(%d+)$')
+    if not name or registration(name) ~= generation then
+      give_back_from(queue, level, info[2], 0, {})
+    end
+  end
+end
+
+local open = {}
+for place = 6, #ARGV do
+  local queue = ARGV[place]
+  promote(queue)
+  if redis.call('SISMEMBER', PAUSED, queue) == 0 then
+    open[#open + 1] = queue
+  end
+end
+if redis.call('SET', root .. ':swept', '1', 'NX', 'PX', ARGV[5]) then
+  for place = 6, #ARGV do
+    for _, level in ipairs(LEVELS) do
+      sweep(ARGV[place], level)
+    end
+    sweep(ARGV[place], 'nudge')
+  end
+end
+
+local found, streams = {}, {}
+for _, level in ipairs(LEVELS) do
+  for _, queue in ipairs(open) do
+    local stream = key(queue, level)
+    if level == 'back' then
+      make_stream(stream)
+    end
+    if level == 'back' or redis.call('EXISTS', stream) == 1 then
+      streams[#streams + 1] = stream
+    end
+  end
+end
+
+local function read(stream, count)
+  local answer = redis.call('XREADGROUP', 'GROUP', GROUP, member, 'COUNT', count, 'STREAMS', stream, '>')
+  if answer then
+    found[#found + 1] = answer[1]
+    return #answer[1][2]
+  end
+  return 0
+end
+
+for place = #streams, 1, -1 do
+  if low > 0 then
+    local taken = read(streams[place], low)
+    low, left = low - taken, left - taken
+  end
+end
+for _, stream in ipairs(streams) do
+  if left > 0 then
+    left = left - read(stream, left)
+  end
+end
+if #found > 0 then
+  return {0, {}, found}
+end
+
+local first = tonumber(redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2])
+for place = 6, #ARGV do
+  local due = redis.call('ZRANGE', key(ARGV[place], 'due'), 0, 0, 'WITHSCORES')[2]
+  first = math.min(first, tonumber(due or first))
+  local stream = key(ARGV[place], 'nudge')
+  make_stream(stream)
+  streams[#streams + 1] = stream
+end
+return {math.max(1, first - moment), streams, {}}

@@ -1,0 +1,19 @@
+-- Moves entries to a name of the same consumer whose lease nobody renews.
+-- ARGV: consumer, generation, lease in ms, parts of: stream, n, n entries
+local consumer, generation = ARGV[1], ARGV[2]
+if registration(consumer) ~= generation then
+  return 0
+end
+may_exceed_memory()
+local name = forgetful(consumer)
+redis.call('HSET', CONSUMERS, name, '1' .. string.sub(redis.call('HGET', CONSUMERS, consumer), #generation + 1))
+redis.call('ZADD', LEASES, now() + ARGV[3], name)
+local at = 4
+while at <= #ARGV do
+  local stream, count = ARGV[at], tonumber(ARGV[at + 1])
+  for place = at + 2, at + 1 + count do
+    redis.call('XCLAIM', stream, GROUP, member_of(name, '1'), 0, ARGV[place], 'JUSTID')
+  end
+  at = at + 2 + count
+end
+return 1

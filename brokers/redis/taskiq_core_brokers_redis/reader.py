@@ -1,0 +1,185 @@
+"""Asking the server for deliveries: one question at a time, on a connection of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import anyio
+import hiredis
+
+from taskiq_core.delivery import Delivery
+from taskiq_core_brokers_redis.deliveries import Receipt, by_stream, deliveries_of
+from taskiq_core_brokers_redis.errors import RedisError, ScriptMissingError
+from taskiq_core_brokers_redis.line import Line
+from taskiq_core_brokers_redis.link import Link
+from taskiq_core_brokers_redis.location import Location
+from taskiq_core_brokers_redis.scripts import Argument, Script
+
+_LONGEST_WAIT = 0.8
+"""Seconds that one blocking read may take: within them a pause is noticed, and a nudge that went to the dead made up for."""
+_MOST = 1000
+"""Deliveries of one question, so that no script keeps the server for long."""
+_LOW_SHARE = 16
+"""One delivery of so many is taken from the lowest priority up, so that it never starves."""
+
+_HERE = __package__ or ""
+_REGISTER = Script(_HERE, "prelude", "returning", "register")
+_CLAIM = Script(_HERE, "prelude", "returning", "claim")
+
+
+class Reader:
+    """Claims by a script that does not wait; when it finds nothing, waits by a blocking read that claims.
+
+    A read may be cancelled; its answer is then given to the next one, or given back when there is none. After the connection
+    broke, the reader registers under the next generation of its name, so that nothing stays with it that the server delivered
+    and nobody received.
+
+    :param known: what the consumer holds and knows of.
+    :param give_back: called with what was delivered and nobody waits for.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        consumer: str,
+        queues: Sequence[str],
+        lease: float,
+        patience: float,
+        known: Callable[[], Iterable[Delivery]],
+        give_back: Callable[[Sequence[Delivery]], None],
+    ) -> None:
+        self.consumer = consumer
+        self.generation = 0
+        self.lease_ms = round(lease * 1000)
+        self._root = location.root
+        self._queues = tuple(queues)
+        self._known, self._give_back = known, give_back
+        self._line = Line(location.server, patience=patience, prepare=self._note_client)
+        self._client_id = 0
+        self._registered_on: Link | None = None
+        self._reading: asyncio.Future[Any] | None = None
+        self._blocks = False
+        self._low = 0
+
+    async def read(self, limit: int) -> Sequence[Delivery]:
+        """Wait for deliveries and return some, at most as many as asked for by this call or by the cancelled one before it.
+
+        :raises RedisError: if the server cannot be reached.
+        """
+        while True:
+            reading = self._take_over() or await self._claim(limit)
+            try:
+                reply = await asyncio.shield(reading)
+            except asyncio.CancelledError:
+                reading.add_done_callback(self._unwanted)
+                raise
+            except ScriptMissingError:
+                self._reading = None
+                await self._line.call("SCRIPT", "LOAD", _CLAIM.text)
+                continue
+            except RedisError as error:
+                self._reading = None
+                self._line.blame(error)
+                raise
+            self._reading, blocked = None, self._blocks
+            found, wait = self._understand(reply, blocked=blocked)
+            taken = self._take(found)
+            if taken:
+                return taken
+            if wait is not None:
+                self._wait(*wait, limit)
+
+    async def close(self, timeout: float, commands: Line) -> None:
+        """End a blocking read, so that nothing is delivered to us from now on, and close the connection."""
+        try:
+            reading = self._reading
+            if reading is not None and not reading.done():
+                with contextlib.suppress(RedisError), anyio.move_on_after(timeout):
+                    if self._blocks:
+                        await commands.call("CLIENT", "UNBLOCK", self._client_id)
+                    await asyncio.shield(reading)
+        finally:
+            self._reading = None
+            await self._line.close()
+
+    # -- questions ------------------------------------------------------------------------------------------------------------
+
+    async def _claim(self, limit: int) -> asyncio.Future[Any]:
+        link = await self._line.link()
+        if link is not self._registered_on:
+            link = await self._register()
+        limit = min(limit, _MOST)
+        self._low += limit
+        low, self._low = divmod(self._low, _LOW_SHARE)
+        arguments = (self.consumer, self.generation, limit, low, self.lease_ms // 2, *self._queues)
+        self._blocks = False
+        self._reading = link.send(_CLAIM.pack(self._root, arguments))
+        return self._reading
+
+    async def _register(self) -> Link:
+        link = await self._line.link()
+        self.generation += 1
+        queues: tuple[Argument, ...] = (len(self._queues), *self._queues)
+        arguments = (self.consumer, self.generation, self.lease_ms, *queues, *by_stream(self._known()))
+        await self._line.run(_REGISTER, self._root, *arguments)
+        self._registered_on = link
+        return link
+
+    def _wait(self, seconds: float, streams: Sequence[bytes], limit: int) -> None:
+        link = self._line.current
+        if link is None:
+            return
+        block = min(seconds, _LONGEST_WAIT)
+        member = f"{self.consumer}.{self.generation}"
+        head = ("XREADGROUP", "GROUP", "workers", member, "COUNT", min(limit, _MOST), "BLOCK", max(1, round(block * 1000)))
+        packed = hiredis.pack_command((*head, "STREAMS", *streams, *[">"] * len(streams)))
+        self._blocks = True
+        self._reading = link.send(packed, blocking=block)
+
+    async def _note_client(self, link: Link) -> None:
+        self._client_id = await link.call("CLIENT", "ID")
+
+    # -- answers --------------------------------------------------------------------------------------------------------------
+
+    def _understand(self, reply: Any, *, blocked: bool) -> tuple[Sequence[Any], tuple[float, Sequence[bytes]] | None]:
+        """What was found, and else how long to wait for which streams; None where the next step is to claim."""
+        if blocked:
+            return list(reply.items()) if reply else (), None
+        if reply is None:
+            self._registered_on = None  # our lease has ended, and what we held is with others
+            return (), None
+        wait_ms, streams, found = reply
+        return found, (wait_ms / 1000, streams) if streams else None
+
+    def _take(self, found: Sequence[Any]) -> list[Delivery]:
+        taken, nudges = deliveries_of(found, self._root)
+        if nudges:
+            self._drop(nudges)
+        return taken
+
+    def _drop(self, nudges: Sequence[Receipt]) -> None:
+        link = self._line.current
+        for nudge in nudges if link is not None else ():
+            link.send(hiredis.pack_command(("XACK", nudge.stream, "workers", nudge.entry))).add_done_callback(_ignore)
+
+    def _take_over(self) -> asyncio.Future[Any] | None:
+        if self._reading is not None:
+            self._reading.remove_done_callback(self._unwanted)
+        return self._reading
+
+    def _unwanted(self, reading: asyncio.Future[Any]) -> None:
+        if self._reading is not reading:  # the next read has taken it over
+            return
+        self._reading = None
+        if reading.cancelled() or reading.exception() is not None:
+            return
+        found, _ = self._understand(reading.result(), blocked=self._blocks)
+        taken = self._take(found)
+        if taken:
+            self._give_back(taken)
+
+
+def _ignore(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,29 @@
+"""The steps that Redis takes as one: Lua files, by name.
+
+Each gets the root of our keys as its only declared key and makes the others from it; all have the root's hash tag, so that in a
+cluster they live on one node.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+
+import hiredis
+
+Argument = str | bytes | int | float
+
+
+class Script:
+    """A Lua script made of files of one package, one after the other."""
+
+    def __init__(self, package: str, *names: str) -> None:
+        folder = resources.files(package) / "lua"
+        self.text = "\n".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in names)
+        self._head = ("EVALSHA", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest(), 1)
+
+    def pack(self, root: str, arguments: Sequence[Argument]) -> bytes:
+        """The command that runs it.
+
+        :raises TypeError: for an argument that is neither text, bytes nor a number.
+        """
+        return hiredis.pack_command((*self._head, root, *arguments))

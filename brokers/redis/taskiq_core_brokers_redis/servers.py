@@ -1,0 +1,195 @@
+"""Where the server is: at one address, wherever the Sentinels say, or at the cluster's node for our keys."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from redis.asyncio import connection as driver
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.crc import key_slot
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    ConnectionError,  # noqa: A004
+    ResponseError,
+    TimeoutError,  # noqa: A004
+)
+from redis.exceptions import (
+    RedisError as DriverError,
+)
+
+from taskiq_core_brokers_redis.errors import RedisError, UnusableRedisError, explain, lost
+
+Address = tuple[str, int]
+
+
+class Server(Protocol):
+    """Knows how to connect to the server that holds our keys and takes writes."""
+
+    @property
+    def place(self) -> str:
+        """Where our keys are, without any secret; equal for two that mean the same place."""
+        ...
+
+    async def connect(self, timeout: float) -> Any:
+        """An open redis-py connection, authenticated, in RESP3, on the right database.
+
+        :raises RedisError: if there is none within about `timeout` seconds.
+        """
+        ...
+
+    def thread_client_options(self) -> Mapping[str, Any] | None:
+        """Keyword arguments of a synchronous `redis.Redis` to the server last connected to; None before the first connect."""
+        ...
+
+
+class SingleServer:
+    """One server at a fixed address or Unix socket."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = dict(options)
+        where = self._options.get("path") or f"{self._options.get('host', 'localhost')}:{self._options.get('port', 6379)}"
+        self.place = f"{where}/{self._options.get('db', 0)}"
+        self._connected = False
+
+    async def connect(self, timeout: float) -> Any:
+        connection = await open_connection(self._options, self.place, timeout)
+        self._connected = True
+        return connection
+
+    def thread_client_options(self) -> Mapping[str, Any] | None:
+        return self._options if self._connected else None
+
+
+class SentinelServer:
+    """The primary that a group of Sentinels names; asked again at every connect."""
+
+    def __init__(
+        self, sentinels: Sequence[Address], service: str, options: Mapping[str, Any], sentinel_options: Mapping[str, Any]
+    ) -> None:
+        self._sentinels = list(sentinels)
+        self._service = service
+        self._options = dict(options)
+        self._sentinel_options = dict(sentinel_options)
+        self._primary: Address | None = None
+        hosts = ",".join(f"{host}:{port}" for host, port in sorted(self._sentinels))
+        self.place = f"{hosts}/{service}/{self._options.get('db', 0)}"
+
+    async def connect(self, timeout: float) -> Any:
+        limits = {"socket_timeout": timeout / 2, "socket_connect_timeout": timeout / 2}
+        sentinel = Sentinel(self._sentinels, sentinel_kwargs={**limits, **self._sentinel_options}, **limits)
+        try:
+            self._primary = await sentinel.discover_master(self._service)
+        except AuthenticationError as error:
+            reason = f"The Sentinels at {self.place} refuse us: set ?sentinel_password= in the URL. ({error})"
+            raise UnusableRedisError(reason=reason) from error
+        except (MasterNotFoundError, DriverError, OSError) as error:
+            raise lost(self.place, f"the Sentinels name no primary ({error})", certain=True) from error
+        finally:
+            for client in sentinel.sentinels:
+                await client.aclose()
+        host, port = self._primary
+        return await open_connection({**self._options, "host": host, "port": port}, f"{host}:{port} of {self.place}", timeout)
+
+    def thread_client_options(self) -> Mapping[str, Any] | None:
+        if self._primary is None:
+            return None
+        host, port = self._primary
+        return {**self._options, "host": host, "port": port}
+
+
+class ClusterServer:
+    """The node of a cluster that holds our one slot; looked up again at every connect."""
+
+    def __init__(self, nodes: Sequence[Address], root: str, options: Mapping[str, Any]) -> None:
+        self._nodes = list(nodes)
+        self._known = list(nodes)
+        self._slot = int(key_slot(root.encode()))
+        self._options = dict(options)
+        self._holder: Address | None = None
+        self.place = ",".join(f"{host}:{port}" for host, port in sorted(self._nodes)) + " (cluster)"
+
+    async def connect(self, timeout: float) -> Any:
+        failure: RedisError = lost(self.place, "no node is known", certain=True)
+        for node in dict.fromkeys([*self._known, *self._nodes]):
+            try:
+                holder = await self._find_holder(node, timeout / 2)
+                connection = await self._connect_to(holder, timeout / 2)
+            except UnusableRedisError:
+                raise
+            except RedisError as error:
+                failure = error
+            else:
+                self._holder = holder
+                return connection
+        raise failure
+
+    def thread_client_options(self) -> Mapping[str, Any] | None:
+        if self._holder is None:
+            return None
+        host, port = self._holder
+        return {**self._options, "host": host, "port": port}
+
+    async def _connect_to(self, node: Address, timeout: float) -> Any:
+        host, port = node
+        return await open_connection({**self._options, "host": host, "port": port}, f"{host}:{port} of {self.place}", timeout)
+
+    async def _find_holder(self, node: Address, timeout: float) -> Address:
+        connection = await self._connect_to(node, timeout)
+        try:
+            await connection.send_command("CLUSTER", "SLOTS")
+            ranges: list[Any] = await connection.read_response()
+        except ResponseError as error:
+            reason = f"Redis at {self.place} is not a cluster: use redis://. (Redis says: {error})"
+            raise UnusableRedisError(reason=reason) from error
+        except (DriverError, OSError) as error:
+            raise lost(self.place, error, certain=True) from error
+        finally:
+            await connection.disconnect(nowait=True)
+        # Each: first slot, last slot, primary, replicas; a host may be empty and means the one that was asked.
+        self._known = [_address(part[2], node) for part in ranges]
+        for (first, last, *_), holder in zip(ranges, self._known, strict=True):
+            if first <= self._slot <= last:
+                return holder
+        raise lost(self.place, f"no node serves slot {self._slot}", certain=True)
+
+
+def _address(part: Sequence[Any], asked: Address) -> Address:
+    host, port = part[0], int(part[1])
+    text = host.decode() if isinstance(host, bytes) else str(host or "")
+    return (asked[0] if text in {"", "?"} else text, port)
+
+
+async def open_connection(options: Mapping[str, Any], place: str, timeout: float) -> Any:
+    """Open a redis-py connection.
+
+    :raises RedisError: as `Server.connect`.
+    """
+    limits = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    arguments = {"protocol": 3, "client_name": "taskiq", **limits, **options}
+    ssl = arguments.pop("ssl", False)
+    if "path" in arguments:
+        kind = driver.UnixDomainSocketConnection
+        arguments.pop("socket_connect_timeout")
+    else:
+        kind = driver.SSLConnection if ssl else driver.Connection
+    try:
+        connection = kind(**arguments)
+    except (DriverError, TypeError, ValueError, OSError) as error:
+        raise UnusableRedisError(reason=f"Redis at {place} cannot be connected to with these options: {error}") from error
+    try:
+        await connection.connect()
+    except BaseException as error:
+        await connection.disconnect(nowait=True)
+        if isinstance(error, DriverError | OSError):
+            raise _explained(error, place) from error
+        raise
+    return connection
+
+
+def _explained(error: Exception, place: str) -> RedisError:
+    text = str(error)
+    if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
+        return explain(text if text.split(" ", maxsplit=1)[0].isupper() else f"WRONGPASS {text}", place)
+    if isinstance(error, ConnectionError | TimeoutError | OSError) and not isinstance(error, ResponseError):
+        return lost(place, text, certain=True)
+    return explain(text, place)

@@ -1,0 +1,121 @@
+"""One consumer: what it receives, holds and settles."""
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Collection, Coroutine, Sequence
+from types import TracebackType
+from typing import Any
+
+import anyio
+
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core_brokers_redis.deliveries import by_stream, settling
+from taskiq_core_brokers_redis.errors import RedisError
+from taskiq_core_brokers_redis.line import Line
+from taskiq_core_brokers_redis.location import Location
+from taskiq_core_brokers_redis.reader import Reader
+from taskiq_core_brokers_redis.scripts import Script
+from taskiq_core_brokers_redis.thread_client import ThreadClient
+
+logger = logging.getLogger("taskiq.redis")
+
+_LEAVE_TIMEOUT = 0.4
+"""Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
+
+_HERE = __package__ or ""
+_EXTEND = Script(_HERE, "prelude", "returning", "extend")
+_SETTLE = Script(_HERE, "prelude", "settle")
+_FORGET = Script(_HERE, "prelude", "returning", "forget")
+_LEAVE = Script(_HERE, "prelude", "returning", "leave")
+_BURY = Script(_HERE, "prelude", "returning", "bury")
+
+
+class RedisSubscription(Subscription):
+    """A member of the consumer groups of some queues. Its lease is one entry in Redis, however much it holds."""
+
+    def __init__(self, location: Location, commands: Line, queues: Sequence[str], lease: float, patience: float) -> None:
+        self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.lease = lease
+        self._location = location
+        self._root = location.root
+        self._commands = commands
+        self._held: set[Delivery] = set()
+        self._reader = Reader(
+            location, self.consumer, tuple(dict.fromkeys(queues)), lease, patience, lambda: self._held, self._release_soon
+        )
+        self._thread_client = ThreadClient(location.server)
+        self._result_ttl: float | None = None
+        self._releasing: set[asyncio.Task[None]] = set()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        reason = f"Redis did not answer within {_LEAVE_TIMEOUT} s"
+        with anyio.CancelScope(shield=True):
+            try:
+                with anyio.move_on_after(_LEAVE_TIMEOUT) as scope:
+                    await self._reader.close(_LEAVE_TIMEOUT / 2, self._commands)
+                    await self._commands.run(_LEAVE, self._root, self.consumer)
+            except RedisError as refusal:
+                reason = str(refusal)
+            else:
+                if not scope.cancelled_caught:
+                    return
+            finally:
+                self._thread_client.close()
+        logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self.lease, reason)
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        taken = await self._reader.read(limit)
+        if len(taken) > limit:  # an earlier call asked for more and was cancelled, or several streams answered at once
+            self._release_soon(taken[limit:])
+            taken = taken[:limit]
+        self._held.update(taken)
+        return taken
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        if settlements:
+            await self._commands.run(_SETTLE, self._root, *settling(settlements, self._result_ttl))
+            self._held.difference_update([item.delivery for item in settlements])
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        gone = {bytes(item) for item in await self._commands.run(_EXTEND, self._root, *self._extension(deliveries))}
+        return [item for item in deliveries if b"%s %s" % (item.receipt.stream, item.receipt.entry) in gone]
+
+    def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
+        return self._thread_client.run(_EXTEND, self._root, *self._extension(deliveries))
+
+    def _extension(self, deliveries: Sequence[Delivery]) -> list[Any]:
+        return [self.consumer, self._reader.generation, self._reader.lease_ms, *by_stream(deliveries)]
+
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        self._held.difference_update(deliveries)
+        head = (self.consumer, self._reader.generation, self._reader.lease_ms)
+        self._soon(self._commands.run(_FORGET, self._root, *head, *by_stream(deliveries)))
+
+    def stores_results_of(self, backend: Any) -> bool:
+        same = getattr(getattr(backend, "location", None), "place", None) == self._location.place
+        if same:
+            self._result_ttl = backend.result_ttl
+        return same
+
+    async def bury(self, consumer: str, accused: Collection[str]) -> None:
+        await self._commands.run(_BURY, self._root, consumer, *accused)
+
+    def _release_soon(self, deliveries: Sequence[Delivery]) -> None:
+        self._soon(self.settle([Settlement(item, Verdict.RELEASE) for item in deliveries]))
+
+    def _soon(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(_quietly(work))
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
+
+
+async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
+    try:
+        await work
+    except RedisError as error:  # then the end of the lease, or of the subscription, does the same
+        logger.warning("Some messages could not be given back yet: %s", error)
