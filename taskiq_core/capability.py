@@ -24,7 +24,7 @@ class Capability(enum.Flag):
     QUEUES = enum.auto()
     """Named queues; a subscription gets only those it asked for."""
     DEAD_LETTER = enum.auto()
-    """REJECT keeps the message where `AsyncBroker.admin` lists it with the reason."""
+    """REJECT keeps the message where `AsyncBroker.admin` lists it with the reason; `admin` also looks after queues."""
     BATCH = enum.auto()
     """Sending, receiving and settling n messages costs one round trip."""
     IDEMPOTENT_SEND = enum.auto()

@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 COMMANDS: Final = {
+    "queue": "taskiq_core.cli.queue:queue",
     "worker": "taskiq_core.cli.worker:worker",
     "scheduler": "taskiq_core.cli.scheduler:scheduler",
 }
@@ -30,7 +31,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"auto_envvar_prefix": "TASKIQ", "help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="taskiq-core", prog_name="taskiq")
 def main() -> None:
-    """Run workers and schedulers of a taskiq_core application."""
+    """Run workers and schedulers of a taskiq_core application, and look after its queues."""
 
 
 __all__ = ["main"]

@@ -16,20 +16,13 @@ from taskiq_core.cli import logs
 from taskiq_core.cli.app import import_modules, load_broker
 from taskiq_core.cli.exit_codes import CRASHED, RECYCLE, STOPPED, WRONG_CONFIGURATION
 from taskiq_core.cli.options import CONTEXT, worker_options
+from taskiq_core.cli.queue_names import point_out_strangers, queues_of
 from taskiq_core.cli.running import leave, run_engine, run_loop
-from taskiq_core.defaults import DEFAULT_QUEUE
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.labels import QUEUE
 from taskiq_core.worker import Worker, WorkerSettings
 from taskiq_core.worker.sandbox_request import LOGGING
 
 logger = logging.getLogger("taskiq.process")
-
-
-def queues_of(broker: AsyncBroker) -> tuple[str, ...]:
-    """The default queue, and those that the tasks of `broker` are sent to."""
-    named = (task.options.queue or QUEUE.get(task.labels) for task in broker.get_all_tasks().values())
-    return (DEFAULT_QUEUE, *sorted({name for name in named if name} - {DEFAULT_QUEUE}))
 
 
 def make_settings(broker: AsyncBroker, options: dict[str, Any]) -> WorkerSettings:
@@ -65,8 +58,7 @@ def run(app: str, modules: Sequence[str], options: dict[str, Any]) -> int:
         settings.concurrency,
     )
 
-    for queue in sorted(set(settings.queues) - set(queues_of(broker))):
-        logger.warning("No task of %s is sent to the queue %r by itself: is that its name?", app, queue)
+    point_out_strangers(app, broker, settings.queues)
     _quieten_garbage_collector()
 
     async def main() -> None:

@@ -90,6 +90,15 @@ def test_options_of_the_command_line(command: str) -> None:
             assert row[1] == str(option.default), row[0]
 
 
+def test_commands_for_queues() -> None:
+    (rows,) = tables(section("command_line.md", "taskiq queue COMMAND [APP] [QUEUE]..."))
+    assert isinstance(main, click.Group)
+    found = main.get_command(click.Context(main), "queue")
+    assert isinstance(found, click.Group)
+    assert names(rows) == list(found.commands)
+    assert [item for command in found.commands.values() for item in command.params if isinstance(item, click.Option)] == []
+
+
 def test_capabilities() -> None:
     (rows,) = tables(section("capabilities.md"))
     assert names(rows) == [str(flag.name) for flag in Capability]

@@ -140,3 +140,25 @@ def test_what_is_forgotten_comes_back_without_a_death() -> None:
     clock.now += 10
     assert queue.expire() == 2
     assert {item.body: item.deaths for item in queue.take(["default"], 2, "you", 10)} == {b"a": 1, b"b": 2}
+
+
+async def test_nobody_waits_for_a_paused_queue() -> None:
+    broker = InMemoryBroker(await_inplace=True)
+    ended: list[int] = []
+
+    @broker.task
+    async def work(number: int) -> None:
+        ended.append(number)
+
+    assert broker.admin is not None
+    async with broker:
+        with anyio.fail_after(10):
+            await broker.admin.pause("default")
+            await work.kiq(1)
+            await broker.wait_all()
+            assert ended == []
+            await broker.admin.resume("default")
+            await broker.wait_all()
+            assert ended == [1]
+            await work.kiq(2)
+    assert ended == [1, 2]
