@@ -1,6 +1,7 @@
 """A real Redis server, private to a test: to configure, kill, pause and restart."""
 
 import json
+import re
 import shutil
 import signal
 import tempfile
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+import pytest
 from redis import Redis
 from support.processes import RunningProcess
 from support.redis_binary import server_binary
@@ -17,6 +19,7 @@ from support.redis_certificates import Certificates
 from support.tcp_ports import LOOPBACK, free_port
 
 _ATTEMPTS = 5
+_WITHOUT_TLS = r"Failed finding TLS support|'tls-port \d+'\nBad directive"
 
 # A server dies with the thread that started it (see `_command`), so all are started by one that lives as long as we do.
 _starter = ThreadPoolExecutor(1, thread_name_prefix="redis-starter")
@@ -50,6 +53,11 @@ class RedisServer:
         return f"{'rediss' if self.tls else 'redis'}://{user}{LOOPBACK}:{self.port}/0"
 
     @property
+    def quoted_password(self) -> str:
+        """As a line of redis.conf wants it."""
+        return json.dumps(self.password, ensure_ascii=False)
+
+    @property
     def process(self) -> RunningProcess:
         """The process that runs or ran last; its lines are the server's log."""
         assert self._process is not None, "not started yet"
@@ -74,6 +82,8 @@ class RedisServer:
                 self._process.wait_for_line(self._ready)
             except AssertionError:
                 self.kill()
+                if self.tls and re.search(_WITHOUT_TLS, self._process.output):
+                    pytest.skip("needs a server that was built with TLS")
                 if self._was_ready or "Address already in use" not in self._process.output:
                     raise
                 self.port = free_port()
@@ -133,8 +143,7 @@ class RedisServer:
         else:
             lines += ["port 0", f"tls-port {self.port}", *self.tls.server_config()]
         if self.password:
-            quoted = json.dumps(self.password, ensure_ascii=False)
-            lines += [f"requirepass {quoted}", f"masterauth {quoted}"]
+            lines += [f"requirepass {self.quoted_password}", f"masterauth {self.quoted_password}"]
         return lines
 
     def _command(self) -> list[str]:

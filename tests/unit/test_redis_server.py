@@ -67,9 +67,19 @@ def test_a_paused_server_answers_after_it_resumes(start_redis: StartRedis) -> No
 def test_lines_of_configuration_win_over_the_defaults(start_redis: StartRedis) -> None:
     server = start_redis("databases 3", "unixsocket redis.sock", "maxmemory 7mb", password='a "b\\ c/@')
     with server.client() as client:
-        assert client.config_get("databases", "maxmemory") == {"databases": "3", "maxmemory": str(7 << 20)}
+        assert client.config_get("databases") == {"databases": "3"}
+        assert client.config_get("maxmemory") == {"maxmemory": str(7 << 20)}
     with Redis(unix_socket_path=str(server.folder / "redis.sock"), password=server.password) as client:
         assert client.ping()
+
+
+def test_a_server_keeps_what_it_has_written_into_its_own_configuration(start_redis: StartRedis) -> None:
+    server = start_redis("maxmemory 7mb")
+    with server.client() as client:
+        client.config_set("maxmemory", 8 << 20)
+        client.config_rewrite()
+        server.restart()
+        assert client.config_get("maxmemory") == {"maxmemory": str(8 << 20)}
 
 
 def test_a_line_that_is_wrong_is_shown() -> None:

@@ -225,7 +225,7 @@ def test_a_server_that_is_down_looks_like_a_reset(start_redis: StartRedis) -> No
     server = start_redis()
     with TcpProxy(server.port) as proxy:
         server.kill()
-        with connection(proxy) as client, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), connection(proxy) as client:
             client.recv(1)
         server.restart()
         with Redis(port=proxy.port) as through:
