@@ -6,18 +6,29 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import core, sqlite_drain, sqlite_enqueue, sqlite_idle, sqlite_memory, sqlite_waiting
+from benchmarks import core, redis_drain, redis_enqueue, redis_load, sqlite_drain, sqlite_enqueue
 from benchmarks.budget import Budget
 from benchmarks.figures import Benchmark, Scale, Series, collect
+from benchmarks.footprint import footprint
+from benchmarks.idle import idle
+from benchmarks.redis_arena import redis_arena
 from benchmarks.report import as_json, as_row, machine
+from benchmarks.waiting import waiting
+from benchmarks.workers import sqlite_arena
 
 BENCHMARKS: Sequence[Benchmark] = (
     *core.BENCHMARKS,
     *sqlite_enqueue.BENCHMARKS,
     *sqlite_drain.BENCHMARKS,
-    *sqlite_waiting.BENCHMARKS,
-    *sqlite_idle.BENCHMARKS,
-    *sqlite_memory.BENCHMARKS,
+    *waiting("sqlite", sqlite_arena),
+    *idle("sqlite", sqlite_arena),
+    *footprint("sqlite", sqlite_arena),
+    *redis_enqueue.BENCHMARKS,
+    *redis_drain.BENCHMARKS,
+    *redis_load.BENCHMARKS,
+    *waiting("redis", redis_arena),
+    *idle("redis", redis_arena),
+    *footprint("redis", redis_arena),
 )
 
 

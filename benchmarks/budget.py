@@ -30,12 +30,14 @@ class Budget:
 
     floors: Mapping[str, Limit]
     goals: Mapping[str, Limit]
+    peers: Mapping[str, Limit]
+    """What ratios to other frameworks should be: reported by `python -m benchmarks.peers`."""
 
     @classmethod
     def read(cls) -> "Budget":
         """The budget of this repository."""
         data: dict[str, dict[str, dict[str, Any]]] = tomllib.loads(_FILE.read_text())
-        return cls(*({name: Limit(**limit) for name, limit in data[part].items()} for part in ("floors", "goals")))
+        return cls(*({name: Limit(**limit) for name, limit in data[part].items()} for part in ("floors", "goals", "peers")))
 
     def verdict(self, name: str, value: float) -> str:
         """What to say of a figure; empty if it has no limit."""

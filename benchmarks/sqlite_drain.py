@@ -8,15 +8,8 @@ import anyio
 from benchmarks import sqlite_raw
 from benchmarks.clock import Time
 from benchmarks.figures import Benchmark, Figure, Scale, beside_raw
-from benchmarks.sqlite_enqueue import in_bulk
-from benchmarks.workers import Arena, arena
-
-
-async def fill(place: Arena, count: int) -> None:
-    """Make a backlog."""
-    broker, task = place.client()
-    async with broker:
-        await in_bulk(task, count)
+from benchmarks.sending import fill
+from benchmarks.workers import sqlite_arena
 
 
 def measure(name: str, loop: str, scale: Scale) -> Iterator[Figure]:
@@ -29,11 +22,11 @@ def measure(name: str, loop: str, scale: Scale) -> Iterator[Figure]:
             return sqlite_raw.drain(conn)
 
     def run_ours() -> Time:
-        with arena() as place:
+        with sqlite_arena() as place:
             anyio.run(fill, place, count)
-            tasks, time = place.drain(loop)
-        assert tasks == count, f"{tasks} of {count} tasks ran"
-        return time
+            drained = place.drain(loop)
+        assert drained.tasks == count, f"{drained.tasks} of {count} tasks ran"
+        return drained.time
 
     yield from beside_raw(name, count, run_raw, run_ours)
 

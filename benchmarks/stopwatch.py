@@ -15,6 +15,8 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.tasks = 0
+        self.laps: list[tuple[int, float]] = []
+        """How many tasks were done when a batch was, and the wall time then."""
         self._begin: Time | None = None
         self._end: Time | None = None
 
@@ -44,6 +46,7 @@ class Stopwatch:
         """A batch is done."""
         self.tasks += count
         self._end = now()
+        self.laps.append((self.tasks, self._end.wall))
 
 
 class _Timed(Subscription):

@@ -5,48 +5,60 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.clock import Time
-from taskiq_core import AsyncBroker, AsyncTaskiqDecoratedTask, broker_from_url
+from benchmarks.tasks import Tasks, add_tasks
+from taskiq_core import AsyncBroker, broker_from_url
 
 _ROOT = Path(__file__).parents[1]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PATIENCE = 300.0
 
 
-class Arena:
-    """A database of its own, a client of it, and workers."""
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a worker process did until its queues were empty."""
 
-    def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder / 'jobs.db'}"
+    tasks: int
+    time: Time
+    laps: Sequence[tuple[int, float]]
+
+    def rate(self, first: int, last: int) -> float:
+        """Tasks per second between two of them."""
+        begin, end = (next(lap for lap in self.laps if lap[0] >= count) for count in (first, last))
+        return (end[0] - begin[0]) / (end[1] - begin[1])
+
+
+class Arena:
+    """A store of its own, clients of it, and workers."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
         self._report = folder / "report.json"
         self._log = folder / "worker.log"
 
-    def client(self) -> tuple[AsyncBroker, AsyncTaskiqDecoratedTask[[], None]]:
-        """A broker that is not started yet, and the task that the workers know."""
+    def client(self) -> tuple[AsyncBroker, Tasks]:
+        """A broker that is not started yet, and the tasks that the workers know."""
         broker = broker_from_url(self.url)
+        return broker, add_tasks(broker)
 
-        @broker.task("noop")
-        async def noop() -> None: ...
-
-        return broker, noop
-
-    def drain(self, loop: str) -> tuple[int, Time]:
-        """Have one worker process work until the queue is empty; returns how many tasks it ran, and in what time."""
+    def drain(self, loop: str = "asyncio") -> Drained:
+        """Have one worker process work until the queue is empty."""
         with self._worker("--burst", "--loop", loop) as process:
             code = process.wait(_PATIENCE)
         if code:
             raise ChildProcessError(f"the worker ended with code {code}:\n{self._log.read_text()}")
-        tasks, wall, cpu = json.loads(self._report.read_text())
-        return tasks, Time(wall, cpu)
+        report = json.loads(self._report.read_text())
+        return Drained(report["tasks"], Time(*report["time"]), report["laps"])
 
     @contextmanager
-    def worker(self) -> Generator["subprocess.Popen[bytes]"]:
+    def worker(self, loop: str = "asyncio") -> Generator["subprocess.Popen[bytes]"]:
         """A supervised worker process for the length of the block."""
-        with self._worker() as process:
+        with self._worker("--loop", loop) as process:
             try:
                 yield process
             finally:
@@ -55,7 +67,7 @@ class Arena:
 
     @contextmanager
     def _worker(self, *options: str) -> Generator["subprocess.Popen[bytes]"]:
-        command = [sys.executable, "-m", "taskiq_core", "worker", "benchmarks.sqlite_app:broker", "--log-level", "warning"]
+        command = [sys.executable, "-m", "taskiq_core", "worker", "benchmarks.worker_app:broker", "--log-level", "warning"]
         variables = {"TASKIQ_BENCHMARK_URL": self.url, "TASKIQ_BENCHMARK_REPORT": str(self._report)}
         with (
             self._log.open("wb") as log,
@@ -70,11 +82,14 @@ class Arena:
                 raise
 
 
+NewArena = Callable[[], AbstractContextManager[Arena]]
+
+
 @contextmanager
-def arena() -> Generator[Arena]:
-    """An arena in a new directory, which is removed afterwards."""
+def sqlite_arena() -> Generator[Arena]:
+    """An arena on a new file, which is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="taskiq-bench-") as name:
-        yield Arena(Path(name))
+        yield Arena(Path(name), f"sqlite:///{Path(name) / 'jobs.db'}")
 
 
 def tree(pid: int) -> list[int]:

@@ -1,10 +1,11 @@
-"""What the measured workers run: `taskiq worker benchmarks.sqlite_app:broker`."""
+"""What the measured workers run: `taskiq worker benchmarks.worker_app:broker`."""
 
 import json
 import os
 from pathlib import Path
 
 from benchmarks.stopwatch import Stopwatch
+from benchmarks.tasks import add_tasks
 from taskiq_core import TaskiqEvents, TaskiqState, broker_from_url
 
 URL = "TASKIQ_BENCHMARK_URL"
@@ -12,15 +13,12 @@ REPORT = "TASKIQ_BENCHMARK_REPORT"
 
 broker = broker_from_url(os.environ[URL])
 stopwatch = Stopwatch.on(broker)
-
-
-@broker.task("noop")
-async def noop() -> None:
-    """The cheapest task."""
+add_tasks(broker)
 
 
 @broker.on_event(TaskiqEvents.WORKER_SHUTDOWN)
 def report(_: TaskiqState) -> None:
     """Leave what the stopwatch of this process says."""
     if REPORT in os.environ:
-        Path(os.environ[REPORT]).write_text(json.dumps([stopwatch.tasks, *stopwatch.time]))
+        measured = {"tasks": stopwatch.tasks, "time": stopwatch.time, "laps": stopwatch.laps}
+        Path(os.environ[REPORT]).write_text(json.dumps(measured))

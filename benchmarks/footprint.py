@@ -1,13 +1,14 @@
 """Whether a worker's memory grows with the backlog or with what it has done."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import anyio
 
 from benchmarks.figures import Benchmark, Figure, Scale
-from benchmarks.sqlite_drain import fill
-from benchmarks.sqlite_waiting import round_trips
-from benchmarks.workers import Arena, arena, memory, tree
+from benchmarks.sending import fill
+from benchmarks.waiting import round_trips
+from benchmarks.workers import Arena, NewArena, memory, tree
 
 
 async def watch(place: Arena, pid: int, count: int) -> tuple[float, float]:
@@ -28,23 +29,25 @@ async def watch(place: Arena, pid: int, count: int) -> tuple[float, float]:
     return now if early is None else early, now
 
 
-def measure(scale: Scale) -> Iterator[Figure]:
+def measure(store: str, new_arena: NewArena, scale: Scale) -> Iterator[Figure]:
     """Megabytes with next to nothing to do, with a backlog, and after it."""
     count = scale.pick(200_000, 30_000, 200)
-    with arena() as place, place.worker() as supervisor:
+    with new_arena() as place, place.worker() as supervisor:
         anyio.run(round_trips, place, scale.pick(200, 200, 5))
         base = memory(tree(supervisor.pid)[-1])[0]
-    with arena() as place:
+    with new_arena() as place:
         anyio.run(fill, place, count)
         with place.worker() as supervisor:
             anyio.run(round_trips, place, 1)
             worker = tree(supervisor.pid)[-1]
             early, late = anyio.run(watch, place, worker, count)
             most = memory(worker)[1]
-    yield Figure("sqlite.memory.base", base, "MB")
-    yield Figure("sqlite.memory.backlog_most", most, "MB")
-    yield Figure("sqlite.memory.backlog_growth", most / base, "x")
-    yield Figure("sqlite.memory.flat", late / early, "x")
+    yield Figure(f"{store}.memory.base", base, "MB")
+    yield Figure(f"{store}.memory.backlog_most", most, "MB")
+    yield Figure(f"{store}.memory.backlog_growth", most / base, "x")
+    yield Figure(f"{store}.memory.flat", late / early, "x")
 
 
-BENCHMARKS = (Benchmark("sqlite.memory", measure, rounds=1),)
+def footprint(store: str, new_arena: NewArena) -> tuple[Benchmark, ...]:
+    """It, on one kind of store."""
+    return (Benchmark(f"{store}.memory", partial(measure, store, new_arena), rounds=1),)

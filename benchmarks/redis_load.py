@@ -1,0 +1,47 @@
+"""How the rate of a worker on Redis depends on its tasks: how long they take, what they carry, how many wait behind them."""
+
+from collections.abc import Iterator
+
+from benchmarks.figures import Benchmark, Figure, Scale
+from benchmarks.redis_drain import drain
+from benchmarks.tasks import NAP
+
+_SLOTS = 100
+_PAYLOAD = "x" * 10_000
+
+
+def measure_naps(scale: Scale) -> Iterator[Figure]:
+    """Tasks of 5 ms, compared with what 100 slots could do at most, or with no-op tasks where that is less."""
+    count = scale.pick(20_000, 10_000, 100)
+    noop, _ = drain(count)
+    nap, _ = drain(count, task="nap")
+    rate, most = count / nap.time.wall, min(_SLOTS / NAP, count / noop.time.wall)
+    yield Figure("redis.naps.rate", rate, "tasks/s")
+    yield Figure("redis.naps.of_most", rate / most, "x")
+
+
+def measure_payload(scale: Scale) -> Iterator[Figure]:
+    """Tasks with an argument of 10,000 characters, compared with no-op tasks."""
+    count = scale.pick(10_000, 5_000, 100)
+    noop, _ = drain(count)
+    take, _ = drain(count, task="take", args=(_PAYLOAD,))
+    yield Figure("redis.payload.rate", count / take.time.wall, "tasks/s")
+    yield Figure("redis.payload.of_noop", noop.time.wall / take.time.wall, "x")
+
+
+def measure_backlog(scale: Scale) -> Iterator[Figure]:
+    """The rate while 95,000 to 85,000 tasks wait, compared with the rate of the same worker for the last 10,000."""
+    count = scale.pick(100_000, 50_000, 2_000)
+    drained, _ = drain(count)
+    share = count // 10
+    deep, shallow = drained.rate(share // 2, share // 2 + share), drained.rate(count - share, count)
+    yield Figure("redis.backlog.deep_rate", deep, "tasks/s")
+    yield Figure("redis.backlog.shallow_rate", shallow, "tasks/s")
+    yield Figure("redis.backlog.deep_of_shallow", deep / shallow, "x")
+
+
+BENCHMARKS = (
+    Benchmark("redis.naps", measure_naps),
+    Benchmark("redis.payload", measure_payload),
+    Benchmark("redis.backlog", measure_backlog),
+)

@@ -1,0 +1,111 @@
+"""What one would write by hand over redis-py: a stream, a consumer group, batches of 100, results that expire."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import msgpack as _untyped_msgpack
+import redis.asyncio as _untyped_redis
+import uvloop
+
+from benchmarks.clock import Time, now, since
+from benchmarks.redis_server import RedisServer
+
+msgpack: Any = _untyped_msgpack  # the package ships no types
+redis: Any = _untyped_redis  # its annotations are not strict
+
+_BATCH = 100
+_TTL = 86400
+_STREAM, _GROUP = "raw", "workers"
+
+Raw = Callable[[Any, int], Awaitable[Time]]
+
+
+def on(server: RedisServer, raw: Raw, count: int, loop: str = "asyncio") -> Time:
+    """The time of a raw loop with a client of its own."""
+
+    async def main() -> Time:
+        async with redis.Redis(port=server.port) as client:
+            return await raw(client, count)
+
+    return uvloop.run(main()) if loop == "uvloop" else asyncio.run(main())
+
+
+def bodies(count: int) -> Iterator[bytes]:
+    """Like those of the framework, made while they are consumed."""
+    return (msgpack.packb([1, f"{i:032x}", "noop", {}, [], {}]) for i in range(count))
+
+
+async def add_singly(client: Any, count: int) -> Time:
+    """Each XADD waits for the one before."""
+    begin = now()
+    for body in bodies(count):
+        await client.xadd(_STREAM, {"b": body})
+    return since(begin)
+
+
+async def add_in_batches(client: Any, count: int) -> Time:
+    """A hundred XADD in each pipeline."""
+    begin = now()
+    pipe = client.pipeline(transaction=False)
+    for body in bodies(count):
+        pipe.xadd(_STREAM, {"b": body})
+        if len(pipe) == _BATCH:
+            await pipe.execute()
+    await pipe.execute()
+    return since(begin)
+
+
+async def drain(client: Any, count: int) -> Time:
+    """Read 100, call each inline; their results, acks and deletes leave in one pipeline."""
+
+    async def noop() -> None:
+        return None
+
+    await client.xgroup_create(_STREAM, _GROUP, "0", mkstream=True)
+    await add_in_batches(client, count)
+    tasks = {"noop": noop}
+    begin = now()
+    while found := await client.xreadgroup(_GROUP, "me", {_STREAM: ">"}, count=_BATCH):
+        pipe = client.pipeline(transaction=False)
+        for entry, fields in _entries(found):
+            _, task_id, name, labels, args, kwargs = msgpack.unpackb(fields[b"b"])
+            value = await tasks[name](*args, **kwargs)
+            pipe.setex(f"raw:result:{task_id}", _TTL, msgpack.packb([1, False, value, 0.0, labels, None, None]))
+            pipe.xack(_STREAM, _GROUP, entry)
+            pipe.xdel(_STREAM, entry)
+        await pipe.execute()
+    return since(begin)
+
+
+def _entries(found: Any) -> Any:
+    """The entries of the one stream, which comes as a list or a mapping by the protocol's version."""
+    if isinstance(found, dict):
+        return found[_STREAM.encode()][0]
+    return found[0][1]
+
+
+async def round_trips(client: Any, count: int) -> list[float]:
+    """Milliseconds from XADD to the answer, for which the client waits with BLPOP; the worker is in the same process."""
+    await client.xgroup_create(_STREAM, _GROUP, "0", mkstream=True)
+    worker = asyncio.create_task(_answer(client, count))
+    times: list[float] = []
+    for body in bodies(count):
+        begin = time.perf_counter()
+        await client.xadd(_STREAM, {"b": body})
+        await client.blpop("raw:answer", 10)
+        times.append((time.perf_counter() - begin) * 1e3)
+    await worker
+    return times
+
+
+async def _answer(client: Any, count: int) -> None:
+    for _ in range(count):
+        found = await client.xreadgroup(_GROUP, "me", {_STREAM: ">"}, count=_BATCH, block=1000)
+        for entry, _fields in _entries(found):
+            pipe = client.pipeline(transaction=False)
+            pipe.lpush("raw:answer", b"1")
+            pipe.xack(_STREAM, _GROUP, entry)
+            pipe.xdel(_STREAM, entry)
+            await pipe.execute()

@@ -1,0 +1,81 @@
+"""A Redis server of its own for a measurement: a free port of this machine, nothing written to disk."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """One that runs."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its database 0."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it has used."""
+        info = self._info("cpu")
+        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+    def calls(self) -> dict[str, int]:
+        """How often each command has been called, also by scripts."""
+        stats = self._info("commandstats")
+        return {name.removeprefix("cmdstat_"): int(text.split(",")[0].removeprefix("calls=")) for name, text in stats.items()}
+
+    def command(self, *words: str) -> bytes:
+        """The answer to one command: a line, a number or a string."""
+        request = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in map(str.encode, words))
+        with socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE) as link, link.makefile("rb") as answers:
+            link.sendall(b"*%d\r\n%s" % (len(words), request))
+            head: bytes = answers.readline().rstrip()
+            if head.startswith(b"-"):
+                raise RuntimeError(head.decode())
+            return answers.read(int(head[1:])) if head.startswith(b"$") else head[1:]
+
+    def _info(self, section: str) -> dict[str, str]:
+        lines = self.command("INFO", section).decode().splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+@contextmanager
+def redis_server(*options: str) -> Generator[RedisServer]:
+    """Start one for the length of the block; `options` are like `--appendonly yes`."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        raise FileNotFoundError("The benchmarks on Redis need redis-server or valkey-server on the PATH.")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        server = RedisServer(probe.getsockname()[1])
+    with tempfile.TemporaryDirectory(prefix="taskiq-bench-redis-") as folder:
+        settings = ("--port", str(server.port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no")
+        process = subprocess.Popen([program, *settings, *options], stdout=subprocess.DEVNULL)
+        try:
+            _wait_for(server, process)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(_PATIENCE)
+
+
+def _wait_for(server: RedisServer, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            server.command("PING")
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
