@@ -1,7 +1,7 @@
 """Many callers that wait for things in one store, with one watch on the store between them."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Generic, Protocol
 
@@ -17,8 +17,11 @@ _DEAR = 0.002
 class Watch(Protocol):
     """Sees that a store changes."""
 
-    async def wait(self) -> None:
-        """Return soon after the next change since the watch was opened; may return without one."""
+    async def wait(self) -> Collection[str] | None:
+        """Return soon after the next change since the watch was opened; may return without one.
+
+        The keys that have changed, where the watch knows them; None where any key may have.
+        """
         ...
 
 
@@ -89,24 +92,27 @@ class SharedWait(Generic[V]):
 
     async def _lead(self, caller: "_Caller[V]") -> None:
         with self._open_watch() as watch:
-            keys = list(self._by_key)
+            keys: Collection[str] = list(self._by_key)
             while True:
                 spent = await self._look(keys)
                 if caller.found:
                     return
+                changed: Collection[str] | None = ()
                 if not self._fresh:
                     with anyio.CancelScope() as self._pause:
-                        await watch.wait()
                         if spent > _DEAR:
                             await anyio.sleep(spent)  # let some more changes gather
+                        changed = await watch.wait()
                     self._pause = None
-                keys = list(self._fresh or self._by_key)
+                keys = list(self._by_key) if changed is None else [*self._fresh, *(key for key in changed if key in self._by_key)]
 
-    async def _look(self, keys: Sequence[str]) -> float:
+    async def _look(self, keys: Collection[str]) -> float:
         """Fetch, and wake those who have got something; returns the seconds it took."""
         self._fresh = {}
+        if not keys:
+            return 0.0
         begin = time.monotonic()
-        for key, value in (await self._fetch(keys)).items():
+        for key, value in (await self._fetch(list(keys))).items():
             for caller in self._by_key.get(key, ()):
                 caller.found[key] = value
                 caller.woken.set()
