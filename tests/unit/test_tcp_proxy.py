@@ -192,6 +192,20 @@ def test_the_reply_is_dropped_after_the_server_has_done_its_work(start_redis: St
         assert proxy.accepted == 3
 
 
+def test_all_that_was_forwarded_is_done_before_the_cut(start_redis: StartRedis) -> None:
+    server = start_redis()
+    with TcpProxy(server.port) as proxy, connection(proxy) as client:
+        proxy.drop_replies(b"the end")
+        sender = threading.Thread(target=client.sendall, args=(b"INCR count\r\n" * 50_000 + b'ECHO "the end"\r\n',))
+        sender.start()
+        with pytest.raises(ConnectionResetError):
+            while client.recv(65536):
+                pass
+        sender.join()
+        with server.client() as direct:
+            assert direct.get("count") == "50000"
+
+
 def test_so_many_replies_are_dropped_as_was_said(proxy: TcpProxy) -> None:
     cut = proxy.drop_replies(count=2)
     for _ in range(2):
