@@ -12,9 +12,10 @@ from taskiq_core.cli.app import describe, import_modules, load
 from taskiq_core.cli.exit_codes import CRASHED, STOPPED, WRONG_CONFIGURATION
 from taskiq_core.cli.reference import find_reference
 from taskiq_core.cli.running import leave, run_engine, run_loop
-from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.exceptions import BrokerError, ConfigurationError
 from taskiq_core.schedule_sources.label_based import LabelScheduleSource
 from taskiq_core.scheduler import TaskiqScheduler
+from taskiq_core.worker.backoff import Backoff
 
 logger = logging.getLogger("taskiq.process")
 
@@ -28,21 +29,43 @@ class SchedulerEngine:
     def __init__(self, scheduler: TaskiqScheduler) -> None:
         self._scheduler = scheduler
         self._scope: anyio.CancelScope | None = None
+        self._stopped = self._started = False
 
     async def run(self) -> None:
-        """Return after a graceful stop."""
+        """Return after a graceful stop. A broker or a source that cannot be reached is tried until it is, or a stop.
+
+        :raises ConfigurationError: for one that can never be used so.
+        """
         with anyio.CancelScope() as self._scope:
-            await self._scheduler.startup()
+            if self._stopped:
+                return
             try:
+                await self._start()
                 await self._scheduler.run()
             finally:
-                with anyio.move_on_after(_SHUTDOWN, shield=True):
-                    await self._scheduler.shutdown()
+                await self._shut_down()
+
+    async def _start(self) -> None:
+        backoff = Backoff()
+        while not self._started:
+            try:
+                await self._scheduler.startup()
+                self._started = True
+            except ConfigurationError:
+                raise
+            except BrokerError as error:
+                await self._shut_down()
+                await backoff.sleep(logger, "The scheduler cannot start yet; trying again", error)
+
+    async def _shut_down(self) -> None:
+        with anyio.move_on_after(_SHUTDOWN, shield=True):
+            await self._scheduler.shutdown()
 
     def stop(self, *, now: bool = False) -> None:
         """Stop, `now` without waiting for a send under way; may be called again."""
+        self._stopped = True
         self._scheduler.stop()
-        if now and self._scope is not None:
+        if self._scope is not None and (now or not self._started):
             self._scope.cancel()
 
 

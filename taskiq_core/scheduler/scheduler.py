@@ -64,8 +64,8 @@ class TaskiqScheduler:
     async def startup(self) -> None:
         """Start the broker, unless it is started already, and the sources. Idempotent."""
         if self.broker.home is None:
+            self._started_broker = True  # also if it fails half-way: `shutdown` undoes that half
             await self.broker.startup()
-            self._started_broker = True
         for source in self.sources:
             await source.startup()
 

@@ -9,6 +9,7 @@ from support.fake_clock import FakeClock
 from support.scheduler_fixtures import START, Running, broker, clock, every, running
 from support.scheduling import KeepingBroker, MemorySource
 
+from taskiq_core.exceptions import BrokerError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.result_backends.inmemory import InMemoryResultBackend
 from taskiq_core.schedule import ScheduledTask
@@ -253,3 +254,22 @@ async def test_the_system_clock_wakes_at_the_time_or_by_the_event() -> None:
             group.start_soon(clock.sleep_until, None, wake)
             group.start_soon(clock.sleep_until, when + timedelta(days=1), wake)
             wake.set()
+
+
+async def test_a_start_that_failed_half_way_can_be_repeated() -> None:
+    class LateBackend(InMemoryResultBackend[object]):
+        tries = 0
+
+        async def startup(self) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise BrokerError(reason="not yet")
+
+    backend = LateBackend()
+    scheduler = TaskiqScheduler(KeepingBroker(backend), [MemorySource()])
+    with pytest.raises(BrokerError, match="not yet"):
+        await scheduler.startup()
+    await scheduler.shutdown()
+    await scheduler.startup()
+    await scheduler.shutdown()
+    assert backend.tries == 2

@@ -69,11 +69,25 @@ def test_a_worker_waits_for_a_file_that_is_locked(tmp_path):
         assert "Traceback" not in process.output
 
 
-def test_a_worker_that_waits_for_a_locked_file_stops_when_told(tmp_path):
+def test_a_scheduler_waits_for_a_file_that_is_locked(tmp_path):
     (tmp_path / "app.py").write_text(APP.format(path="q.db"))
     lock = sqlite3.connect(tmp_path / "q.db", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
-    with running("taskiq", "worker", "app:broker", cwd=tmp_path, env={"TMPDIR": str(tmp_path)}) as process:
+    with running("taskiq", "scheduler", "app:broker", cwd=tmp_path, env={"TMPDIR": str(tmp_path)}) as process:
+        process.wait_for_line("locked")
+        lock.execute("ROLLBACK")
+        lock.close()
+        process.wait_for_line("Only one scheduler may run")  # it has begun
+        assert process.stop() == 0, process.output
+        assert "Traceback" not in process.output
+
+
+@pytest.mark.parametrize("command", ["worker", "scheduler"])
+def test_who_waits_for_a_locked_file_stops_when_told(tmp_path, command):
+    (tmp_path / "app.py").write_text(APP.format(path="q.db"))
+    lock = sqlite3.connect(tmp_path / "q.db", isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    with running("taskiq", command, "app:broker", cwd=tmp_path, env={"TMPDIR": str(tmp_path)}) as process:
         process.wait_for_line("locked")
         assert process.stop() == 0, process.output
     lock.close()
