@@ -154,6 +154,17 @@ class CoordinatorContract(Suite[Coordinator]):
         assert await coordinator.add({"brief": 1}, LONG) == {"brief": 1}
 
     @law()
+    async def test_adding_nothing_reads_and_renews(self, coordinator: Coordinator) -> None:
+        """Adding 0 returns the value of a counter, 0 for a new one, and from then on its new time counts."""
+        assert await coordinator.add({"new": 0}, LONG) == {"new": 0}
+        await coordinator.add({"shorter": 3}, LONG)
+        await coordinator.add({"longer": 3}, 2 * TTL)
+        assert await coordinator.add({"shorter": 0}, TTL) == {"shorter": 3}
+        assert await coordinator.add({"longer": 0}, LONG) == {"longer": 3}
+        await anyio.sleep(3 * TTL)
+        assert await coordinator.add({"shorter": 0, "longer": 0}, LONG) == {"shorter": 0, "longer": 3}
+
+    @law()
     async def test_a_race_of_counters_loses_nothing(self, coordinator: Coordinator) -> None:
         """Fifty that add at the same time see fifty different values."""
 

@@ -115,6 +115,31 @@ class LeaseLaws(BrokerSuite):
             assert anyio.current_time() - before >= seconds(holder) - SLACK
             await settle(other, [back])
 
+    @law(Capability.LEASE, short_lease=True)
+    async def test_the_forgotten_come_back_without_a_death(self, broker: AsyncBroker) -> None:
+        """What its holder forgot comes back when the lease ends, as nobody's death; of what it holds, the end is one."""
+        await broker.kick_many(messages(2))
+        async with broker.subscribe(DEFAULT) as holder, broker.subscribe(DEFAULT) as other:
+            if type(holder).forget is Subscription.forget:
+                msg = "for the plugin every end of a lease is a death"
+                raise unittest.SkipTest(msg)
+            forgotten, held = await collect(holder, 2)
+            holder.forget([forgotten])
+            back = await collect(other, 2)
+            assert {item.body: item.deaths for item in back} == {forgotten.body: 0, held.body: 1}
+            await settle(other, back)
+
+    @law(Capability.ACK)
+    async def test_leaving_gives_back_the_forgotten(self, broker: AsyncBroker) -> None:
+        """Leaving a subscription gives back at once what was forgotten, like what is held, and counts no death."""
+        sent = messages(2)
+        await broker.kick_many(sent)
+        async with broker.subscribe(DEFAULT) as holder:
+            holder.forget([(await collect(holder, 2))[0]])
+        back = await whats_there(broker)
+        assert bodies(back) == bodies(sent)
+        assert [item.deaths for item in back] == [0, 0]
+
     @law(Capability.ACK)
     async def test_the_buried_give_back_at_once(self, broker: AsyncBroker) -> None:
         """`bury` brings back at once what the dead held, with a death each, and names the accused."""

@@ -188,6 +188,23 @@ class HasNoLease(MemorySubscription):
         return self
 
 
+class BlamesForTheForgotten(MemorySubscription):
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        return
+
+
+class ForgetsAll(MemorySubscription):
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        for entry in self._broker.queue._held[self.consumer]:
+            entry.forgotten = True
+
+
+class LosesTheForgotten(MemorySubscription):
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        for item in deliveries:
+            self._broker.queue._held[self.consumer].discard(item.receipt)
+
+
 # -- settling ------------------------------------------------------------------------------------------------------------------
 
 

@@ -172,6 +172,18 @@ class NothingExpires(Memory):
         return await super().add(amounts, 1e6)
 
 
+class RenewsNothingByZero(Memory):
+    async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
+        changed = {key: amount for key, amount in amounts.items() if amount}
+        values = await super().add(changed, ttl)
+        return {key: values.get(key, self._counters.get(key) or 0) for key in amounts}
+
+
+class CountsFromOne(Memory):
+    async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
+        return await super().add({key: amount or 1 for key, amount in amounts.items()}, ttl)
+
+
 class AnyoneReleases(Memory):
     async def release(self, claims: Sequence[tuple[str, str]]) -> None:
         for key, _ in claims:

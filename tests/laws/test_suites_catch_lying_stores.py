@@ -36,6 +36,8 @@ CASES: tuple[tuple[type[Any], type[Any], str], ...] = (
     (CoordinatorContract, liars.NothingExpires, "a_claim_expires_unless_renewed"),
     (CoordinatorContract, liars.NothingExpires, "a_dead_holders_slot_is_free_again"),
     (CoordinatorContract, liars.NothingExpires, "counters_count"),
+    (CoordinatorContract, liars.RenewsNothingByZero, "adding_nothing_reads_and_renews"),
+    (CoordinatorContract, liars.CountsFromOne, "adding_nothing_reads_and_renews"),
     (CoordinatorContract, liars.AnyoneReleases, "only_the_owner_releases"),
     (CoordinatorContract, liars.ExceedsBurst, "a_bucket_never_exceeds_its_burst"),
     (CoordinatorContract, liars.ChargesTheRefused, "what_is_refused_takes_nothing"),
