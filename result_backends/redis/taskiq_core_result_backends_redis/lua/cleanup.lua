@@ -1,0 +1,13 @@
+-- Deletes records that ended long ago; answers how many it looked at and how many it deleted.
+-- ARGV: rank, age of their end in seconds, how many of the oldest to skip, how many to look at
+local cutoff = now() / 1000000 - tonumber(ARGV[2])
+-- No task ends before it is first seen.
+local ids = redis.call('ZRANGEBYSCORE', INDEX .. ARGV[1], '-inf', cutoff, 'LIMIT', ARGV[3], ARGV[4])
+local old = {}
+for _, id in ipairs(ids) do
+  local body = redis.call('HGET', BODIES, id)
+  if body and cmsgpack.unpack(body)[ENDING][1] < cutoff then
+    old[#old + 1] = id
+  end
+end
+return {#ids, delete(old)}

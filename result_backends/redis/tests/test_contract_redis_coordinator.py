@@ -1,0 +1,18 @@
+"""The Redis backend keeps the laws of coordinators."""
+
+from contextlib import asynccontextmanager
+from functools import partial
+
+from support.redis_servers import redis_prefix, shared_redis
+
+from taskiq_core.testing.coordinator_suite import CoordinatorContract
+from taskiq_core_result_backends_redis import RedisResultBackend
+
+
+class TestRedisCoordinator(CoordinatorContract):
+    backends = ("asyncio",)
+
+    @asynccontextmanager
+    async def fresh_store(self):
+        with redis_prefix() as prefix:
+            yield partial(RedisResultBackend, shared_redis().url, prefix=prefix)
