@@ -1,6 +1,9 @@
 """How the rate of a worker on Redis depends on its tasks: how long they take, what they carry, how many wait behind them."""
 
+import time
 from collections.abc import Iterator
+
+import anyio
 
 from benchmarks.figures import Benchmark, Figure, Scale
 from benchmarks.redis_drain import drain
@@ -10,14 +13,30 @@ _SLOTS = 100
 _PAYLOAD = "x" * 10_000
 
 
+async def bare_naps(count: int) -> float:
+    """How many naps a second 100 loops take that do nothing else: timers are late too."""
+
+    async def nap() -> None:
+        for _ in range(count // _SLOTS):
+            await anyio.sleep(NAP)
+
+    begin = time.perf_counter()
+    async with anyio.create_task_group() as group:
+        for _ in range(_SLOTS):
+            group.start_soon(nap)
+    return count / (time.perf_counter() - begin)
+
+
 def measure_naps(scale: Scale) -> Iterator[Figure]:
-    """Tasks of 5 ms, compared with what 100 slots could do at most, or with no-op tasks where that is less."""
+    """Tasks of 5 ms on uvloop, compared with what 100 slots could do if timers were exact, and with what they can do."""
     count = scale.pick(20_000, 10_000, 100)
-    noop, _ = drain(count)
-    nap, _ = drain(count, task="nap")
-    rate, most = count / nap.time.wall, min(_SLOTS / NAP, count / noop.time.wall)
+    bare = anyio.run(bare_naps, count, backend="asyncio", backend_options={"use_uvloop": True})
+    drained, _ = drain(count, "uvloop", "nap")
+    rate = count / drained.time.wall
     yield Figure("redis.naps.rate", rate, "tasks/s")
-    yield Figure("redis.naps.of_most", rate / most, "x")
+    yield Figure("redis.naps.bare_rate", bare, "tasks/s")
+    yield Figure("redis.naps.of_most", rate / (_SLOTS / NAP), "x")
+    yield Figure("redis.naps.of_bare", rate / bare, "x")
 
 
 def measure_payload(scale: Scale) -> Iterator[Figure]:
@@ -31,7 +50,7 @@ def measure_payload(scale: Scale) -> Iterator[Figure]:
 
 def measure_backlog(scale: Scale) -> Iterator[Figure]:
     """The rate while 95,000 to 85,000 tasks wait, compared with the rate of the same worker for the last 10,000."""
-    count = scale.pick(100_000, 50_000, 2_000)
+    count = scale.pick(100_000, 50_000, 10_000)
     drained, _ = drain(count)
     share = count // 10
     deep, shallow = drained.rate(share // 2, share // 2 + share), drained.rate(count - share, count)
