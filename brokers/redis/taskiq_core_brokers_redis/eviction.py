@@ -9,7 +9,11 @@ logger = logging.getLogger("taskiq.redis")
 
 
 async def warn_of_eviction(line: Line) -> None:
-    """Log a warning if the server evicts keys when its memory is full. Says nothing where it does not tell."""
+    """Log a warning if the server evicts keys when its memory is full. Says nothing where it does not tell.
+
+    :raises RedisError: if there is no connection to be had.
+    """
+    await line.link()
     try:
         info: bytes | str = await line.call("INFO", "memory")
     except RedisError as error:

@@ -10,6 +10,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
     ConnectionError,  # noqa: A004
+    NoPermissionError,
     ResponseError,
     TimeoutError,  # noqa: A004
 )
@@ -188,8 +189,11 @@ async def open_connection(options: Mapping[str, Any], place: str, timeout: float
 
 def _explained(error: Exception, place: str) -> RedisError:
     text = str(error)
+    # redis-py cuts the code off the text; only its later releases keep it elsewhere.
     if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
-        return explain(text if text.split(" ", maxsplit=1)[0].isupper() else f"WRONGPASS {text}", place)
+        return explain(f"{getattr(error, 'status_code', None) or 'WRONGPASS'} {text}", place)
+    if isinstance(error, NoPermissionError):
+        return explain(f"NOPERM {text}", place)
     if isinstance(error, ConnectionError | TimeoutError | OSError) and not isinstance(error, ResponseError):
         return lost(place, text, certain=True)
     return explain(text, place)
