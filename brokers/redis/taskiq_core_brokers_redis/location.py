@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core_brokers_redis.servers import Address, ClusterServer, SentinelServer, Server, SingleServer
@@ -38,7 +38,7 @@ def split_url(url: str, known: Collection[str]) -> tuple[Mapping[str, str], Mapp
 
     :raises ConfigurationError: for an option that nobody would read.
     """
-    options = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    options = dict(parse_qsl(_split(url).query, keep_blank_values=True))
     refuse_unknown(options, {*known, *CONNECTION_OPTIONS, "db"}, "The Redis URL")
     ours = {name: value for name, value in options.items() if name in known and name not in CONNECTION_OPTIONS}
     return ours, {name: value for name, value in options.items() if name not in ours}
@@ -49,7 +49,7 @@ def locate(url: str, prefix: str | None, connection: Mapping[str, Any]) -> Locat
 
     :raises ConfigurationError: for a URL of no known form; the text repeats no part of it, as it may hold a password.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     root = "{" + _checked_prefix(prefix or query.get("prefix") or DEFAULT_PREFIX) + "}"
     options: dict[str, Any] = {**_credentials(parts.netloc), **_from_query(query), **connection}
@@ -74,6 +74,18 @@ def locate(url: str, prefix: str | None, connection: Mapping[str, Any]) -> Locat
     else:
         options |= {"host": nodes[0][0], "port": nodes[0][1], "db": _database(parts.path, query)}
     return Location(SingleServer(options), root)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(reason=f"This is not a Redis URL. Write {_FORMS}.") from None
+    if "@" in parts.path + parts.query or parts.fragment:
+        # Part of a password that is not quoted, which must not be repeated.
+        reason = "The Redis URL has @ or # behind its host: write / ? # [ ] @ in a user name or password as %2F %3F %23 %5B %5D %40."
+        raise ConfigurationError(reason=reason)
+    return parts
 
 
 def _checked_prefix(prefix: str) -> str:
@@ -106,8 +118,8 @@ def _address(text: str, default_port: int) -> Address:
         port = rest.removeprefix(":")
     elif ":" in text:
         host, _, port = text.rpartition(":")
-    if port and not port.isdigit():
-        raise ConfigurationError(reason=f"The port in the Redis URL is not a number. Write {_FORMS}.")
+    if port and not (port.isdigit() and int(port) < 65536):
+        raise ConfigurationError(reason=f"The port in the Redis URL is not a number below 65536. Write {_FORMS}.")
     return (unquote(host) or "localhost", int(port or default_port))
 
 

@@ -54,9 +54,13 @@ class Arrivals:
         link = await self._line.link()
         new = [name for name in names if name not in self._watched]
         if new:
-            existing = await self._line.call("EXISTS", *[self._head + name for name in new])
-            if link is self._line.current and self._tracks:
-                self._watched.update(new)
+            # Before the question: news of them may come with the answer. And on this link, which is the one that is told.
+            self._watched.update(new)
+            try:
+                existing = await link.call("EXISTS", *[self._head + name for name in new])
+            except BaseException:
+                self._watched.difference_update(new)
+                raise
             if existing:
                 return list(names)
         return [name for name in names if name in self._arrived]
