@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
+from enum import Enum
 from typing import Any
 
 import anyio
@@ -23,9 +25,18 @@ _MOST = 1000
 _LOW_SHARE = 16
 """One delivery of so many is taken from the lowest priority up, so that it never starves."""
 
+_READ_ON = 0.02
+"""Seconds that one stream is read on before others are looked at again."""
+
 _HERE = __package__ or ""
 _REGISTER = Script(_HERE, "prelude", "returning", "register")
 _CLAIM = Script(_HERE, "prelude", "returning", "claim")
+
+
+class _Question(Enum):
+    CLAIM = 1
+    MORE = 2
+    WAIT = 3
 
 
 class Reader:
@@ -46,7 +57,7 @@ class Reader:
         queues: Sequence[str],
         lease: float,
         patience: float,
-        known: Callable[[], Iterable[Delivery]],
+        known: Callable[[], Collection[Delivery]],
         give_back: Callable[[Sequence[Delivery]], None],
     ) -> None:
         self.consumer = consumer
@@ -59,7 +70,10 @@ class Reader:
         self._client_id = 0
         self._registered_on: Link | None = None
         self._reading: asyncio.Future[Any] | None = None
-        self._blocks = False
+        self._question = _Question.CLAIM
+        self._asked_for = 0
+        self._backlog: bytes | None = None
+        self._backlog_until = 0.0
         self._low = 0
 
     async def read(self, limit: int) -> Sequence[Delivery]:
@@ -68,7 +82,7 @@ class Reader:
         :raises RedisError: if the server cannot be reached.
         """
         while True:
-            reading = self._take_over() or await self._claim(limit)
+            reading = self._take_over() or self._more(limit) or await self._claim(limit)
             try:
                 reply = await asyncio.shield(reading)
             except asyncio.CancelledError:
@@ -82,8 +96,8 @@ class Reader:
                 self._reading = None
                 self._line.blame(error)
                 raise
-            self._reading, blocked = None, self._blocks
-            found, wait = self._understand(reply, blocked=blocked)
+            self._reading = None
+            found, wait = self._understand(reply)
             taken = self._take(found)
             if taken:
                 return taken
@@ -96,7 +110,7 @@ class Reader:
             reading = self._reading
             if reading is not None and not reading.done():
                 with contextlib.suppress(RedisError), anyio.move_on_after(timeout):
-                    if self._blocks:
+                    if self._question is _Question.WAIT:
                         await commands.call("CLIENT", "UNBLOCK", self._client_id)
                     await asyncio.shield(reading)
         finally:
@@ -112,10 +126,25 @@ class Reader:
         limit = min(limit, _MOST)
         self._low += limit
         low, self._low = divmod(self._low, _LOW_SHARE)
-        arguments = (self.consumer, self.generation, limit, low, self.lease_ms // 2, *self._queues)
-        self._blocks = False
-        self._reading = link.send(_CLAIM.pack(self._root, arguments))
+        idle = int(not self._known())  # else the worker renews our lease, for what it names
+        arguments = (self.consumer, self.generation, limit, low, self.lease_ms, idle, *self._queues)
+        return self._ask(link, _Question.CLAIM, limit, _CLAIM.pack(self._root, arguments))
+
+    def _more(self, limit: int) -> asyncio.Future[Any] | None:
+        """Read on where the last claim found a backlog: a server's script is slow at passing large bodies on."""
+        link = self._line.current
+        if self._backlog is None or time.monotonic() > self._backlog_until or link is not self._registered_on or link is None:
+            return None
+        return self._ask(link, _Question.MORE, limit, self._read_group(limit, (), [self._backlog]))
+
+    def _ask(self, link: Link, question: _Question, limit: int, packed: bytes, blocking: float = 0.0) -> asyncio.Future[Any]:
+        self._question, self._asked_for = question, limit
+        self._reading = link.send(packed, blocking=blocking)
         return self._reading
+
+    def _read_group(self, limit: int, options: Sequence[Argument], streams: Sequence[bytes]) -> bytes:
+        head = ("XREADGROUP", "GROUP", "workers", f"{self.consumer}.{self.generation}", "COUNT", min(limit, _MOST), *options)
+        return hiredis.pack_command((*head, "STREAMS", *streams, *[">"] * len(streams)))
 
     async def _register(self) -> Link:
         link = await self._line.link()
@@ -128,28 +157,30 @@ class Reader:
 
     def _wait(self, seconds: float, streams: Sequence[bytes], limit: int) -> None:
         link = self._line.current
-        if link is None:
-            return
-        block = min(seconds, _LONGEST_WAIT)
-        member = f"{self.consumer}.{self.generation}"
-        head = ("XREADGROUP", "GROUP", "workers", member, "COUNT", min(limit, _MOST), "BLOCK", max(1, round(block * 1000)))
-        packed = hiredis.pack_command((*head, "STREAMS", *streams, *[">"] * len(streams)))
-        self._blocks = True
-        self._reading = link.send(packed, blocking=block)
+        if link is not None:
+            block = min(seconds, _LONGEST_WAIT, self.lease_ms / 3000)  # what it delivers has most of our lease left
+            options = ("BLOCK", max(1, round(block * 1000)))
+            self._ask(link, _Question.WAIT, limit, self._read_group(limit, options, streams), block)
 
     async def _note_client(self, link: Link) -> None:
         self._client_id = await link.call("CLIENT", "ID")
 
     # -- answers --------------------------------------------------------------------------------------------------------------
 
-    def _understand(self, reply: Any, *, blocked: bool) -> tuple[Sequence[Any], tuple[float, Sequence[bytes]] | None]:
+    def _understand(self, reply: Any) -> tuple[Sequence[Any], tuple[float, Sequence[bytes]] | None]:
         """What was found, and else how long to wait for which streams; None where the next step is to claim."""
-        if blocked:
-            return list(reply.items()) if reply else (), None
+        if self._question is not _Question.CLAIM:
+            found = list(reply.items()) if reply else []
+            if self._question is _Question.MORE and not (found and len(found[0][1]) == self._asked_for):
+                self._backlog = None
+            return found, None
         if reply is None:
             self._registered_on = None  # our lease has ended, and what we held is with others
             return (), None
         wait_ms, streams, found = reply
+        only_one = len(found) == 1 and len(found[0][1]) == self._asked_for
+        self._backlog = found[0][0] if only_one else None
+        self._backlog_until = time.monotonic() + _READ_ON
         return found, (wait_ms / 1000, streams) if streams else None
 
     def _take(self, found: Sequence[Any]) -> list[Delivery]:
@@ -174,7 +205,7 @@ class Reader:
         self._reading = None
         if reading.cancelled() or reading.exception() is not None:
             return
-        found, _ = self._understand(reading.result(), blocked=self._blocks)
+        found, _ = self._understand(reading.result())
         taken = self._take(found)
         if taken:
             self._give_back(taken)

@@ -1,5 +1,6 @@
 -- Delivers up to `limit` messages, highest priority first, after making ready what is due and what the dead held.
--- ARGV: consumer, generation, limit, how many of them from the lowest priority up, ms between two sweeps, queues
+-- ARGV: consumer, generation, limit, how many of them from the lowest priority up, lease in ms,
+--   1 if the consumer holds nothing, so that nobody else renews its lease, queues
 -- Answers nil if the consumer has lost its lease; else ms until something may be ready by itself, the streams to wait for,
 -- and what XREADGROUP said of each stream that had something.
 local consumer, generation, left, low = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -10,6 +11,9 @@ if not lease or tonumber(lease) <= moment or registration(consumer) ~= generatio
 end
 local member = member_of(consumer, generation)
 may_exceed_memory()
+if ARGV[6] == '1' then
+  redis.call('ZADD', LEASES, moment + ARGV[5], consumer)
+end
 
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', moment, 'LIMIT', 0, 4)) do
   bury(dead, {})
@@ -48,15 +52,15 @@ local function sweep(queue, level)
 end
 
 local open = {}
-for place = 6, #ARGV do
+for place = 7, #ARGV do
   local queue = ARGV[place]
   promote(queue)
   if redis.call('SISMEMBER', PAUSED, queue) == 0 then
     open[#open + 1] = queue
   end
 end
-if redis.call('SET', root .. ':swept', '1', 'NX', 'PX', ARGV[5]) then
-  for place = 6, #ARGV do
+if redis.call('SET', root .. ':swept', '1', 'NX', 'PX', math.ceil(ARGV[5] / 2)) then
+  for place = 7, #ARGV do
     for _, level in ipairs(LEVELS) do
       sweep(ARGV[place], level)
     end
@@ -102,7 +106,7 @@ if #found > 0 then
 end
 
 local first = tonumber(redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2])
-for place = 6, #ARGV do
+for place = 7, #ARGV do
   local due = redis.call('ZRANGE', key(ARGV[place], 'due'), 0, 0, 'WITHSCORES')[2]
   first = math.min(first, tonumber(due or first))
   local stream = key(ARGV[place], 'nudge')
