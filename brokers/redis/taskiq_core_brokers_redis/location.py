@@ -83,7 +83,9 @@ def _split(url: str) -> SplitResult:
         raise ConfigurationError(reason=f"This is not a Redis URL. Write {_FORMS}.") from None
     if "@" in parts.path + parts.query or parts.fragment:
         # Part of a password that is not quoted, which must not be repeated.
-        reason = "The Redis URL has @ or # behind its host: write / ? # [ ] @ in a user name or password as %2F %3F %23 %5B %5D %40."
+        reason = (
+            "The Redis URL has @ or # behind its host: write / ? # [ ] @ in a user name or password as %2F %3F %23 %5B %5D %40."
+        )
         raise ConfigurationError(reason=reason)
     return parts
 

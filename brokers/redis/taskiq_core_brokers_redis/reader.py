@@ -53,6 +53,7 @@ class Reader:
     def __init__(
         self,
         location: Location,
+        *,
         consumer: str,
         queues: Sequence[str],
         lease: float,
@@ -81,6 +82,7 @@ class Reader:
 
         :raises RedisError: if the server cannot be reached.
         """
+        limit = min(limit, _MOST)
         while True:
             reading = self._take_over() or self._more(limit) or await self._claim(limit)
             try:
@@ -123,7 +125,6 @@ class Reader:
         link = await self._line.link()
         if link is not self._registered_on:
             link = await self._register()
-        limit = min(limit, _MOST)
         self._low += limit
         low, self._low = divmod(self._low, _LOW_SHARE)
         idle = int(not self._known())  # else the worker renews our lease, for what it names
@@ -143,7 +144,7 @@ class Reader:
         return self._reading
 
     def _read_group(self, limit: int, options: Sequence[Argument], streams: Sequence[bytes]) -> bytes:
-        head = ("XREADGROUP", "GROUP", "workers", f"{self.consumer}.{self.generation}", "COUNT", min(limit, _MOST), *options)
+        head = ("XREADGROUP", "GROUP", "workers", f"{self.consumer}.{self.generation}", "COUNT", limit, *options)
         return hiredis.pack_command((*head, "STREAMS", *streams, *[">"] * len(streams)))
 
     async def _register(self) -> Link:

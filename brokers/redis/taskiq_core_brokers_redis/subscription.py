@@ -44,7 +44,13 @@ class RedisSubscription(Subscription):
         self._commands = commands
         self._held: set[Delivery] = set()
         self._reader = Reader(
-            location, self.consumer, tuple(dict.fromkeys(queues)), lease, patience, lambda: self._held, self._release_soon
+            location,
+            consumer=self.consumer,
+            queues=tuple(dict.fromkeys(queues)),
+            lease=lease,
+            patience=patience,
+            known=lambda: self._held,
+            give_back=self._release_soon,
         )
         self._thread_client = ThreadClient(location.server)
         self._result_ttl: float | None = None
@@ -82,6 +88,9 @@ class RedisSubscription(Subscription):
             self._held.difference_update([item.delivery for item in settlements])
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        strays = self._held.difference(deliveries)
+        if strays:
+            self.forget(list(strays))  # they come back although our lease goes on
         gone = {bytes(item) for item in await self._commands.run(_EXTEND, self._root, *self._extension(deliveries))}
         return [item for item in deliveries if b"%s %s" % (item.receipt.stream, item.receipt.entry) in gone]
 
