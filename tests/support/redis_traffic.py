@@ -8,7 +8,7 @@ from support.processes import DEADLINE
 
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement, Verdict
-from taskiq_core.exceptions import BrokerError
+from taskiq_core.exceptions import BrokerError, SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_redis import RedisBroker
 
@@ -65,3 +65,13 @@ async def round_trip(broker: RedisBroker, count: int = 20) -> None:
     await broker.kick_many([message(item) for item in ids])
     async with broker.subscribe(["default"]) as subscription:
         assert sorted(await drain(subscription, ids)) == sorted(ids)
+
+
+async def kick_until_accepted(broker: RedisBroker, item: str) -> None:
+    """As a caller does who repeats a send under the same id."""
+    with anyio.fail_after(DEADLINE):
+        while True:
+            try:
+                return await broker.kick(message(item))
+            except SendTaskError:
+                await anyio.sleep(0.05)
