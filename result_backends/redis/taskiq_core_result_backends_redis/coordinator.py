@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
 from taskiq_core.exceptions import ResultBackendError
-from taskiq_core_brokers_redis.scripts import Argument, Script
+from taskiq_core_brokers_redis.packing import Argument
+from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.steps import milliseconds, step, take_step
 from taskiq_core_result_backends_redis.stored import OnRedis, as_error
 
@@ -18,8 +19,8 @@ _KINDS = ("claim", "slots", "bucket", "counter", "join", "joined")
 class RedisCoordinator(OnRedis, Coordinator):
     """Every call is one script; time is the server's, and every key has a time to live.
 
-    When Redis has no memory left, new claims and counters are refused. What workers need in order to finish tasks is not: slots,
-    tokens, joins, renewed claims, and giving up whatever it is.
+    When Redis has no memory left, new claims and all counters are refused. What workers need in order to finish tasks is not:
+    slots, tokens, joins, renewing claims, and giving anything up.
     """
 
     async def claim(self, claims: Sequence[Claim]) -> list[bool]:
@@ -45,7 +46,8 @@ class RedisCoordinator(OnRedis, Coordinator):
         return dict(zip(amounts, map(int, values), strict=True))
 
     async def arrive(self, key: str, members: Sequence[str], expected: int, ttl: float) -> bool:
-        return await take_step(self, _ARRIVE, key, expected, milliseconds(ttl), *members) == 1
+        answer: int = await take_step(self, _ARRIVE, key, expected, milliseconds(ttl), *members)
+        return answer == 1
 
     async def forget(self, keys: Sequence[str]) -> None:
         if keys:

@@ -1,5 +1,6 @@
 """Task records in Redis."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ _RANK = {status: rank for rank, status in enumerate(TaskStatus)}
 _KINDS = ("open", "start", "end")
 _FACTS = ("task_name", "queue", "worker", "error")
 
-_CHUNK = 500
+_CHUNK = 250
 """Records that one step changes at most, so that none keeps the server for long."""
 
 
@@ -65,21 +66,23 @@ class RedisRecords(OnRedis, RecordStore):
         rows = list(zip(answer[::2], answer[1::2], strict=True))
         folds = [_load(task_id.decode(), body) for task_id, body in rows[:limit]]
         more = folds and len(rows) > limit
-        return RecordPage([fold.record() for fold in folds], f"{folds[-1].first_seen!r} {folds[-1].task_id}" if more else None)
+        next_cursor = f"{_score(folds[-1].first_seen)} {folds[-1].task_id}" if more else None
+        return RecordPage([fold.record() for fold in folds], next_cursor)
 
     async def count_by_status(self, *, since: float | None = None) -> dict[TaskStatus, int]:
         counts = await take_step(self, _COUNT, _earliest(since))
         return {status: count for status, count in zip(_STATUSES, counts, strict=True) if count}
 
     async def cleanup(self, *, older_than: float) -> int:
-        while await take_step(self, _EXPIRE, _CHUNK) == _CHUNK:
+        while await take_step(self, _EXPIRE, _CHUNK):
             pass
         return sum([await self._clean(status, older_than) for status in _STATUSES if status.is_final])
 
     async def _clean(self, status: TaskStatus, older_than: float) -> int:
         kept = deleted = 0
         while True:
-            seen, gone = await take_step(self, _CLEANUP, _RANK[status], older_than, kept, _CHUNK)
+            answer: list[int] = await take_step(self, _CLEANUP, _RANK[status], older_than, kept, _CHUNK)
+            seen, gone = answer
             kept, deleted = kept + seen - gone, deleted + gone
             if seen < _CHUNK:
                 return deleted
@@ -108,5 +111,10 @@ def _moment(part: Sequence[Any]) -> tuple[float, int]:
     return (float(part[0]), part[1])
 
 
-def _earliest(since: float | None) -> float | str:
-    return "-inf" if since is None else since
+def _earliest(since: float | None) -> str:
+    return "-inf" if since is None else _score(since)
+
+
+def _score(moment: float) -> str:
+    """The place of a time in the indexes, as fold.lua has it."""
+    return str(math.floor(moment * 1e6))

@@ -1,6 +1,7 @@
 -- Records. ":records" leads from a task's id to its fold; ":records:ends" has the ids by the time when they expire. Each record is
 -- in two indexes, by the time when its task was first seen: that of its status, and that of its status and name. The parts of a
--- record come and go in one step, so that the indexes can be counted and read without a look at the records.
+-- record come and go in one step, so that the indexes can be counted and read without a look at the records. Scores are whole
+-- microseconds: a small sorted set is searched entry by entry, and Redis is quick at that with integers only.
 --
 -- A fold is as in taskiq_core.stores.record_fold, and each of its parts is a maximum or minimum:
 --   1 first seen, 2 queued at or false, 3 attempts; then the newest of each kind, {at, rank, value} or false:
@@ -10,9 +11,26 @@ local BODIES, ENDS, INDEX = root .. ':records', root .. ':records:ends', root ..
 local OPENING, START, ENDING, NAME = 4, 5, 6, 7
 local KIND = {[0] = OPENING, OPENING, START, OPENING, ENDING, ENDING, ENDING, ENDING}
 
+-- As sorted sets order members of one score. Lua's own order is that of the server's locale.
+local function precedes(one, other)
+  for place = 1, math.min(#one, #other) do
+    local a, b = string.byte(one, place), string.byte(other, place)
+    if a ~= b then
+      return a < b
+    end
+  end
+  return #one < #other
+end
+
+local function is_later(at, rank, value, known)
+  if at ~= known[1] or rank ~= known[2] then
+    return at > known[1] or (at == known[1] and rank > known[2])
+  end
+  return precedes(known[3], value)
+end
+
 local function note(fold, place, at, rank, value)
-  local known = fold[place]
-  if not known or at > known[1] or (at == known[1] and (rank > known[2] or (rank == known[2] and value > known[3]))) then
+  if not fold[place] or is_later(at, rank, value, fold[place]) then
     fold[place] = {at, rank, value}
   end
 end
@@ -50,27 +68,30 @@ local function indexes_of(fold)
   return by_status, by_status .. ':' .. (fold[NAME] and fold[NAME][3] or '')
 end
 
-local function append(lists, name, ...)
+local function score_of(fold)
+  return math.floor(fold[1] * 1e6)
+end
+
+local function append(lists, name, item)
   local list = lists[name]
-  if not list then
-    list = {}
-    lists[name] = list
-  end
-  for place = 1, select('#', ...) do
-    list[#list + 1] = select(place, ...)
+  if list then
+    list[#list + 1] = item
+  else
+    lists[name] = {item}
   end
 end
 
-local function delete(ids)
+-- `bodies` are those of the ids, false where there is none.
+local function delete(ids, bodies)
   if #ids == 0 then
     return 0
   end
   local gone = {}
-  for place, body in ipairs(redis.call('HMGET', BODIES, unpack(ids))) do
-    if body then
-      local by_status, by_name = indexes_of(cmsgpack.unpack(body))
-      append(gone, by_status, ids[place])
-      append(gone, by_name, ids[place])
+  for place, id in ipairs(ids) do
+    if bodies[place] then
+      local by_status, by_name = indexes_of(cmsgpack.unpack(bodies[place]))
+      append(gone, by_status, id)
+      append(gone, by_name, id)
     end
   end
   for index, members in pairs(gone) do
@@ -81,7 +102,12 @@ local function delete(ids)
   return #ids
 end
 
+local function bodies_of(ids)
+  return #ids == 0 and {} or redis.call('HMGET', BODIES, unpack(ids))
+end
+
 -- Deletes up to `limit` records that have expired.
 local function expire(limit)
-  return delete(redis.call('ZRANGEBYSCORE', ENDS, '-inf', now(), 'LIMIT', 0, limit))
+  local ids = redis.call('ZRANGEBYSCORE', ENDS, '-inf', now(), 'LIMIT', 0, limit)
+  return delete(ids, bodies_of(ids))
 end

@@ -1,18 +1,7 @@
 -- The newest records of some indexes, merged: id, fold, id, fold, ...
 -- ARGV: how many, the newest time to show, the id to stop before at that time or '', the oldest time to show, indexes
 local limit, newest, border, oldest = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
-expire(200)
-
--- As sorted sets order members of one score. Lua's own order is that of the server's locale.
-local function precedes(one, other)
-  for place = 1, math.min(#one, #other) do
-    local a, b = string.byte(one, place), string.byte(other, place)
-    if a ~= b then
-      return a < b
-    end
-  end
-  return #one < #other
-end
+expire(100)
 
 local function read(index)
   local found, limits = {}, {newest, oldest}
