@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from taskiq_core.delivery import Delivery, Settlement, StoredResult, Verdict
-from taskiq_core_brokers_redis.scripts import Argument
+from taskiq_core_brokers_redis.packing import Argument
 
 _CHUNK = 500
 """Ids of one variadic command within a script; Lua's stack holds some thousands."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from taskiq_core_brokers_redis.errors import RedisError, ScriptMissingError
 from taskiq_core_brokers_redis.link import Link, Push
-from taskiq_core_brokers_redis.scripts import Argument, Script
+from taskiq_core_brokers_redis.packing import Argument
+from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_brokers_redis.servers import Server
 
 _HASTE = 0.05

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 import hiredis
 
 from taskiq_core_brokers_redis.errors import RedisError, explain, lost
+from taskiq_core_brokers_redis.packing import Argument, pack
 
 Push = Callable[[list[Any]], None]
 """Takes a message that the server sent by itself, such as an invalidation."""
@@ -72,9 +73,9 @@ class Link(asyncio.Protocol):
             self._loop.call_later(self._patience + blocking, self._watch)
         return future
 
-    async def call(self, *parts: str | bytes | int | float) -> Any:
+    async def call(self, *parts: Argument) -> Any:
         """Send one command and wait for its answer."""
-        return await self.send(hiredis.pack_command(parts))
+        return await self.send(pack(parts))
 
     def close(self, error: RedisError | None = None) -> None:
         """Break it. What is in flight fails with `error`."""

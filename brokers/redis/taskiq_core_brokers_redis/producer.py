@@ -10,7 +10,8 @@ from taskiq_core.exceptions import MessageRefusedError, SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.line import Line
-from taskiq_core_brokers_redis.scripts import Argument, Script
+from taskiq_core_brokers_redis.packing import Argument
+from taskiq_core_brokers_redis.scripts import Script
 
 _KICK = Script(__package__ or "", "prelude", "kick")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5

@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Any
 
 import anyio
-import hiredis
 
 from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_redis.deliveries import Receipt, by_stream, deliveries_of
@@ -16,7 +15,8 @@ from taskiq_core_brokers_redis.errors import RedisError, ScriptMissingError
 from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.link import Link
 from taskiq_core_brokers_redis.location import Location
-from taskiq_core_brokers_redis.scripts import Argument, Script
+from taskiq_core_brokers_redis.packing import Argument, pack
+from taskiq_core_brokers_redis.scripts import Script
 
 _LONGEST_WAIT = 0.8
 """Seconds that one blocking read may take: within them a pause is noticed, and a nudge that went to the dead made up for."""
@@ -128,7 +128,7 @@ class Reader:
         self._low += limit
         low, self._low = divmod(self._low, _LOW_SHARE)
         idle = int(not self._known())  # else the worker renews our lease, for what it names
-        arguments = (self.consumer, self.generation, limit, low, self.lease_ms, idle, *self._queues)
+        arguments: tuple[Argument, ...] = (self.consumer, self.generation, limit, low, self.lease_ms, idle, *self._queues)
         return self._ask(link, _Question.CLAIM, limit, _CLAIM.pack(self._root, arguments))
 
     def _more(self, limit: int) -> asyncio.Future[Any] | None:
@@ -145,7 +145,7 @@ class Reader:
 
     def _read_group(self, limit: int, options: Sequence[Argument], streams: Sequence[bytes]) -> bytes:
         head = ("XREADGROUP", "GROUP", "workers", f"{self.consumer}.{self.generation}", "COUNT", limit, *options)
-        return hiredis.pack_command((*head, "STREAMS", *streams, *[">"] * len(streams)))
+        return pack((*head, "STREAMS", *streams, *[">"] * len(streams)))
 
     async def _register(self) -> Link:
         link = await self._line.link()
@@ -192,8 +192,10 @@ class Reader:
 
     def _drop(self, nudges: Sequence[Receipt]) -> None:
         link = self._line.current
-        for nudge in nudges if link is not None else ():
-            link.send(hiredis.pack_command(("XACK", nudge.stream, "workers", nudge.entry))).add_done_callback(_ignore)
+        if link is None:
+            return
+        for nudge in nudges:
+            link.send(pack(("XACK", nudge.stream, "workers", nudge.entry))).add_done_callback(_ignore)
 
     def _take_over(self) -> asyncio.Future[Any] | None:
         if self._reading is not None:

@@ -8,9 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from importlib import resources
 
-import hiredis
-
-Argument = str | bytes | int | float
+from taskiq_core_brokers_redis.packing import Argument, pack
 
 
 class Script:
@@ -26,4 +24,4 @@ class Script:
 
         :raises TypeError: for an argument that is neither text, bytes nor a number.
         """
-        return hiredis.pack_command((*self._head, root, *arguments))
+        return pack((*self._head, root, *arguments))

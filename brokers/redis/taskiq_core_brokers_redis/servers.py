@@ -1,7 +1,7 @@
 """Where the server is: at one address, wherever the Sentinels say, or at the cluster's node for our keys."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from redis.asyncio import connection as driver
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
@@ -76,10 +76,10 @@ class SentinelServer:
         self.place = f"{hosts}/{service}/{self._options.get('db', 0)}"
 
     async def connect(self, timeout: float) -> Any:
-        limits = {"socket_timeout": timeout / 2, "socket_connect_timeout": timeout / 2}
-        sentinel = Sentinel(self._sentinels, sentinel_kwargs={**limits, **self._sentinel_options}, **limits)
+        limits: dict[str, Any] = {"socket_timeout": timeout / 2, "socket_connect_timeout": timeout / 2}
+        sentinel = cast("Any", Sentinel)(self._sentinels, sentinel_kwargs={**limits, **self._sentinel_options}, **limits)
         try:
-            self._primary = await sentinel.discover_master(self._service)
+            host, port = self._primary = await sentinel.discover_master(self._service)
         except AuthenticationError as error:
             reason = f"The Sentinels at {self.place} refuse us: set ?sentinel_password= in the URL. ({error})"
             raise UnusableRedisError(reason=reason) from error
@@ -88,7 +88,6 @@ class SentinelServer:
         finally:
             for client in sentinel.sentinels:
                 await client.aclose()
-        host, port = self._primary
         return await open_connection({**self._options, "host": host, "port": port}, f"{host}:{port} of {self.place}", timeout)
 
     def thread_client_options(self) -> Mapping[str, Any] | None:
@@ -166,8 +165,9 @@ async def open_connection(options: Mapping[str, Any], place: str, timeout: float
     :raises RedisError: as `Server.connect`.
     """
     limits = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-    arguments = {"protocol": 3, "client_name": "taskiq", **limits, **options}
+    arguments: dict[str, Any] = {"protocol": 3, "client_name": "taskiq", **limits, **options}
     ssl = arguments.pop("ssl", False)
+    kind: Any
     if "path" in arguments:
         kind = driver.UnixDomainSocketConnection
         arguments.pop("socket_connect_timeout")

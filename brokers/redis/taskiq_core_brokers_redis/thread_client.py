@@ -5,7 +5,8 @@ from typing import Any
 
 import redis
 
-from taskiq_core_brokers_redis.scripts import Argument, Script
+from taskiq_core_brokers_redis.packing import Argument
+from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_brokers_redis.servers import Server
 
 _TIMEOUT = 2.0

@@ -1,8 +1,8 @@
 """Hearing of results without asking again: the server's own memory of who has looked for a key.
 
 With `CLIENT TRACKING` Redis remembers which connection has looked at which key, and tells it once when the key changes. So a
-question for results that are not there is also the order to be told of them. It costs nothing for results that nobody waits for,
-needs no cleaning up, and ends with the connection.
+question for results that are not there is also the order to be told of them. It costs nothing for results that nobody waits
+for, needs no cleaning up, and ends with the connection.
 """
 
 import contextlib

@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 from taskiq_core.exceptions import ResultBackendError
-from taskiq_core_brokers_redis.scripts import Argument, Script
+from taskiq_core_brokers_redis.packing import Argument
+from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.stored import OnRedis, as_error
 
 _LONGEST = 1e9

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from support.redis_servers import redis_prefix, shared_redis
+
 from taskiq_core.testing.result_backend_suite import ResultBackendContract
 from taskiq_core_result_backends_redis import RedisResultBackend
 
