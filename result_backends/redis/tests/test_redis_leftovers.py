@@ -1,7 +1,7 @@
 """Nothing is left behind: every key has a time to live, or an owner who deletes it.
 
 Owner is the broker, who keeps for its queues their empty streams (`:q:<queue>:<level>`, one for each priority ever used and two
-more) and the set of their names (`:queues`), and the stream of dead letters (`:dead`). For an hour at most there are the numbers
+more), the set of their names (`:queues`) and the stream of dead letters (`:dead`). For an hour at most there are the numbers
 of producers' last batches (`:sender:<name>`), for some seconds the mark of the last sweep (`:swept`). Results with
 `result_ttl=None` are kept on wish. Nothing else stays.
 """
