@@ -2,23 +2,20 @@
 
 import os
 import signal
-import sqlite3
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import anyio
+from crash_stores import Store
 from support.processes import RunningProcess, running
 
-from taskiq_core import BrokerMessage, DeadLetter, TaskiqResult, call, gather
+from taskiq_core import AsyncBroker, BrokerMessage, DeadLetter, TaskiqResult, broker_from_url, call, gather
 from taskiq_core.abc.queue_admin import QueueDepth
-from taskiq_core_brokers_sqlite import SQLiteBroker
-from taskiq_core_result_backends_sqlite import SQLiteResultBackend
 
 PATIENCE = 25.0
 """Seconds within which everything that should happen has happened, on a busy machine too."""
@@ -27,6 +24,8 @@ GRACE = 3.0
 
 Row = tuple[float, int]
 """When, and in which process."""
+
+AnyStore = TypeVar("AnyStore", bound=Store)
 
 
 @dataclass
@@ -61,13 +60,12 @@ class Ledger:
             assert killed in [pid for _, pid in rows], (key, rows, killed)
 
 
-class Arena:
+class Arena(Generic[AnyStore]):
     """One test's place."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, store: AnyStore) -> None:
         self.path = path
-        self.db = path / "jobs.db"
-        self.results_db = self.db
+        self.store = store
         self.lease = LEASE
         self.extra: dict[str, str] = {}
         self.processes: list[RunningProcess] = []
@@ -78,9 +76,8 @@ class Arena:
     def env(self) -> dict[str, str]:
         return {
             "CRASH_ARENA": str(self.path),
-            "CRASH_DB": str(self.db),
-            "CRASH_RESULTS": str(self.results_db),
-            "CRASH_LEASE": str(self.lease),
+            "CRASH_BROKER": f"{self.store.url}?lease={self.lease}",
+            "CRASH_RESULTS": self.store.results_url,
             "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))),
             "TMPDIR": str(self.path),
             **self.extra,
@@ -146,8 +143,13 @@ class Arena:
 
     # -- the client -----------------------------------------------------------------------------------------------------------
 
-    def client(self) -> SQLiteBroker:
-        return SQLiteBroker(self.db, SQLiteResultBackend(self.results_db), lease=self.lease)
+    def client(self) -> AsyncBroker:
+        """One that no trouble of the test's own making can reach."""
+        return broker_from_url(self.store.calm_url, results=self.store.calm_results_url)
+
+    def sender(self) -> AsyncBroker:
+        """One that has the workers' trouble."""
+        return broker_from_url(self.store.url, results=self.store.results_url)
 
     def send(self, name: str, *arguments: tuple[Any, ...]) -> list[str]:
         """Send one task for each tuple of arguments; returns the ids."""
@@ -184,8 +186,9 @@ class Arena:
         return anyio.run(ask)
 
     def wait_empty(self, timeout: float = PATIENCE) -> None:
-        """Until nothing is queued, delayed or in a worker's hands."""
+        """Until nothing is queued, delayed or in a worker's hands, and no trace is left of what was."""
         wait_until(lambda: self.depth() == QueueDepth(), "an empty queue", timeout, pause=0.1)
+        assert self.store.leftovers() == []
 
     def dead_letters(self) -> list[DeadLetter]:
         async def ask() -> list[DeadLetter]:
@@ -211,37 +214,6 @@ def wait_until(check: Callable[[], Any], what: str, timeout: float = PATIENCE, p
         assert time.monotonic() < deadline, f"{what}: not within {timeout:g} s"
         time.sleep(pause)
     return found
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the write lock of a database for the length of the block."""
-    conn = sqlite3.connect(path, isolation_level=None, timeout=10)
-    try:
-        conn.execute("BEGIN IMMEDIATE")
-        yield
-        conn.execute("ROLLBACK")
-    finally:
-        conn.close()
-
-
-@contextmanager
-def locked_for(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the write lock for so many seconds, counted from the beginning of the block; the end waits for it."""
-    ready, begun = threading.Event(), time.monotonic()
-
-    def hold() -> None:
-        with locked(path):
-            ready.set()
-            time.sleep(max(0.0, begun + seconds - time.monotonic()))
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert ready.wait(10)
-    try:
-        yield
-    finally:
-        holder.join()
 
 
 def is_alive(pid: int) -> bool:

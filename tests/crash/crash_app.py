@@ -1,8 +1,8 @@
 """What the workers of the crash tests run: `taskiq worker crash_app:broker`.
 
-The environment says where and how: CRASH_ARENA is the directory with the ledger, CRASH_DB and CRASH_RESULTS are database
-files (the same one: results and acknowledgements are one transaction), CRASH_LEASE is in seconds. CRASH_AT is `point:n`: the
-first process that gets to that point for the n-th time kills itself there, and leaves its pid in a file.
+The environment says where and how: CRASH_ARENA is the directory with the ledger, CRASH_BROKER and CRASH_RESULTS are URLs (of
+the same place: results and acknowledgements are one step). CRASH_AT is `point:n`: the first process that gets to that point for
+the n-th time kills itself there, and leaves its pid in a file.
 """
 
 import os
@@ -17,9 +17,16 @@ import anyio
 import anyio.to_thread
 from crash_routes import router
 
-from taskiq_core import Context, Subscription, TaskiqDepends, TaskiqMessage, TaskiqMiddleware, TaskiqResult
-from taskiq_core_brokers_sqlite import SQLiteBroker
-from taskiq_core_result_backends_sqlite import SQLiteResultBackend
+from taskiq_core import (
+    AsyncBroker,
+    Context,
+    Subscription,
+    TaskiqDepends,
+    TaskiqMessage,
+    TaskiqMiddleware,
+    TaskiqResult,
+    broker_from_url,
+)
 
 ARENA = Path(os.environ["CRASH_ARENA"])
 POINT, _, NTH = os.environ.get("CRASH_AT", "").partition(":")
@@ -64,9 +71,12 @@ class KillingHooks(TaskiqMiddleware):
         pass_point("post_save")
 
 
-class KillingBroker(SQLiteBroker):
-    def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
-        subscription = super().subscribe(queues, prefetch=prefetch)
+def kill_between_stations(made: AsyncBroker) -> AsyncBroker:
+    """Have each step of the broker and of the result backend pass its points."""
+    subscribe, set_results = made.subscribe, made.result_backend.set_results
+
+    def killing_subscribe(queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
+        subscription = subscribe(queues, prefetch=prefetch)
         receive, settle = subscription.receive, subscription.settle
 
         async def killing_receive(limit: int) -> Any:
@@ -83,18 +93,18 @@ class KillingBroker(SQLiteBroker):
         subscription.receive, subscription.settle = killing_receive, killing_settle
         return subscription
 
-
-class KillingResults(SQLiteResultBackend):
-    async def set_results(self, results: Any) -> None:
+    async def killing_set_results(results: Any) -> None:
         pass_point("before_set_results")
-        await super().set_results(results)
+        await set_results(results)
         pass_point("after_set_results")
 
+    made.subscribe, made.result_backend.set_results = killing_subscribe, killing_set_results
+    return made.with_middlewares(KillingHooks())
 
-def make_broker() -> SQLiteBroker:
-    results = KillingResults(os.environ["CRASH_RESULTS"])
-    made = KillingBroker(os.environ["CRASH_DB"], results, lease=float(os.environ["CRASH_LEASE"]))
-    return made.with_middlewares(KillingHooks()) if POINT else made
+
+def make_broker() -> AsyncBroker:
+    made = broker_from_url(os.environ["CRASH_BROKER"], results=os.environ["CRASH_RESULTS"])
+    return kill_between_stations(made) if POINT else made
 
 
 broker = make_broker()

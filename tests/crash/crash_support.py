@@ -3,8 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from arena import Arena
+import pytest
+from arena import GRACE, Arena
 from support.processes import RunningProcess, children_of
+
+on_sqlite = pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
+on_redis = pytest.mark.parametrize("arena", ["redis"], indirect=True)
+
+LEAVES_WITHIN = 2.0
+"""Seconds after the grace."""
+
+
+def stop_in_time(process: RunningProcess, grace: float = GRACE) -> None:
+    assert process.stop(grace + LEAVES_WITHIN) in (0, 1)
 
 
 @contextmanager

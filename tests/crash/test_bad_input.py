@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from arena import Arena
-from crash_support import alone
+from crash_stores import SQLiteStore
+from crash_support import alone, on_sqlite
 
 from taskiq_core.defaults import DEFAULT_QUEUE, MAX_MESSAGE_SIZE
 from taskiq_core.exceptions import ArgumentError, MessageTooLargeError, ResultNotSerializableError, UnknownTaskError
@@ -72,8 +73,9 @@ def test_labels_that_cannot_be_read_fail_their_task_only(served: Arena) -> None:
         assert result.is_err, BAD_LABELS[number]
 
 
-def test_bytes_that_somebody_else_has_put_into_the_table(served: Arena) -> None:
-    conn = sqlite3.connect(served.db, timeout=10)
+@on_sqlite
+def test_bytes_that_somebody_else_has_put_into_the_table(served: Arena[SQLiteStore]) -> None:
+    conn = sqlite3.connect(served.store.db, timeout=10)
     with conn:
         row = ("x", DEFAULT_QUEUE, 5, READY, b"\xde\xad")
         conn.execute("INSERT INTO taskiq_messages (task_id, queue, priority, state, body) VALUES (?, ?, ?, ?, ?)", row)
@@ -133,9 +135,7 @@ def test_exceptions_of_every_kind_become_error_results(served: Arena) -> None:
         errors[name] = f"{type(result.error).__name__} {result.error!r}"
     for name, pattern in BAD_ENDINGS.items():
         assert re.search(pattern, errors[name]), (name, errors[name])
-    conn = sqlite3.connect(served.db)
-    assert conn.execute("SELECT max(length(body)) FROM taskiq_results").fetchone()[0] < 100_000
-    conn.close()
+    assert served.store.largest_result() < 100_000
 
 
 def test_a_reason_that_no_database_can_hold(served: Arena) -> None:

@@ -15,7 +15,7 @@ KEYS = [f"k{number}" for number in range(60)]
 )
 def test_a_worker_killed_between_two_stations_loses_nothing(arena: Arena, point: str, apart: bool) -> None:
     if apart:
-        arena.results_db = arena.path / "results.db"
+        arena.store.part()
     arena.extra["CRASH_AT"] = point
     ids = arena.send("quick", *((key,) for key in KEYS))
     with arena.worker("--processes", "2", "--concurrency", "4"):

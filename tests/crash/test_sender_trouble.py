@@ -10,22 +10,23 @@ from pathlib import Path
 
 import anyio
 import pytest
-from arena import Arena, locked
+from arena import Arena
+from crash_stores import SQLiteStore, locked
+from crash_support import on_sqlite
 
-from taskiq_core import SendTaskError, call
+from taskiq_core import AsyncBroker, SendTaskError, call
 from taskiq_core.defaults import SEND_TIMEOUT
-from taskiq_core_brokers_sqlite import SQLiteBroker
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, on_sqlite]
 
 ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
 
 
-def test_a_locked_database(arena: Arena) -> None:
+def test_a_locked_database(arena: Arena[SQLiteStore]) -> None:
     async def story() -> None:
         async with arena.client() as broker:
             await broker.kicker("quick").kiq("before")
-            with locked(arena.db):
+            with locked(arena.store.db):
                 errors: list[SendTaskError] = []
 
                 async def send(key: str) -> None:
@@ -47,7 +48,7 @@ def test_a_locked_database(arena: Arena) -> None:
     run_and_check(arena)
 
 
-def test_a_disk_without_room_for_the_message(arena: Arena) -> None:
+def test_a_disk_without_room_for_the_message(arena: Arena[SQLiteStore]) -> None:
     """The limit of the size of files stands for the disk: it needs no privileges, and can be lifted again."""
 
     async def story() -> None:
@@ -59,18 +60,18 @@ def test_a_disk_without_room_for_the_message(arena: Arena) -> None:
                     for number in range(100):
                         await broker.kicker("measure").kiq(f"refused{number}", b"x" * 50_000)
                 assert time.monotonic() - begun < ANSWERS_WITHIN
-                assert str(arena.db) in str(refusal.value)
+                assert str(arena.store.db) in str(refusal.value)
             await broker.kicker("quick").kiq("after")
 
     anyio.run(story)
     run_and_check(arena)
 
 
-def test_a_full_disk(arena: Arena, small_disk: Path) -> None:
-    arena.db = arena.results_db = small_disk / "jobs.db"
+def test_a_full_disk(arena: Arena[SQLiteStore], small_disk: Path) -> None:
+    arena.store.move_to(small_disk / "jobs.db")
     sent: list[str] = []
 
-    async def fill(broker: SQLiteBroker) -> SendTaskError:
+    async def fill(broker: AsyncBroker) -> SendTaskError:
         with pytest.raises(SendTaskError) as refusal:
             for number in range(200):
                 await broker.kicker("measure").kiq(f"large{number}", b"x" * 50_000)
@@ -92,8 +93,8 @@ def test_a_full_disk(arena: Arena, small_disk: Path) -> None:
     run_and_check(arena, sent)
 
 
-def test_a_worker_on_a_full_disk_goes_on_when_there_is_room_again(arena: Arena, small_disk: Path) -> None:
-    arena.db = arena.results_db = small_disk / "jobs.db"
+def test_a_worker_on_a_full_disk_goes_on_when_there_is_room_again(arena: Arena[SQLiteStore], small_disk: Path) -> None:
+    arena.store.move_to(small_disk / "jobs.db")
     keys = [f"k{number}" for number in range(30)]
     ids = arena.send("nap", *((key, 0.2) for key in keys))
     with arena.worker("--concurrency", "5") as worker:
@@ -107,12 +108,12 @@ def test_a_worker_on_a_full_disk_goes_on_when_there_is_room_again(arena: Arena, 
     arena.ledger().hold(keys)
 
 
-def test_many_senders_at_once_under_a_short_lock(arena: Arena) -> None:
+def test_many_senders_at_once_under_a_short_lock(arena: Arena[SQLiteStore]) -> None:
     keys = [f"k{number}" for number in range(300)]
 
     async def story() -> None:
         async with arena.client() as broker, anyio.create_task_group() as group:
-            with locked(arena.db):
+            with locked(arena.store.db):
                 for key in keys:
                     group.start_soon(broker.kicker("quick").kiq, key)
                 await anyio.sleep(0.5)
@@ -126,7 +127,7 @@ def test_many_senders_at_once_under_a_short_lock(arena: Arena) -> None:
     run_and_check(arena, keys)
 
 
-def run_and_check(arena: Arena, keys: list[str] | None = None) -> None:
+def run_and_check(arena: Arena[SQLiteStore], keys: list[str] | None = None) -> None:
     """Everything accepted runs, and nothing that was refused."""
     expected = ["before", "after"] if keys is None else keys
     with arena.worker():

@@ -3,18 +3,13 @@
 import time
 
 import pytest
-from arena import GRACE, Arena, locked
-from support.processes import RunningProcess
+from arena import GRACE, Arena
+from crash_stores import locked
+from crash_support import LEAVES_WITHIN, on_sqlite, stop_in_time
 
 pytestmark = pytest.mark.crash
 
 KEYS = [f"k{number}" for number in range(150)]
-LEAVES_WITHIN = 2.0
-"""Seconds after the grace."""
-
-
-def stop_in_time(process: RunningProcess, grace: float = GRACE) -> None:
-    assert process.stop(grace + LEAVES_WITHIN) in (0, 1)
 
 
 def test_in_mid_load_nothing_is_lost_and_nothing_runs_twice(arena: Arena) -> None:
@@ -65,6 +60,7 @@ def test_an_idle_worker_leaves_at_once(arena: Arena) -> None:
         assert process.stop(10) == 0
 
 
+@on_sqlite
 @pytest.mark.parametrize("busy", [False, True])
 def test_while_the_database_is_locked_by_another_program(arena: Arena, busy: bool) -> None:
     arena.send("nap" if busy else "quick", ("first", *([1.0] if busy else [])))
@@ -72,7 +68,7 @@ def test_while_the_database_is_locked_by_another_program(arena: Arena, busy: boo
         arena.wait_start("first")
         if not busy:
             arena.wait_ends(["first"])
-        with locked(arena.db):
+        with locked(arena.store.db):
             begun = time.monotonic()
             stop_in_time(process)
             if not busy:
@@ -82,6 +78,7 @@ def test_while_the_database_is_locked_by_another_program(arena: Arena, busy: boo
         arena.wait_empty()
 
 
+@on_sqlite
 def test_a_worker_in_a_program_of_its_own_leaves_in_time_while_the_database_is_locked(arena: Arena) -> None:
     program = """
 import anyio, crash_app, signal
@@ -101,5 +98,5 @@ anyio.run(main)
     arena.send("nap", ("long", 60.0))
     with arena.script(program) as process:
         arena.wait_start("long")
-        with locked(arena.db):
+        with locked(arena.store.db):
             stop_in_time(process, 1.0)

@@ -2,8 +2,9 @@
 
 import pytest
 from arena import Arena, is_alive, wait_until
+from crash_support import on_sqlite
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, on_sqlite]  # the worker alone keeps them
 
 
 def test_an_async_task_is_cancelled(arena: Arena) -> None:
