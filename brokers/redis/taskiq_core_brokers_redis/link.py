@@ -20,6 +20,8 @@ Push = Callable[[list[Any]], None]
 """Takes a message that the server sent by itself, such as an invalidation."""
 
 _NOT_YET = object()
+_INHERITED: list["Link"] = []
+"""Links of the process that we were forked from; kept, because to close one would make that process deaf to its own."""
 
 
 class OpenConnection(Protocol):
@@ -89,6 +91,9 @@ class Link(asyncio.Protocol):
 
     async def aclose(self) -> None:
         """`close`, and let redis-py forget the connection."""
+        if self._pid != os.getpid():
+            _INHERITED.append(self)
+            return
         self.close()
         await self._connection.disconnect(nowait=True)
 
