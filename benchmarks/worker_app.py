@@ -6,10 +6,8 @@ from pathlib import Path
 
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.tasks import add_tasks
+from benchmarks.workers import REPORT, URL
 from taskiq_core import TaskiqEvents, TaskiqState, broker_from_url
-
-URL = "TASKIQ_BENCHMARK_URL"
-REPORT = "TASKIQ_BENCHMARK_REPORT"
 
 broker = broker_from_url(os.environ[URL])
 stopwatch = Stopwatch.on(broker)

@@ -18,6 +18,11 @@ _ROOT = Path(__file__).parents[1]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PATIENCE = 300.0
 
+APP = "benchmarks.worker_app:broker"
+"""What `taskiq worker` is told to run."""
+URL, REPORT = "TASKIQ_BENCHMARK_URL", "TASKIQ_BENCHMARK_REPORT"
+"""Variables that tell it of its store, and of the file for its report."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drained:
@@ -38,6 +43,7 @@ class Arena:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.url = url
+        self.folder = folder
         self._report = folder / "report.json"
         self._log = folder / "worker.log"
 
@@ -67,8 +73,8 @@ class Arena:
 
     @contextmanager
     def _worker(self, *options: str) -> Generator["subprocess.Popen[bytes]"]:
-        command = [sys.executable, "-m", "taskiq_core", "worker", "benchmarks.worker_app:broker", "--log-level", "warning"]
-        variables = {"TASKIQ_BENCHMARK_URL": self.url, "TASKIQ_BENCHMARK_REPORT": str(self._report)}
+        command = [sys.executable, "-m", "taskiq_core", "worker", APP, "--log-level", "warning"]
+        variables = {URL: self.url, REPORT: str(self._report)}
         with (
             self._log.open("wb") as log,
             subprocess.Popen(

@@ -13,7 +13,7 @@ def interpreter(requirements: Sequence[str]) -> Path:
     python = _FOLDER / requirements[0] / "bin" / "python"
     made = python.parents[1] / ".installed"
     if not made.exists() or made.read_text() != "\n".join(requirements):
-        venv.create(python.parents[1], with_pip=True)
+        venv.create(python.parents[1], with_pip=True, clear=True)
         command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*command, *requirements], check=True)
         made.write_text("\n".join(requirements))
