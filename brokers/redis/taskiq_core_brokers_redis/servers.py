@@ -1,10 +1,9 @@
 """Where the server is: at one address, wherever the Sentinels say, or at the cluster's node for our keys."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from redis.asyncio import connection as driver
-from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.crc import key_slot
 from redis.exceptions import (
     AuthenticationError,
@@ -62,7 +61,10 @@ class SingleServer:
 
 
 class SentinelServer:
-    """The primary that a group of Sentinels names; asked again at every connect."""
+    """The primary that a group of Sentinels names; asked again at every connect.
+
+    Protocol: the guidelines for Sentinel clients in Redis's documentation.
+    """
 
     def __init__(
         self, sentinels: Sequence[Address], service: str, options: Mapping[str, Any], sentinel_options: Mapping[str, Any]
@@ -76,25 +78,57 @@ class SentinelServer:
         self.place = f"{hosts}/{service}/{self._options.get('db', 0)}"
 
     async def connect(self, timeout: float) -> Any:
-        limits: dict[str, Any] = {"socket_timeout": timeout / 2, "socket_connect_timeout": timeout / 2}
-        sentinel = cast("Any", Sentinel)(self._sentinels, sentinel_kwargs={**limits, **self._sentinel_options}, **limits)
-        try:
-            host, port = self._primary = await sentinel.discover_master(self._service)
-        except AuthenticationError as error:
-            reason = f"The Sentinels at {self.place} refuse us: set ?sentinel_password= in the URL. ({error})"
-            raise UnusableRedisError(reason=reason) from error
-        except (MasterNotFoundError, DriverError, OSError) as error:
-            raise lost(self.place, f"the Sentinels name no primary ({error})", certain=True) from error
-        finally:
-            for client in sentinel.sentinels:
-                await client.aclose()
-        return await open_connection({**self._options, "host": host, "port": port}, f"{host}:{port} of {self.place}", timeout)
+        failure: RedisError = lost(self.place, "the Sentinels name no primary", certain=True)
+        share = timeout / (len(self._sentinels) + 1)
+        for sentinel in tuple(self._sentinels):
+            try:
+                host, port = await self._ask(sentinel, share)
+                connection = await self._connect_to_primary(host, port, timeout / 2)
+            except UnusableRedisError:
+                raise
+            except RedisError as error:
+                failure = error
+            else:
+                self._primary = (host, port)
+                self._sentinels.remove(sentinel)  # who knows is asked first the next time
+                self._sentinels.insert(0, sentinel)
+                return connection
+        raise failure
 
     def thread_client_options(self) -> Mapping[str, Any] | None:
         if self._primary is None:
             return None
         host, port = self._primary
         return {**self._options, "host": host, "port": port}
+
+    async def _ask(self, sentinel: Address, timeout: float) -> Address:
+        where = {"host": sentinel[0], "port": sentinel[1]}
+        try:
+            tls = {name: value for name, value in self._options.items() if name.startswith("ssl")}
+            connection = await open_connection({**tls, **self._sentinel_options, **where, "protocol": 2}, self.place, timeout)
+            try:
+                answer = await question(connection, self.place, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
+            finally:
+                await connection.disconnect(nowait=True)
+        except UnusableRedisError as error:
+            reason = f"The Sentinels at {self.place} refuse us: set ?sentinel_password= in the URL. ({error})"
+            raise UnusableRedisError(reason=reason) from error
+        if answer is None:
+            raise lost(self.place, f"the Sentinels name no primary of {self._service!r}", certain=True)
+        return (answer[0].decode(), int(answer[1]))
+
+    async def _connect_to_primary(self, host: str, port: int, timeout: float) -> Any:
+        place = f"{host}:{port} of {self.place}"
+        connection = await open_connection({**self._options, "host": host, "port": port}, place, timeout)
+        try:
+            role = (await question(connection, place, "ROLE"))[0]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        if role != b"master":
+            await connection.disconnect(nowait=True)
+            raise lost(place, "the Sentinels name no primary that is one (yet)", certain=True)
+        return connection
 
 
 class ClusterServer:
@@ -136,13 +170,11 @@ class ClusterServer:
     async def _find_holder(self, node: Address, timeout: float) -> Address:
         connection = await self._connect_to(node, timeout)
         try:
-            await connection.send_command("CLUSTER", "SLOTS")
-            ranges: list[Any] = await connection.read_response()
-        except ResponseError as error:
-            reason = f"Redis at {self.place} is not a cluster: use redis://. (Redis says: {error})"
-            raise UnusableRedisError(reason=reason) from error
-        except (DriverError, OSError) as error:
-            raise lost(self.place, error, certain=True) from error
+            ranges: list[Any] = await question(connection, self.place, "CLUSTER", "SLOTS")
+        except RedisError as error:
+            if error.passing:
+                raise
+            raise UnusableRedisError(reason=f"Redis at {self.place} is not a cluster: use redis://. ({error})") from error
         finally:
             await connection.disconnect(nowait=True)
         # Each: first slot, last slot, primary, replicas; a host may be empty and means the one that was asked.
@@ -185,6 +217,18 @@ async def open_connection(options: Mapping[str, Any], place: str, timeout: float
             raise _explained(error, place) from error
         raise
     return connection
+
+
+async def question(connection: Any, place: str, *command: str) -> Any:
+    """Ask one thing of an open redis-py connection.
+
+    :raises RedisError: for an error reply too.
+    """
+    try:
+        await connection.send_command(*command)
+        return await connection.read_response()
+    except (DriverError, OSError) as error:
+        raise _explained(error, place) from error
 
 
 def _explained(error: Exception, place: str) -> RedisError:

@@ -84,7 +84,6 @@ async def test_what_is_wrong_with_the_sentinels_is_said() -> None:
         assert "wr0ng" not in str(raised.value)
 
 
-@pytest.mark.xfail(strict=True, reason="redis-py asks Sentinels for too long and hides why they refuse")
 async def test_a_sentinel_that_is_away_is_passed_over_within_the_time_of_a_send() -> None:
     with running_sentinel() as setup:
         setup.sentinels[0].kill()
@@ -96,7 +95,6 @@ async def test_a_sentinel_that_is_away_is_passed_over_within_the_time_of_a_send(
             await broker.kick(message("one"))
 
 
-@pytest.mark.xfail(strict=True, reason="redis-py asks Sentinels for too long and hides why they refuse")
 async def test_sentinels_may_have_a_password_of_their_own(start_redis: StartRedis) -> None:
     server = start_redis()
     with SentinelServer(f"sentinel monitor main 127.0.0.1 {server.port} 1", "requirepass s3cret") as sentinel:
