@@ -76,17 +76,22 @@ class Arena(Generic[AnyStore]):
     def env(self) -> dict[str, str]:
         return {
             "CRASH_ARENA": str(self.path),
-            "CRASH_BROKER": f"{self.store.url}?lease={self.lease}",
-            "CRASH_RESULTS": self.store.results_url,
             "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))),
             "TMPDIR": str(self.path),
+            **self._places(self.store.url, self.store.results_url),
             **self.extra,
         }
 
+    def _places(self, url: str, results_url: str) -> dict[str, str]:
+        return {"CRASH_BROKER": f"{url}?lease={self.lease}", "CRASH_RESULTS": results_url}
+
     @contextmanager
-    def worker(self, *arguments: str, grace: float = GRACE, app: str = "crash_app:broker") -> Iterator[RunningProcess]:
-        """`taskiq worker`; leaving asks it to stop and waits for that."""
-        with running("taskiq", "worker", app, "--grace", str(grace), *arguments, cwd=self.path, env=self.env) as process:
+    def worker(
+        self, *arguments: str, grace: float = GRACE, app: str = "crash_app:broker", calm: bool = False
+    ) -> Iterator[RunningProcess]:
+        """`taskiq worker`; leaving asks it to stop and waits for that. No trouble of the test's can reach a calm one."""
+        env = self.env | (self._places(self.store.calm_url, self.store.calm_results_url) if calm else {})
+        with running("taskiq", "worker", app, "--grace", str(grace), *arguments, cwd=self.path, env=env) as process:
             self.processes.append(process)
             yield process
             if process.returncode is None:

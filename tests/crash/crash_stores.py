@@ -124,6 +124,13 @@ class RedisStore:
         """The names of the keys that hold messages."""
         return [key for key in client.scan_iter("{taskiq}:q:*", _type="stream") if not key.endswith(":nudge")]
 
+    def deaths(self) -> list[int]:
+        """Of each message that was delivered at least twice and is not done with."""
+        with self.client() as client:
+            keys = client.scan_iter("{taskiq}:q:*:back")
+            script = "return redis.call('XRANGE', KEYS[1], '-', '+')[1][2][6]"  # not all of it, as a body is no text
+            return [int(str(client.eval(script, 1, key)).split()[1]) for key in keys if client.xlen(key)]
+
     def largest_result(self) -> int:
         with self.results_server.client() as client:
             return max(client.strlen(key) for key in client.scan_iter("{taskiq}:result:*"))
