@@ -47,7 +47,9 @@ async def test_what_may_work_later_is_a_broker_error(form: str) -> None:
 
 async def test_users_of_the_access_list_and_unix_sockets(start_redis: StartRedis, tmp_path: Path) -> None:
     socket = tmp_path / "redis.sock"
-    server = start_redis(f"unixsocket {socket}", "user ann on >p%2Fw ~{taskiq}* +@all -@dangerous +info", password="s3cret")
+    calls = " ".join(f"+client|{name}" for name in ("setname", "id", "tracking", "unblock"))
+    user = f"user ann on >p%2Fw ~{{taskiq}}* +@all -@dangerous +info {calls}"
+    server = start_redis(f"unixsocket {socket}", user, password="s3cret")
     for url in (f"redis://ann:p%252Fw@127.0.0.1:{server.port}", f"redis://:s3cret@{socket}?db=3"):
         async with started(RedisBroker.from_url(url)) as broker:
             await round_trip(broker)

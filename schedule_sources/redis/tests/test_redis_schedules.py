@@ -74,7 +74,7 @@ async def test_nothing_wakes_when_nothing_has_changed(redis_url: str, redis_pref
 
 
 async def test_a_user_who_may_not_track_keys_looks_again_and_again(start_redis: StartRedis) -> None:
-    server = start_redis("user ann on >pw ~{taskiq}* +@all -client|tracking")
+    server = start_redis("user ann on >pw ~{taskiq}* +@all -client +client|setname")
     url = server.url.replace("//", "//ann:pw@")
     async with opened(url) as mine, opened(url) as theirs:
         await told_of_changes(mine, theirs)
