@@ -18,8 +18,9 @@ from taskiq_core_brokers_redis.location import Location
 from taskiq_core_brokers_redis.packing import Argument, pack
 from taskiq_core_brokers_redis.scripts import Script
 
+_SHORTEST_WAIT = 0.001
 _LONGEST_WAIT = 0.8
-"""Seconds that one blocking read may take: within them a pause is noticed, and a nudge that went to the dead made up for."""
+"""Seconds without a claim: within them a pause is noticed, and a nudge that went to the dead made up for."""
 _MOST = 1000
 """Deliveries of one question, so that no script keeps the server for long."""
 _LOW_SHARE = 16
@@ -75,6 +76,8 @@ class Reader:
         self._asked_for = 0
         self._backlog: bytes | None = None
         self._backlog_until = 0.0
+        self._wait_for: Sequence[bytes] = ()
+        self._wait_until = 0.0
         self._low = 0
 
     async def read(self, limit: int) -> Sequence[Delivery]:
@@ -84,7 +87,7 @@ class Reader:
         """
         limit = min(limit, _MOST)
         while True:
-            reading = self._take_over() or self._more(limit) or await self._claim(limit)
+            reading = self._take_over() or self._more(limit) or self._wait(limit) or await self._claim(limit)
             try:
                 reply = await asyncio.shield(reading)
             except asyncio.CancelledError:
@@ -99,12 +102,9 @@ class Reader:
                 self._line.blame(error)
                 raise
             self._reading = None
-            found, wait = self._understand(reply)
-            taken = self._take(found)
+            taken = self._take(self._understand(reply))
             if taken:
                 return taken
-            if wait is not None:
-                self._wait(*wait, limit)
 
     async def close(self, timeout: float, commands: Line) -> None:
         """End a blocking read, so that nothing is delivered to us from now on, and close the connection."""
@@ -156,37 +156,47 @@ class Reader:
         self._registered_on = link
         return link
 
-    def _wait(self, seconds: float, streams: Sequence[bytes], limit: int) -> None:
-        link = self._line.current
-        if link is not None:
-            block = min(seconds, _LONGEST_WAIT, self.lease_ms / 3000)  # what it delivers has most of our lease left
-            options = ("BLOCK", max(1, round(block * 1000)))
-            self._ask(link, _Question.WAIT, limit, self._read_group(limit, options, streams), block)
+    def _wait(self, limit: int) -> asyncio.Future[Any] | None:
+        """Wait for what the last claim has said, as long as it holds; what comes one by one needs no claim in between."""
+        link, left = self._line.current, self._wait_until - time.monotonic()
+        count = max(1, limit // max(1, len(self._wait_for)))  # each of them may answer with so many
+        if left < _SHORTEST_WAIT or link is not self._registered_on or link is None:
+            return None
+        packed = self._read_group(count, ("BLOCK", round(left * 1000)), self._wait_for)
+        return self._ask(link, _Question.WAIT, count, packed, left)
 
     async def _note_client(self, link: Link) -> None:
         self._client_id = await link.call("CLIENT", "ID")
 
     # -- answers --------------------------------------------------------------------------------------------------------------
 
-    def _understand(self, reply: Any) -> tuple[Sequence[Any], tuple[float, Sequence[bytes]] | None]:
-        """What was found, and else how long to wait for which streams; None where the next step is to claim."""
+    def _understand(self, reply: Any) -> Sequence[Any]:
+        """What was found; notes what to ask next."""
         if self._question is not _Question.CLAIM:
             found = list(reply.items()) if reply else []
-            if self._question is _Question.MORE and not (found and len(found[0][1]) == self._asked_for):
+            full = any(len(entries) == self._asked_for for _, entries in found)
+            if self._question is _Question.WAIT and (full or not found):
+                self._wait_until = 0.0
+            if self._question is _Question.MORE and not full:
                 self._backlog = None
-            return found, None
+            return found
+        self._backlog, self._wait_until = None, 0.0
         if reply is None:
-            self._registered_on = None  # our lease has ended, and what we held is with others
-            return (), None
+            self._registered_on = None  # our lease has ended
+            return ()
         wait_ms, streams, found = reply
-        only_one = len(found) == 1 and len(found[0][1]) == self._asked_for
-        self._backlog = found[0][0] if only_one else None
-        self._backlog_until = time.monotonic() + _READ_ON
-        return found, (wait_ms / 1000, streams) if streams else None
+        now = time.monotonic()
+        if len(found) == 1 and len(found[0][1]) == self._asked_for:
+            self._backlog, self._backlog_until = found[0][0], now + _READ_ON
+        if streams:
+            # A third of the lease, so that what is delivered at its end has most of it left.
+            self._wait_for, self._wait_until = streams, now + min(wait_ms / 1000, _LONGEST_WAIT, self.lease_ms / 3000)
+        return found
 
     def _take(self, found: Sequence[Any]) -> list[Delivery]:
         taken, nudges = deliveries_of(found, self._root)
         if nudges:
+            self._wait_until = 0.0  # they mean: claim
             self._drop(nudges)
         return taken
 
@@ -208,8 +218,7 @@ class Reader:
         self._reading = None
         if reading.cancelled() or reading.exception() is not None:
             return
-        found, _ = self._understand(reading.result())
-        taken = self._take(found)
+        taken = self._take(self._understand(reading.result()))
         if taken:
             self._give_back(taken)
 

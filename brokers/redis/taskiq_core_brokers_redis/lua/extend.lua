@@ -1,13 +1,11 @@
 -- Renews the lease of a consumer; answers with those of the named entries that it does not hold (any more).
 -- ARGV: consumer, generation, lease in ms, parts of: stream, n, n entries
 local consumer, generation = ARGV[1], ARGV[2]
-local moment = now()
-local lease = redis.call('ZSCORE', LEASES, consumer)
-local alive = lease and tonumber(lease) > moment and registration(consumer) == generation
+local alive = registration(consumer) == generation
 local lost = {}
 may_exceed_memory()
 if alive then
-  redis.call('ZADD', LEASES, moment + ARGV[3], consumer)
+  renew(consumer, ARGV[3])
 end
 local at = 4
 while at <= #ARGV do

@@ -31,5 +31,5 @@ for place = 5, 4 + count do
   redis.call('SADD', QUEUES, ARGV[place])
 end
 redis.call('HSET', CONSUMERS, consumer, table.concat(lines, '\n'))
-redis.call('ZADD', LEASES, now() + ARGV[3], consumer)
+renew(consumer, ARGV[3])
 return 1

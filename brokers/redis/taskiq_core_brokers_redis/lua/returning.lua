@@ -60,6 +60,19 @@ local function strike_out(consumer)
   redis.call('HDEL', CONSUMERS, consumer)
 end
 
+-- Renews a lease. Whoever was cut off until its own lease had ended is not the only one, perhaps: the others get as long to come
+-- back as it will have now, before they are taken for dead.
+local function renew(consumer, lease)
+  local moment = now()
+  local mine = redis.call('ZSCORE', LEASES, consumer)
+  if mine and tonumber(mine) <= moment then
+    for _, late in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', moment)) do
+      redis.call('ZADD', LEASES, moment + lease, late)
+    end
+  end
+  redis.call('ZADD', LEASES, moment + lease, consumer)
+end
+
 -- What a consumer has forgotten is held under another name, whose end is nobody's death.
 local function forgetful(consumer)
   return '~' .. consumer
