@@ -2,17 +2,20 @@
 
 In the order of the page: a block with a `title` becomes a file; in a `console` block every line after `$ ` is a command and
 the lines below it are what it prints. A worker or scheduler runs until the page ends, every other command must succeed.
-Python without a title is an excerpt and has to compile.
+Python without a title is an excerpt and has to compile. A server that a page names is started for it, at an address of its own.
 """
 
 import ast
 import shlex
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.page_servers import addresses_for
 from support.pages import PAGES, Block, blocks_of, page_id
 from support.processes import RunningProcess, running
+from support.redis_binary import cli_binary
 
 ENDLESS = ("taskiq worker", "taskiq scheduler")
 NOT_HERE = ("git clone", "make", "pip install", "cd ")
@@ -23,14 +26,14 @@ NOT_HERE = ("git clone", "make", "pip install", "cd ")
 def test_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     with ExitStack() as stack:
         endless: list[RunningProcess] = []
-        for block in blocks_of(page):
+        for block in _with_servers(blocks_of(page), tmp_path, stack):
             if block.title:
                 target = tmp_path / block.title
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(block.text)
             elif block.language == "console":
                 for command, promised in _commands(block):
-                    process = stack.enter_context(running(*shlex.split(command), cwd=tmp_path))
+                    process = stack.enter_context(running(*_words(command), cwd=tmp_path))
                     if command.startswith(ENDLESS):
                         endless.append(process)
                     else:
@@ -40,6 +43,19 @@ def test_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
         for process in endless:
             assert process.returncode is None, process.report
             assert process.stop() == 0, process.report
+
+
+def _with_servers(blocks: list[Block], folder: Path, stack: ExitStack) -> list[Block]:
+    """The blocks, with the addresses of real servers."""
+    addresses = addresses_for("".join(block.text for block in blocks), folder, stack)
+    for named, real in addresses.items():
+        blocks = [replace(block, text=block.text.replace(named, real)) for block in blocks]
+    return blocks
+
+
+def _words(command: str) -> list[str]:
+    program, *arguments = shlex.split(command)
+    return [str(cli_binary()) if program == "redis-cli" else program, *arguments]
 
 
 def _commands(block: Block) -> list[tuple[str, list[str]]]:

@@ -19,8 +19,11 @@ from taskiq_core.cli import main
 from taskiq_core.options import OPTION_NAMES
 from taskiq_core.wire import pack
 from taskiq_core.worker.verdicts import Ending, judge
+from taskiq_core_brokers_redis import RedisBroker
 from taskiq_core_brokers_sqlite import SQLiteBroker
+from taskiq_core_result_backends_redis import RedisResultBackend
 from taskiq_core_result_backends_sqlite import SQLiteResultBackend
+from taskiq_core_schedule_sources_redis import RedisScheduleSource
 
 REFERENCE = ROOT / "docs" / "reference"
 CODE = re.compile(r"`([^`]+)`")
@@ -103,8 +106,8 @@ def test_capabilities() -> None:
     (rows,) = tables(section("capabilities.md"))
     assert names(rows) == [str(flag.name) for flag in Capability]
     for row, flag in zip(rows, Capability, strict=True):
-        claimed = ["yes" if flag in broker.capabilities else "no" for broker in (InMemoryBroker, SQLiteBroker)]
-        assert row[1:3] == claimed, row[0]
+        claimed = ["yes" if flag in broker.capabilities else "no" for broker in (InMemoryBroker, SQLiteBroker, RedisBroker)]
+        assert row[1:4] == claimed, row[0]
 
 
 def test_options_in_urls_of_sqlite() -> None:
@@ -116,6 +119,26 @@ def test_options_in_urls_of_sqlite() -> None:
         for name, parameter in inspect.signature(owner).parameters.items():
             if name in mine and parameter.default is not None:
                 assert mine[name][2] == str(parameter.default)
+
+
+def test_options_in_urls_of_redis() -> None:
+    (rows,) = tables(section("redis.md", "Options in URLs"))
+    defaults = {name: row[2] for name, row in zip(names(rows), rows, strict=True)}
+    owners = {"broker": RedisBroker, "result backend": RedisResultBackend, "schedule source": RedisScheduleSource}
+    for kind, owner in owners.items():
+        mine = {name for name, row in zip(names(rows), rows, strict=True) if row[1] in (kind, "all")}
+        assert mine == owner.url_options | {"db"}
+        for name, parameter in inspect.signature(owner).parameters.items():
+            if name in mine and parameter.default is not None:
+                assert defaults[name] == str(parameter.default)
+
+
+def test_forms_of_redis_urls() -> None:
+    (rows,) = tables(section("redis.md"))
+    urls = [url for row in rows for url in CODE.findall(" ".join(row)) if "://" in url]
+    places = [RedisBroker.from_url(url).location.place for url in urls]
+    assert [place for place in places if "password" in place] == []
+    assert {url.partition("://")[0] for url in urls} == {"redis", "rediss", "redis+sentinel", "redis+cluster"}
 
 
 def tree(text: str) -> Iterator[tuple[str, str]]:
