@@ -144,6 +144,16 @@ class NeverExtends(MemorySubscription):
         return ()
 
 
+class ExtendsAll(MemorySubscription):
+    async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        return [item for item in await super().extend(list(self.taken)) if item in deliveries]
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        taken = await super().receive(limit)
+        self.taken = [*getattr(self, "taken", ()), *taken]
+        return taken
+
+
 class HidesTheLost(MemorySubscription):
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         await super().extend(deliveries)

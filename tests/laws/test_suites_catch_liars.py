@@ -34,6 +34,7 @@ SUBSCRIPTIONS = (
     (liars.EndsLeaseEarly, "an_orphan_comes_back_when_its_lease_ends"),
     (liars.CountsNoDeaths, "an_orphan_comes_back_when_its_lease_ends"),
     (liars.NeverExtends, "extending_keeps"),
+    (liars.ExtendsAll, "only_what_is_extended_is_kept"),
     (liars.HidesTheLost, "extend_reports_what_is_lost"),
     (liars.PretendsToExtendFromThread, "a_thread_can_extend"),
     (liars.LetsTheDeadSettle, "a_lost_lease_gives_no_say"),

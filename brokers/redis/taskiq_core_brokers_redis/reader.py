@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -173,7 +173,7 @@ class Reader:
     def _understand(self, reply: Any) -> Sequence[Any]:
         """What was found; notes what to ask next."""
         if self._question is not _Question.CLAIM:
-            found = list(reply.items()) if reply else []
+            found: Sequence[Any] = list(reply.items()) if reply else []
             full = any(len(entries) == self._asked_for for _, entries in found)
             if self._question is _Question.WAIT and (full or not found):
                 self._wait_until = 0.0
@@ -184,7 +184,7 @@ class Reader:
         if reply is None:
             self._registered_on = None  # our lease has ended
             return ()
-        wait_ms, streams, found = reply
+        wait_ms, streams, found = cast("tuple[int, Sequence[bytes], Sequence[Any]]", reply)
         now = time.monotonic()
         if len(found) == 1 and len(found[0][1]) == self._asked_for:
             self._backlog, self._backlog_until = found[0][0], now + _READ_ON

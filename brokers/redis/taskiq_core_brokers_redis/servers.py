@@ -3,21 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from redis.asyncio import connection as driver
 from redis.crc import key_slot
-from redis.exceptions import (
-    AuthenticationError,
-    AuthenticationWrongNumberOfArgsError,
-    ConnectionError,  # noqa: A004
-    NoPermissionError,
-    ResponseError,
-    TimeoutError,  # noqa: A004
-)
-from redis.exceptions import (
-    RedisError as DriverError,
-)
 
-from taskiq_core_brokers_redis.errors import RedisError, UnusableRedisError, explain, lost
+from taskiq_core_brokers_redis.errors import RedisError, UnusableRedisError, lost
+from taskiq_core_brokers_redis.opening import open_connection, question
 
 Address = tuple[str, int]
 
@@ -189,55 +178,3 @@ def _address(part: Sequence[Any], asked: Address) -> Address:
     host, port = part[0], int(part[1])
     text = host.decode() if isinstance(host, bytes) else str(host or "")
     return (asked[0] if text in {"", "?"} else text, port)
-
-
-async def open_connection(options: Mapping[str, Any], place: str, timeout: float) -> Any:
-    """Open a redis-py connection.
-
-    :raises RedisError: as `Server.connect`.
-    """
-    limits = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-    arguments: dict[str, Any] = {"protocol": 3, "client_name": "taskiq", **limits, **options}
-    ssl = arguments.pop("ssl", False)
-    kind: Any
-    if "path" in arguments:
-        kind = driver.UnixDomainSocketConnection
-        arguments.pop("socket_connect_timeout")
-    else:
-        kind = driver.SSLConnection if ssl else driver.Connection
-    try:
-        connection = kind(**arguments)
-    except (DriverError, TypeError, ValueError, OSError) as error:
-        raise UnusableRedisError(reason=f"Redis at {place} cannot be connected to with these options: {error}") from error
-    try:
-        await connection.connect()
-    except BaseException as error:
-        await connection.disconnect(nowait=True)
-        if isinstance(error, DriverError | OSError):
-            raise _explained(error, place) from error
-        raise
-    return connection
-
-
-async def question(connection: Any, place: str, *command: str) -> Any:
-    """Ask one thing of an open redis-py connection.
-
-    :raises RedisError: for an error reply too.
-    """
-    try:
-        await connection.send_command(*command)
-        return await connection.read_response()
-    except (DriverError, OSError) as error:
-        raise _explained(error, place) from error
-
-
-def _explained(error: Exception, place: str) -> RedisError:
-    text = str(error)
-    # redis-py cuts the code off the text; only its later releases keep it elsewhere.
-    if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
-        return explain(f"{getattr(error, 'status_code', None) or 'WRONGPASS'} {text}", place)
-    if isinstance(error, NoPermissionError):
-        return explain(f"NOPERM {text}", place)
-    if isinstance(error, ConnectionError | TimeoutError | OSError) and not isinstance(error, ResponseError):
-        return lost(place, text, certain=True)
-    return explain(text, place)
