@@ -3,11 +3,16 @@
 Whoever finds nobody flushing flushes at once. Whoever comes meanwhile waits; when the flush ends, the longest waiting of
 them leads the next one and takes all the others along. So batches form by back-pressure: no timer delays an idle call, no
 task runs in the background, and the busier it gets the larger the batches are.
+
+A deadline of its own costs a caller more than all the rest of its wait. So only the first in line, whose deadline comes first,
+waits under one, and takes out whoever else is late; those whose flush runs are under the deadline of its leader.
 """
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -27,27 +32,29 @@ class _Place(Enum):
     WAITING = 1
     LEADING = 2
     IN_FLIGHT = 3
-    GONE = 4
+    ANSWERED = 4
+    GONE = 5
 
 
 class _Caller(Generic[T]):
-    __slots__ = ("_error", "_traceback", "answered", "deadline", "item", "place", "timeout", "woken")
+    __slots__ = ("_error", "_traceback", "deadline", "item", "place", "timeout", "watches", "woken")
 
     def __init__(self, item: T, timeout: float) -> None:
         self.item = item
         self.timeout = timeout
-        self.deadline = anyio.current_time() + timeout
+        self.deadline = monotonic() + timeout
         self.place = _Place.WAITING
+        self.watches = False
         self.woken = anyio.Event()
-        self.answered = False
         self._error: BaseException | None = None
         self._traceback: TracebackType | None = None
 
     def answer(self, error: BaseException | None) -> None:
         """Note how its flush ended; only the first answer counts."""
-        if not self.answered:
-            self.answered = True
-            self._error, self._traceback = error, error.__traceback__ if error is not None else None
+        if self.place is not _Place.ANSWERED:
+            self.place = _Place.ANSWERED
+            if error is not None:
+                self._error, self._traceback = error, error.__traceback__
             self.woken.set()
 
     def result(self) -> None:
@@ -55,9 +62,16 @@ class _Caller(Generic[T]):
         if self._error is not None:
             raise self._error.with_traceback(self._traceback)
 
+    def start_watching(self) -> None:
+        """Wake it, so that it goes on waiting under its own deadline."""
+        if not self.watches:
+            self.watches = True
+            woken, self.woken = self.woken, anyio.Event()
+            woken.set()
+
 
 class GroupCommit(Generic[T]):
-    """Shares `flush` between concurrent callers; not for use by several event loops.
+    """Shares `flush` between concurrent callers; not for use by several event loops. It must end soon when it is cancelled.
 
     `flush` gets 1 to `max_batch` items in the order of their submission. With an error of the kind `splits` it says that it has
     taken none of them, because some item is wrong: then halves of the batch are tried, so that only the wrong ones fail.
@@ -74,6 +88,7 @@ class GroupCommit(Generic[T]):
         self._splits = splits
         self._busy = False
         self._waiting: deque[_Caller[T]] = deque()
+        self._latest = -math.inf  # deadline of those in line
 
     async def submit(self, item: T, timeout: float = SEND_TIMEOUT) -> None:
         """Return when a flush that contained `item` has succeeded.
@@ -98,23 +113,49 @@ class GroupCommit(Generic[T]):
             self._hand_over()
 
     async def _wait_turn(self, caller: _Caller[T]) -> None:
+        # Who has less time than somebody before it cannot rely on the first in line, and watches for itself.
+        in_order = caller.deadline >= self._latest
+        self._latest = max(self._latest, caller.deadline)
+        caller.watches = not (in_order and self._waiting)
         self._waiting.append(caller)
         try:
-            with anyio.fail_after(caller.timeout):
+            if not caller.watches:
                 await caller.woken.wait()
+            if caller.watches:
+                with anyio.fail_after(caller.deadline - monotonic()):
+                    await caller.woken.wait()
         except BaseException as reason:
-            place, caller.place = caller.place, _Place.GONE
-            if place is _Place.LEADING:
-                self._hand_over()
-            if isinstance(reason, TimeoutError) and place is not _Place.IN_FLIGHT:
+            place = self._leave(caller)
+            if not isinstance(reason, TimeoutError) or place is _Place.IN_FLIGHT:
+                raise
+            if place is not _Place.ANSWERED:
                 raise _too_late(caller) from None
-            raise
         if caller.place is _Place.LEADING:
-            if caller.deadline - anyio.current_time() < caller.timeout / 10:
+            if caller.deadline - monotonic() < caller.timeout / 10:
                 self._hand_over()
                 raise _too_late(caller)
             await self._lead(caller)
         caller.result()
+
+    def _leave(self, caller: _Caller[T]) -> _Place:
+        place, caller.place = caller.place, _Place.GONE
+        if place is _Place.LEADING:
+            self._hand_over()
+        elif place is _Place.WAITING and self._waiting[0] is caller:
+            self._relieve_watch()
+        return place
+
+    def _relieve_watch(self) -> None:
+        """Have the first in line watch; who is late or gone is no longer in line."""
+        now = monotonic()
+        while self._waiting:
+            first = self._waiting[0]
+            if first.place is _Place.WAITING:
+                if first.deadline > now:
+                    first.start_watching()
+                    return
+                first.answer(_too_late(first))
+            self._waiting.popleft()
 
     async def _lead(self, leader: _Caller[T]) -> None:
         batch = [leader]
@@ -123,9 +164,13 @@ class GroupCommit(Generic[T]):
             if caller.place is _Place.WAITING:
                 caller.place = _Place.IN_FLIGHT
                 batch.append(caller)
+        if self._waiting:
+            self._relieve_watch()
+        else:
+            self._latest = -math.inf
         unanswered: BaseException = BrokerError(reason="the send was interrupted half-way, whether it took effect is unknown")
         try:
-            with anyio.fail_after(leader.deadline - anyio.current_time(), shield=True):
+            with anyio.fail_after(leader.deadline - monotonic(), shield=True):
                 await self._flush_for(batch)
         except TimeoutError as error:
             unanswered = error
@@ -156,7 +201,7 @@ class GroupCommit(Generic[T]):
                 caller.place = _Place.LEADING
                 caller.woken.set()
                 return
-        self._busy = False
+        self._busy, self._latest = False, -math.inf
 
 
 def _too_late(caller: _Caller[Any]) -> NotFlushedError:

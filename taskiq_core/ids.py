@@ -11,7 +11,7 @@ def new_task_id() -> str:
 
     Ids made later sort later, so stores append to their indexes instead of scattering over them.
     """
-    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+    return ((time.time_ns() // 1_000_000).to_bytes(6) + os.urandom(10)).hex()
 
 
 def check_task_id(task_id: object) -> str:
