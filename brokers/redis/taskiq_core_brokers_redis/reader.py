@@ -26,6 +26,8 @@ _MOST = 1000
 _LOW_SHARE = 16
 """One delivery of so many is taken from the lowest priority up, so that it never starves."""
 
+_NO_CHOICE = 2
+"""Streams of one queue with one priority: what was delivered before, and the others."""
 _READ_ON = 0.02
 """Seconds that one stream is read on before others are looked at again."""
 
@@ -184,9 +186,9 @@ class Reader:
         if reply is None:
             self._registered_on = None  # our lease has ended
             return ()
-        wait_ms, streams, found = cast("tuple[int, Sequence[bytes], Sequence[Any]]", reply)
+        wait_ms, streams, found, existing = cast("tuple[int, Sequence[bytes], Sequence[Any], int]", reply)
         now = time.monotonic()
-        if len(found) == 1 and len(found[0][1]) == self._asked_for:
+        if existing <= _NO_CHOICE and len(found) == 1 and len(found[0][1]) == self._asked_for:
             self._backlog, self._backlog_until = found[0][0], now + _READ_ON
         if streams:
             # A third of the lease, so that what is delivered at its end has most of it left.

@@ -72,7 +72,11 @@ def schedule_of(paused: int, body: bytes) -> ScheduledTask:
 
     :raises ValueError: for a body that another release wrote and this one cannot read.
     """
-    return ScheduledTask.model_validate({**unpack(body), "paused": bool(paused)})
+    fields = unpack(body)
+    if not isinstance(fields, dict):
+        msg = f"it is a {type(fields).__name__}"
+        raise ValueError(msg)  # noqa: TRY004 - as for other things that are not a schedule
+    return ScheduledTask.model_validate({**fields, "paused": bool(paused)})
 
 
 def _note_change(conn: Connection) -> None:

@@ -113,14 +113,15 @@ async def test_a_change_before_the_wait_is_not_missed(path: Path) -> None:
     await source.shutdown()
 
 
+@pytest.mark.parametrize("body", ["c1", "9101"])
 async def test_a_row_that_cannot_be_read_is_left_out(
-    path: Path, rows: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+    path: Path, rows: sqlite3.Connection, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
     source = SQLiteScheduleSource(path)
     await source.startup()
     schedule = ScheduledTask(task_name="t", interval=60)
     await source.add_schedule(schedule)
-    rows.execute("INSERT INTO taskiq_schedules (schedule_id, paused, body) VALUES ('bad', 0, x'c1')")
+    rows.execute("INSERT INTO taskiq_schedules (schedule_id, paused, body) VALUES ('bad', 0, ?)", [bytes.fromhex(body)])
     for _ in range(2):
         assert await source.get_schedules() == [schedule]
     assert len([record for record in caplog.records if "cannot be read" in record.message]) == 1

@@ -2,7 +2,7 @@
 -- ARGV: consumer, generation, limit, how many of them from the lowest priority up, lease in ms,
 --   1 if the consumer holds nothing, so that nobody else renews its lease, queues
 -- Answers nil if the consumer has lost its lease; else ms until something may be ready by itself, the streams to wait for,
--- and what XREADGROUP said of each stream that had something.
+-- what XREADGROUP said of each stream that had something, and how many streams there are.
 local consumer, generation, left, low = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local moment = now()
 local lease = redis.call('ZSCORE', LEASES, consumer)
@@ -81,28 +81,32 @@ for _, level in ipairs(LEVELS) do
   end
 end
 
-local function read(stream, count)
+local function read(stream, count, into)
   local answer = redis.call('XREADGROUP', 'GROUP', GROUP, member, 'COUNT', count, 'STREAMS', stream, '>')
   if answer then
-    found[#found + 1] = answer[1]
+    into[#into + 1] = answer[1]
     return #answer[1][2]
   end
   return 0
 end
 
+local lowest = {}
 for place = #streams, 1, -1 do
   if low > 0 then
-    local taken = read(streams[place], low)
+    local taken = read(streams[place], low, lowest)
     low, left = low - taken, left - taken
   end
 end
 for _, stream in ipairs(streams) do
   if left > 0 then
-    left = left - read(stream, left)
+    left = left - read(stream, left, found)
   end
 end
+for place = #lowest, 1, -1 do
+  found[#found + 1] = lowest[place]
+end
 if #found > 0 then
-  return {0, {}, found}
+  return {0, {}, found, #streams}
 end
 
 local first = tonumber(redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2])
@@ -113,4 +117,4 @@ for place = 7, #ARGV do
   make_stream(stream)
   streams[#streams + 1] = stream
 end
-return {math.max(1, first - moment), streams, {}}
+return {math.max(1, first - moment), streams, {}, 0}
