@@ -104,7 +104,7 @@ class SharedWait(Generic[V]):
                             await anyio.sleep(spent)  # let some more changes gather
                         changed = await watch.wait()
                     self._pause = None
-                keys = list(self._by_key) if changed is None else [*self._fresh, *(key for key in changed if key in self._by_key)]
+                keys = list(self._by_key) if changed is None else {*self._fresh, *changed} & self._by_key.keys()
 
     async def _look(self, keys: Collection[str]) -> float:
         """Fetch, and wake those who have got something; returns the seconds it took."""
