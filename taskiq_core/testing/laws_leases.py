@@ -71,6 +71,7 @@ class LeaseLaws(BrokerSuite):
         await broker.kick_many(messages(2))
         async with broker.subscribe(DEFAULT) as holder, broker.subscribe(DEFAULT) as other:
             kept, left = await collect(holder, 2)
+            back: list[Delivery] = []
             for _ in range(5):  # a machine that stalls for a whole lease proves nothing: begin again
                 back, on_time = await _come_back_beside(holder, kept, other)
                 if on_time:
