@@ -37,14 +37,21 @@ def deliveries_of(found: Sequence[tuple[bytes, Sequence[Any]]], root: str) -> tu
         if level == "nudge":
             nudges += [Receipt(stream, entry, b"") for entry, _ in entries]
             continue
-        for entry, (_, body, _, task_id, _, meta) in entries:
-            if meta:
-                attempts, deaths, accused, _ = meta.split()
-                receipt = Receipt(stream, entry, task_id)
-                taken.append(Delivery(body, receipt, int(attempts) + 1, queue, int(deaths), accused == b"1"))
-            else:
-                taken.append(Delivery(body, Receipt(stream, entry, task_id), 1, queue))
+        for entry, fields in entries:
+            try:
+                _, body, _, task_id, _, meta = fields
+                if meta:
+                    taken.append(_again(body, Receipt(stream, entry, task_id), queue, meta))
+                else:
+                    taken.append(Delivery(body, Receipt(stream, entry, task_id), 1, queue))
+            except ValueError:  # somebody else's entry: the worker will find that it is no message, and say so
+                taken.append(Delivery(b" ".join(fields), Receipt(stream, entry, b""), 1, queue))
     return taken, nudges
+
+
+def _again(body: bytes, receipt: Receipt, queue: str, meta: bytes) -> Delivery:
+    attempts, deaths, accused, _ = meta.split()
+    return Delivery(body, receipt, int(attempts) + 1, queue, int(deaths), accused == b"1")
 
 
 def by_stream(deliveries: Iterable[Delivery]) -> list[Argument]:

@@ -39,7 +39,7 @@ class Link(asyncio.Protocol):
     def __init__(self, connection: OpenConnection, place: str, patience: float, on_push: Push | None = None) -> None:
         self.place = place
         self._connection = connection
-        self._patience = patience
+        self.patience = patience
         self._on_push = on_push
         self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
         self._due: deque[tuple[asyncio.Future[Any], float]] = deque()
@@ -72,7 +72,7 @@ class Link(asyncio.Protocol):
         self._transport.write(packed)
         if not self._watching:
             self._watching = True
-            self._loop.call_later(self._patience + blocking, self._watch)
+            self._loop.call_later(self.patience + blocking, self._watch)
         return future
 
     async def call(self, *parts: Argument) -> Any:
@@ -102,9 +102,9 @@ class Link(asyncio.Protocol):
         if self._broken is not None or not self._due:
             return
         last_sign = max(self._heard, self._due[0][1])
-        left = last_sign + self._patience - self._loop.time()
+        left = last_sign + self.patience - self._loop.time()
         if left <= 0:
-            self.close(lost(self.place, f"no answer for {self._patience:g} s", certain=False))
+            self.close(lost(self.place, f"no answer for {self.patience:g} s", certain=False))
             return
         self._watching = True
         self._loop.call_later(left, self._watch)

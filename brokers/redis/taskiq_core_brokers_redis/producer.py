@@ -43,14 +43,37 @@ class Producer:
             parts = _parts(messages)
         except (TypeError, ValueError, AttributeError) as error:
             raise MessageRefusedError(reason=f"it cannot be sent to Redis: {error}") from error
-        begin = asyncio.get_running_loop().time()
-        async with self._turn:
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        await self._take_turn(deadline)
+        try:
             self._number += 1
-            arguments = (self._name, self._number, *parts)
-            try:
+            await self._deliver((self._name, self._number, *parts), deadline)
+        finally:
+            self._turn.release()
+
+    async def _take_turn(self, deadline: float) -> None:
+        if not self._turn.locked():
+            await self._turn.acquire()
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turn.acquire()
+        except TimeoutError:
+            reason = f"it waited {self._timeout:g} s behind other sends"
+            raise SendTaskError(reason=reason, outcome="refused") from None
+
+    async def _deliver(self, arguments: Sequence[Argument], deadline: float) -> None:
+        link, loop = self._commands.current, asyncio.get_running_loop()
+        try:
+            if link is not None and deadline - loop.time() > link.patience:  # the link sees to the time, without a timer each
                 await self._commands.run(_KICK, self._root, *arguments)
-            except RedisError as error:
-                await self._send_again(arguments, error, begin + self._timeout)
+                return
+            async with asyncio.timeout_at(deadline):
+                await self._commands.run(_KICK, self._root, *arguments)
+        except TimeoutError:
+            raise _unanswered(self._timeout) from None
+        except RedisError as error:
+            await self._send_again(arguments, error, deadline)
 
     async def _send_again(self, arguments: Sequence[Argument], error: RedisError, deadline: float) -> None:
         loop, pause, certain = asyncio.get_running_loop(), _FIRST_PAUSE, error.certain
@@ -61,13 +84,16 @@ class Producer:
                 async with asyncio.timeout_at(deadline):
                     await self._commands.run(_KICK, self._root, *arguments)
             except TimeoutError:
-                certain = False
-                break
+                raise _unanswered(self._timeout) from error
             except RedisError as again:
                 error, certain = again, certain and again.certain
             else:
                 return
         raise SendTaskError(reason=str(error), outcome="refused" if certain else "unknown") from error
+
+
+def _unanswered(timeout: float) -> SendTaskError:
+    return SendTaskError(reason=f"Redis did not answer within {timeout:g} s", outcome="unknown")
 
 
 def _parts(messages: Sequence[BrokerMessage]) -> list[Argument]:

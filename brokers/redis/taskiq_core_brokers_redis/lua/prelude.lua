@@ -75,14 +75,14 @@ local function read_meta(meta, level)
     return 0, 0, 0, level
   end
   local attempts, deaths, accused, own = string.match(meta, '^(%d+) (%d+) (%d) (%w+)$')
-  return tonumber(attempts), tonumber(deaths), tonumber(accused), own
+  return tonumber(attempts) or 0, tonumber(deaths) or 0, tonumber(accused) or 0, own or level
 end
 
--- The fields of an entry are b, i and m, in this order; nil if it is gone.
+-- The fields of an entry are b, i and m, in this order; nil if it is gone. Others may have put entries there without them.
 local function look_up(stream, entry)
   local found = redis.call('XRANGE', stream, entry, entry)[1]
   if found then
-    return found[2][2], found[2][4], found[2][6]
+    return found[2][2], found[2][4] or '', found[2][6] or ''
   end
 end
 
