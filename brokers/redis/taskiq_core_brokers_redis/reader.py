@@ -28,7 +28,9 @@ _LOW_SHARE = 16
 
 _NO_CHOICE = 2
 """Streams of one queue with one priority: what was delivered before, and the others."""
-_READ_ON = 0.02
+_BY_CLAIM = 100
+"""Deliveries of a claim where the rest can be read on: a server's script is slow at passing large bodies on."""
+_READ_ON = 0.1
 """Seconds that one stream is read on before others are looked at again."""
 
 _HERE = __package__ or ""
@@ -80,6 +82,7 @@ class Reader:
         self._backlog_until = 0.0
         self._wait_for: Sequence[bytes] = ()
         self._wait_until = 0.0
+        self._choice = True
         self._low = 0
 
     async def read(self, limit: int) -> Sequence[Delivery]:
@@ -127,6 +130,8 @@ class Reader:
         link = await self._line.link()
         if link is not self._registered_on:
             link = await self._register()
+        if not self._choice:
+            limit = min(limit, _BY_CLAIM)
         self._low += limit
         low, self._low = divmod(self._low, _LOW_SHARE)
         idle = int(not self._known())  # else the worker renews our lease, for what it names
@@ -134,7 +139,7 @@ class Reader:
         return self._ask(link, _Question.CLAIM, limit, _CLAIM.pack(self._root, arguments))
 
     def _more(self, limit: int) -> asyncio.Future[Any] | None:
-        """Read on where the last claim found a backlog: a server's script is slow at passing large bodies on."""
+        """Read on where the last claim found a backlog."""
         link = self._line.current
         if self._backlog is None or time.monotonic() > self._backlog_until or link is not self._registered_on or link is None:
             return None
@@ -188,7 +193,8 @@ class Reader:
             return ()
         wait_ms, streams, found, existing = cast("tuple[int, Sequence[bytes], Sequence[Any], int]", reply)
         now = time.monotonic()
-        if existing <= _NO_CHOICE and len(found) == 1 and len(found[0][1]) == self._asked_for:
+        self._choice = existing > _NO_CHOICE
+        if not self._choice and len(found) == 1 and len(found[0][1]) == self._asked_for:
             self._backlog, self._backlog_until = found[0][0], now + _READ_ON
         if streams:
             # A third of the lease, so that what is delivered at its end has most of it left.
