@@ -64,8 +64,9 @@ def broker_from_url(url: str, *, results: bool | str = True, **options: Any) -> 
     """The broker of a URL such as `sqlite:///jobs.db` or `memory://`.
 
     `results` says where results go: True takes the result backend for the same scheme at the same place if one is installed
-    and leaves the broker's own choice otherwise; a text is the URL of another one; False attaches none. `options` are the
-    broker's, and so are those in the URL's query, but for those that only the result backend declares (`url_options`).
+    and leaves the broker's own choice otherwise; a text is the URL of another one; False attaches none. `options`, and those in
+    the URL's query, are the broker's; where the result backend of the same scheme declares them (`url_options`), they are its
+    too, or its alone.
 
     :raises UnknownSchemeError: if no plugin for the scheme is installed.
     :raises ConfigurationError: for a text that is no URL, or whatever the plugin refuses. No text holds a password.
@@ -87,8 +88,10 @@ def broker_from_url(url: str, *, results: bool | str = True, **options: Any) -> 
         return broker.with_result_backend(backend_class.from_url(url))
     only_of_backend = of_backend - (_declared(broker_class) or frozenset())
     written = _options_in(url)
-    backend: AsyncResultBackend[Any] = backend_class.from_url(_with_options(url, written & of_backend))
-    broker = broker_class.from_url(_with_options(url, written - only_of_backend), **options)
+    for_backend = {name: value for name, value in options.items() if name in of_backend}
+    for_broker = {name: value for name, value in options.items() if name not in only_of_backend}
+    backend: AsyncResultBackend[Any] = backend_class.from_url(_with_options(url, written & of_backend), **for_backend)
+    broker = broker_class.from_url(_with_options(url, written - only_of_backend), **for_broker)
     return broker.with_result_backend(backend)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 COMMANDS: Final = {
-    "queue": "taskiq_core.cli.queue:queue",
+    "queues": "taskiq_core.cli.queues:queues",
     "worker": "taskiq_core.cli.worker:worker",
     "scheduler": "taskiq_core.cli.scheduler:scheduler",
 }

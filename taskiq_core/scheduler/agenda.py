@@ -136,7 +136,7 @@ class Agenda:
         if schedule.misfire != "skip" and not self._coordinated:
             reason = (
                 f"misfire={schedule.misfire!r} needs a memory that outlives the scheduler. "
-                "Give the scheduler a coordinator, or the broker a result backend that is one (SQLite is)."
+                "Give the scheduler a coordinator, or the broker a result backend that is one (those of SQLite and Redis are)."
             )
             raise ConfigurationError(reason=reason)
         return Entry(schedule, timetable(schedule), key)

@@ -94,9 +94,9 @@ def test_options_of_the_command_line(command: str) -> None:
 
 
 def test_commands_for_queues() -> None:
-    (rows,) = tables(section("command_line.md", "taskiq queue COMMAND [APP] [QUEUE]..."))
+    (rows,) = tables(section("command_line.md", "taskiq queues COMMAND [APP] [QUEUE]..."))
     assert isinstance(main, click.Group)
-    found = main.get_command(click.Context(main), "queue")
+    found = main.get_command(click.Context(main), "queues")
     assert isinstance(found, click.Group)
     assert names(rows) == list(found.commands)
     assert [item for command in found.commands.values() for item in command.params if isinstance(item, click.Option)] == []

@@ -98,6 +98,14 @@ def test_results_go_to_the_same_place_where_a_plugin_for_it_is_installed(shelf: 
     assert (broker.result_backend.made_from, broker.result_backend.options) == ("XYZ://u:pw@host/0?a=b", {})
 
 
+def test_options_reach_whoever_declares_them(shelf: Shelf) -> None:
+    brokers, backends = {"taskiq_core.brokers": {"xyz": "Choosy"}}, {"taskiq_core.result_backends": {"xyz": "ChoosyBackend"}}
+    shelf.install("choosy_ends", brokers | backends)
+    broker: Any = broker_from_url("xyz://host", prefetch=3, tls=True, ttl=60)
+    assert broker.options == {"prefetch": 3, "tls": True}
+    assert broker.result_backend.options == {"tls": True, "ttl": 60}
+
+
 def test_results_may_be_left_out_or_go_elsewhere(shelf: Shelf) -> None:
     shelf.install("both_ends", {"taskiq_core.brokers": {"xyz": "Broker"}, "taskiq_core.result_backends": {"xyz": "Backend"}})
     own = type(broker_from_url("memory://").result_backend)

@@ -68,6 +68,8 @@ def explain(text: str, place: str) -> RedisError:
     said = f" (Redis says: {text})"
     if code == "NOSCRIPT":
         return ScriptMissingError(reason=f"Redis at {place} does not know a script.")
+    if "user executing the script can't" in text:  # how Redis 7.0 says NOPERM from within a script
+        code = "NOPERM"
     if code in _PASSING:
         return RedisError(reason=f"Redis at {place} {_PASSING[code]}{said}", passing=True)
     if code in _ELSEWHERE:

@@ -161,7 +161,7 @@ class ClusterServer:
         try:
             ranges: list[Any] = await question(connection, self.place, "CLUSTER", "SLOTS")
         except RedisError as error:
-            if error.passing:
+            if "cluster support disabled" not in str(error):
                 raise
             raise UnusableRedisError(reason=f"Redis at {self.place} is not a cluster: use redis://. ({error})") from error
         finally:

@@ -1,4 +1,4 @@
-"""What `taskiq queue` does."""
+"""What `taskiq queues` does."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn

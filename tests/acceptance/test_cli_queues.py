@@ -1,4 +1,4 @@
-"""`taskiq queue` as an operator meets it: beside a worker, on one SQLite file."""
+"""`taskiq queues` as an operator meets it: beside a worker, on one SQLite file."""
 
 import sqlite3
 from collections.abc import Callable
@@ -49,10 +49,10 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def queue(place: Path) -> Queue:
-    """Runs `taskiq queue` and returns its exit code and what it printed."""
+    """Runs `taskiq queues` and returns its exit code and what it printed."""
 
     def run(*arguments: str, app: str = "app:broker") -> tuple[int, list[str]]:
-        with running("taskiq", "queue", *arguments, cwd=place, env={"TASKIQ_APP": app}) as command:
+        with running("taskiq", "queues", *arguments, cwd=place, env={"TASKIQ_APP": app}) as command:
             return command.wait(), command.lines
 
     return run
@@ -71,7 +71,7 @@ def test_workers_that_run_keep_a_pause(place: Path, queue: Queue) -> None:
         send(place, "Grace", "Edsger")
         with running("taskiq", "worker", "app:broker", "--burst", cwd=place) as burst:
             assert burst.wait() == 0  # for a worker a paused queue is an empty one
-        assert queue("depth", "mail") == (0, ["queue  ready  delayed  leased", "mail       2        0       0  paused"])
+        assert queue("list", "mail") == (0, ["queue  ready  delayed  leased", "mail       2        0       0  paused"])
         assert queue("resume", "mail") == (0, ["Resumed mail"])
         worker.wait_for_line("^mail to", count=3)
         assert "mail to" not in burst.output
@@ -92,7 +92,7 @@ def test_without_names_all_that_is_known_is_shown(queue: Queue) -> None:
     code, lines = queue("pause", "elsewhere")
     assert (code, lines[-1]) == (0, "Paused elsewhere")
     assert "No task of app:broker is sent to the queue 'elsewhere' by itself: is that its name?" in lines[0]
-    assert queue("depth") == (
+    assert queue("list") == (
         0,
         [
             "queue      ready  delayed  leased",
@@ -107,8 +107,8 @@ def test_without_names_all_that_is_known_is_shown(queue: Queue) -> None:
     ("app", "arguments", "sentence"),
     [
         ("app:broker", ["pause"], "No queue given. Name one after the application: app:broker QUEUE"),
-        ("app:brker", ["depth"], "Module 'app' has no attribute 'brker'. Did you mean 'broker'?"),
-        ("app:memory", ["depth"], "app:memory keeps its messages in one process: from another one there is nothing to see."),
+        ("app:brker", ["list"], "Module 'app' has no attribute 'brker'. Did you mean 'broker'?"),
+        ("app:memory", ["list"], "app:memory keeps its messages in one process: from another one there is nothing to see."),
         ("app:plain", ["purge", "mail"], "app:plain is a Plain, which cannot look into its queues."),
     ],
 )
@@ -119,7 +119,7 @@ def test_what_cannot_work_is_said_in_a_sentence(queue: Queue, app: str, argument
 
 
 def test_a_locked_file_is_an_error_in_a_sentence(place: Path, queue: Queue) -> None:
-    assert queue("depth")[0] == 0
+    assert queue("list")[0] == 0
     with closing(sqlite3.connect(place / "jobs.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         code, lines = queue("pause", "mail")

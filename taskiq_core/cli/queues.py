@@ -1,4 +1,4 @@
-"""`taskiq queue`: its commands. What they run is imported when it runs."""
+"""`taskiq queues`: its commands. What they run is imported when it runs."""
 
 import click
 
@@ -6,7 +6,7 @@ from taskiq_core.cli.options import CONTEXT
 
 
 @click.group()
-def queue() -> None:
+def queues() -> None:
     """Look into queues, pause them and empty them.
 
     APP is module:broker, importable from the working directory; without it TASKIQ_APP is used, or `app` in
@@ -17,43 +17,43 @@ def queue() -> None:
 _arguments = click.argument("app_and_queues", nargs=-1, metavar="[APP] QUEUE...")
 
 
-@queue.command(context_settings=CONTEXT)
+@queues.command("list", context_settings=CONTEXT)
 @click.argument("app_and_queues", nargs=-1, metavar="[APP] [QUEUE]...")
-def depth(app_and_queues: tuple[str, ...]) -> None:
+def show(app_and_queues: tuple[str, ...]) -> None:
     """Count messages: ready, delayed, and leased by workers.
 
     Without QUEUE: in `default`, in the queues that the tasks of APP name, and in those that are paused.
     """
-    from taskiq_core.cli.queue_operations import run, show_depth
+    from taskiq_core.cli.queues_operations import run, show_depth
 
     run(app_and_queues, show_depth, needs_queues=False)
 
 
-@queue.command(context_settings=CONTEXT)
+@queues.command(context_settings=CONTEXT)
 @_arguments
 def pause(app_and_queues: tuple[str, ...]) -> None:
     """Deliver nothing more until `resume`.
 
     Messages are accepted and kept. What workers hold already is finished. It holds for all workers, also after restarts.
     """
-    from taskiq_core.cli.queue_operations import pause, run
+    from taskiq_core.cli.queues_operations import pause, run
 
     run(app_and_queues, pause)
 
 
-@queue.command(context_settings=CONTEXT)
+@queues.command(context_settings=CONTEXT)
 @_arguments
 def resume(app_and_queues: tuple[str, ...]) -> None:
     """Deliver again."""
-    from taskiq_core.cli.queue_operations import resume, run
+    from taskiq_core.cli.queues_operations import resume, run
 
     run(app_and_queues, resume)
 
 
-@queue.command(context_settings=CONTEXT)
+@queues.command(context_settings=CONTEXT)
 @_arguments
 def purge(app_and_queues: tuple[str, ...]) -> None:
     """Delete all messages but those that workers hold."""
-    from taskiq_core.cli.queue_operations import purge, run
+    from taskiq_core.cli.queues_operations import purge, run
 
     run(app_and_queues, purge)
