@@ -43,7 +43,11 @@ bench: .venv/.installed ## Measure against raw loops on this machine and compare
 
 .PHONY: bench-peers
 bench-peers: .venv/.installed # Measure other frameworks beside this one; installs them into .venv-peers
-	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+.PHONY: bench-profile
+bench-profile: .venv/.installed # Where the time of a task on Redis goes; with py-spy installed, also in the worker
+	$(BIN)/python -m benchmarks.redis_profile
 
 docs: .venv/.installed ## Check the links of every page and run its snippets
 	$(BIN)/python -m pytest -q tests/architecture/test_docs_links.py tests/acceptance/test_docs_snippets.py
