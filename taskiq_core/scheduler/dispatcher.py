@@ -1,8 +1,7 @@
-"""Makes fires: each claimed, sent, marked as done and told to its source."""
+"""Makes fires: each claimed, sent, noted as sent and told to its source."""
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -10,12 +9,12 @@ from uuid import uuid4
 
 import anyio
 
-from taskiq_core.abc.coordinator import Claim, Coordinator
+from taskiq_core.abc.coordinator import Coordinator
 from taskiq_core.abc.sender import Sender
 from taskiq_core.exceptions import ScheduledTaskCancelledError
-from taskiq_core.group_commit import GroupCommit
 from taskiq_core.scheduler.clock import Clock
 from taskiq_core.scheduler.fire import GRACE, Fire
+from taskiq_core.scheduler.ledger import FireLedger
 from taskiq_core.utils import maybe_awaitable
 
 logger = logging.getLogger("taskiq.scheduler")
@@ -35,26 +34,23 @@ class Outcome(Enum):
     FAILED = "not sent"
 
 
-@dataclass(slots=True)
-class _Ask:
-    claim: Claim
-    granted: bool = False
-
-
 class Dispatcher:
-    """The claim is made in two steps. A short one before the send keeps the others off; if this scheduler dies, it ends,
-    and another one sends the same id. After the send it is made long, which marks the fire as done."""
+    """A short claim before the send keeps the others off. If this scheduler dies, it ends, and another one stands in.
+
+    After the send the claim is made long, so that nobody makes the fire again. Where the source has to forget the schedule, it
+    is noted instead that the fire was sent, and the claim made long when the source knows: whoever stands in meanwhile has
+    only the source to tell.
+    """
 
     def __init__(
         self, broker: Sender, coordinator: Coordinator | None, clock: Clock, claim_ttl: float, stopping: anyio.Event
     ) -> None:
         self._broker = broker
-        self._coordinator = coordinator
+        self._ledger = FireLedger(coordinator)
         self._clock = clock
         self._claim_ttl = claim_ttl
         self._stopping = stopping
         self._limiter = anyio.Semaphore(_CONCURRENCY)
-        self._asks = GroupCommit(self._ask)
 
     async def make(self, fire: Fire) -> Outcome:
         """Bring a fire to its end: repeats what fails until the fire is older than its grace.
@@ -65,11 +61,11 @@ class Dispatcher:
         owner = uuid4().hex
         outcome = await self._persist(fire, "be sent", lambda: self._send(fire, owner))
         if outcome in (Outcome.DONE, Outcome.SKIPPED):
-            await self._persist(fire, "be marked as done", lambda: self._mark(fire, owner, fire.remembered_for))
+            await self._persist(fire, "be marked as done", lambda: self._mark(fire, owner, outcome))
         if outcome is Outcome.DONE:
-            told = await self._persist(fire, "be told to its source", lambda: self._tell(fire))
-            if told is Outcome.DONE and fire.leaves_the_source:
-                await self._persist(fire, "be tidied up", lambda: self._mark(fire, owner, timedelta(days=1)))
+            outcome = await self._persist(fire, "be told to its source", lambda: self._tell(fire))
+            if outcome is Outcome.DONE and fire.leaves_the_source:
+                await self._persist(fire, "be settled", lambda: self._settle(fire, owner))
         return outcome
 
     async def _persist(self, fire: Fire, what: str, step: Callable[[], Awaitable[Outcome]]) -> Outcome:
@@ -99,8 +95,10 @@ class Dispatcher:
                 return outcome
 
     async def _send(self, fire: Fire, owner: str) -> Outcome:
-        if not await self._claim(fire, owner, self._claim_ttl):
+        if not await self._ledger.claim(fire, owner, timedelta(seconds=self._claim_ttl)):
             return Outcome.TAKEN
+        if fire.leaves_the_source and await self._ledger.was_sent(fire):
+            return Outcome.DONE
         try:
             await maybe_awaitable(fire.source.pre_send(fire.schedule))
         except ScheduledTaskCancelledError:
@@ -109,26 +107,20 @@ class Dispatcher:
         logger.info("Schedule %s: sent task %s for %s", fire.schedule.schedule_id, fire.schedule.task_name, fire.due)
         return Outcome.DONE
 
-    async def _mark(self, fire: Fire, owner: str, ttl: timedelta) -> Outcome:
-        await self._claim(fire, owner, ttl.total_seconds())
+    async def _mark(self, fire: Fire, owner: str, outcome: Outcome) -> Outcome:
+        if outcome is Outcome.DONE and fire.leaves_the_source:
+            await self._ledger.note_sent(fire)
+        else:
+            await self._ledger.claim(fire, owner, fire.remembered_for)
         return Outcome.DONE
 
     async def _tell(self, fire: Fire) -> Outcome:
         await maybe_awaitable(fire.source.post_send(fire.schedule))
         return Outcome.DONE
 
-    async def _claim(self, fire: Fire, owner: str, ttl: float) -> bool:
-        if self._coordinator is None:
-            return True
-        ask = _Ask(Claim(f"fire:{fire.id}", owner, ttl))
-        await self._asks.submit(ask)
-        return ask.granted
-
-    async def _ask(self, asks: list[_Ask]) -> None:
-        assert self._coordinator is not None
-        answers = await self._coordinator.claim([ask.claim for ask in asks])
-        for ask, granted in zip(asks, answers, strict=True):
-            ask.granted = granted
+    async def _settle(self, fire: Fire, owner: str) -> Outcome:
+        await self._ledger.settle(fire, owner)
+        return Outcome.DONE
 
 
 def _log(fire: Fire, what: str, error: Exception) -> None:
