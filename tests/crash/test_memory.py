@@ -1,8 +1,13 @@
 """What a worker holds is bounded: by its credit, not by the backlog; and nothing stays behind per task (G11)."""
 
+import os
+import signal
+
 import anyio
 import pytest
 from arena import Arena, resident, wait_until
+from crash_stores import RedisStore
+from crash_support import on_redis
 from support.processes import children_of
 
 from taskiq_core import call
@@ -50,3 +55,31 @@ def test_a_backlog_stays_in_the_database(arena: Arena) -> None:
         supervisor.stop(10)
     assert held <= 20 + 2000
     assert grown < 30 * MB, f"{grown / MB:.1f} MB with 100,000 messages waiting"
+
+
+@on_redis
+def test_no_key_stays_behind_that_grows(arena: Arena[RedisStore]) -> None:
+    """After sends of every kind, a worker that was killed and one that left, there is the structure and what has an expiry."""
+
+    async def story() -> None:
+        async with arena.client() as broker:
+            for priority in range(10):
+                await broker.kicker("noop").with_priority(priority).kiq_many([call()] * 500)
+            await broker.kicker("noop").with_delay(1.0).kiq_many([call()] * 500)
+            await broker.kicker("picky").kiq_many([call()] * 20)
+
+    with arena.worker("--processes", "2") as supervisor:
+        anyio.run(story)
+        ids = arena.send("nap", *((f"k{number}", 0.5) for number in range(20)))
+        os.kill(arena.wait_start("k19"), signal.SIGKILL)
+        arena.results(ids)
+        arena.wait_empty()
+        assert supervisor.stop() == 0
+    with arena.store.client() as client:
+        kept = {key for key in client.scan_iter(count=1000) if client.ttl(key) < 0}
+        streams = {f"{{taskiq}}:q:default:{level}" for level in ("back", "nudge", *range(10))}
+        assert kept <= streams | {"{taskiq}:queues"}
+        for key in kept & streams:
+            assert client.xlen(key) <= (1 if key.endswith("nudge") else 0), key
+            assert client.xinfo_consumers(key, "workers") == [], key
+            assert client.memory_usage(key) < 20_000, key

@@ -1,0 +1,109 @@
+"""A sender gets an answer within the send timeout, and the same client works again when the trouble is over (G9)."""
+
+import re
+import time
+from collections.abc import Callable
+
+import anyio
+import pytest
+from arena import Arena
+from crash_stores import RedisStore
+from crash_support import on_redis
+
+from taskiq_core import AsyncBroker, SendTaskError, call
+from taskiq_core.defaults import SEND_TIMEOUT
+from taskiq_core.exceptions import BrokerError
+
+pytestmark = [pytest.mark.crash, on_redis]
+
+ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
+CAUSE = "Redis at .* cannot be reached|Redis did not answer within"
+
+TROUBLES: dict[str, tuple[Callable[[RedisStore], object], Callable[[RedisStore], object]]] = {
+    "killed": (lambda store: store.server.kill(), lambda store: store.server.start()),
+    "frozen": (lambda store: store.server.pause(), lambda store: store.server.resume()),
+    "black hole": (lambda store: store.proxy.black_hole(), lambda store: store.proxy.resume()),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_every_kind_of_send(arena: Arena[RedisStore], trouble: str) -> None:
+    """An open client and a new one, alone and many at once: an error in time that says why; and then all is well again."""
+    begin, end = TROUBLES[trouble]
+    errors: dict[str, BrokerError] = {}
+
+    async def sends(broker: AsyncBroker) -> None:
+        async with anyio.create_task_group() as group:
+            for number in range(5):
+                group.start_soon(fails, broker.kicker("quick").kiq, f"single {number}")
+                group.start_soon(fails, send_many, broker, f"bulk {number}")
+
+    async def send_many(broker: AsyncBroker, key: str) -> None:
+        await broker.kicker("quick").kiq_many([call(key), call(f"{key} too")])
+
+    async def fails(send: Callable[..., object], *arguments: object) -> None:
+        begun = time.monotonic()
+        with pytest.raises(SendTaskError) as refusal:
+            await send(*arguments)
+        assert time.monotonic() - begun < ANSWERS_WITHIN
+        errors[str(arguments[-1])] = refusal.value
+
+    async def new_client() -> None:
+        begun = time.monotonic()
+        with pytest.raises(BrokerError) as refusal:
+            async with arena.sender() as broker:
+                await broker.kicker("quick").kiq("new client")
+        assert time.monotonic() - begun < ANSWERS_WITHIN
+        errors["new client"] = refusal.value
+
+    async def story() -> None:
+        async with arena.sender() as broker:
+            await broker.kicker("quick").kiq("before")
+            begin(arena.store)
+            async with anyio.create_task_group() as group:
+                group.start_soon(sends, broker)
+                group.start_soon(new_client)
+            end(arena.store)
+            await broker.kicker("quick").kiq("after")
+
+    anyio.run(story)
+    assert len(errors) == 11
+    clear = {key for key, error in errors.items() if re.search(CAUSE, str(error))}
+    assert "new client" in clear
+    assert len(clear) > 1
+    assert all("behind other sends" in str(errors[key]) for key in errors.keys() - clear)
+    with arena.worker(calm=True):
+        arena.wait_ends(["before", "after"])
+        arena.wait_empty()
+    ledger = arena.ledger()
+    unknown = {key for key, error in errors.items() if isinstance(error, SendTaskError) and error.outcome == "unknown"}
+    assert {key.removesuffix(" too") for key in ledger.starts} <= {"before", "after"} | unknown
+    assert ledger.doubled() == {}
+
+
+def test_without_memory(arena: Arena[RedisStore]) -> None:
+    """Redis refuses what is sent, takes it when there is room again, and workers go on all the time."""
+    arena.store.part()
+    kept = [f"k{number}" for number in range(20)]
+
+    async def story() -> None:
+        async with arena.sender() as broker:
+            with arena.store.client() as client:
+                client.config_set("maxmemory", client.info("memory")["used_memory"] // 2)
+            with pytest.raises(SendTaskError, match="no memory left") as refusal:
+                await broker.kicker("quick").kiq("refused")
+            assert refusal.value.outcome == "refused"
+            with arena.worker(calm=True):
+                await anyio.to_thread.run_sync(arena.wait_ends, kept)
+                await anyio.to_thread.run_sync(arena.wait_empty)
+            with arena.store.client() as client:
+                client.config_set("maxmemory", 0)
+            await broker.kicker("quick").kiq("after")
+
+    arena.send("quick", *((key,) for key in kept))
+    anyio.run(story)
+    with arena.worker():
+        arena.wait_ends(["after"])
+        arena.wait_empty()
+    arena.ledger().hold([*kept, "after"])
+    assert "refused" not in arena.ledger().starts
