@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 
@@ -87,6 +87,7 @@ class GroupCommit(Generic[T]):
         self._max_batch = max_batch
         self._splits = splits
         self._busy = False
+        self._failure: str | None = None  # a text: an error would keep everything alive that its frames know
         self._waiting: deque[_Caller[T]] = deque()
         self._latest = -math.inf  # deadline of those in line
 
@@ -109,6 +110,10 @@ class GroupCommit(Generic[T]):
         self._busy = True
         try:
             await self._flush([item])
+            self._failure = None
+        except Exception as error:
+            self._failure = str(error)
+            raise
         finally:
             self._hand_over()
 
@@ -129,11 +134,11 @@ class GroupCommit(Generic[T]):
             if not isinstance(reason, TimeoutError) or place is _Place.IN_FLIGHT:
                 raise
             if place is not _Place.ANSWERED:
-                raise _too_late(caller) from None
+                raise self._too_late(caller) from None
         if caller.place is _Place.LEADING:
             if caller.deadline - monotonic() < caller.timeout / 10:
                 self._hand_over()
-                raise _too_late(caller)
+                raise self._too_late(caller)
             await self._lead(caller)
         caller.result()
 
@@ -154,7 +159,7 @@ class GroupCommit(Generic[T]):
                 if first.deadline > now:
                     first.start_watching()
                     return
-                first.answer(_too_late(first))
+                first.answer(self._too_late(first))
             self._waiting.popleft()
 
     async def _lead(self, leader: _Caller[T]) -> None:
@@ -188,9 +193,11 @@ class GroupCommit(Generic[T]):
                 await self._flush_for(batch[:half])
                 await self._flush_for(batch[half:])
                 return
+            self._failure = str(error)
             for caller in batch:
                 caller.answer(error)
         else:
+            self._failure = None
             for caller in batch:
                 caller.answer(None)
 
@@ -203,6 +210,6 @@ class GroupCommit(Generic[T]):
                 return
         self._busy, self._latest = False, -math.inf
 
-
-def _too_late(caller: _Caller[Any]) -> NotFlushedError:
-    return NotFlushedError(f"waited {caller.timeout} s behind other sends and was taken out, not sent")
+    def _too_late(self, caller: _Caller[T]) -> NotFlushedError:
+        cause = "" if self._failure is None else f"; the last of them failed: {self._failure}"
+        return NotFlushedError(f"waited {caller.timeout:g} s behind other sends and was taken out, not sent{cause}")

@@ -29,6 +29,27 @@ async def test_waiting_behind_a_slow_flush_has_an_end() -> None:
     assert link.flushed == [[0]]
 
 
+async def test_who_waited_in_vain_is_told_why() -> None:
+    failed = anyio.Event()
+
+    async def flush(items: list[int]) -> None:
+        if items == [0]:
+            await anyio.sleep(0)
+            raise OSError("no route")
+        failed.set()
+        await anyio.sleep_forever()
+
+    group = GroupCommit(flush)
+    async with anyio.create_task_group() as tg:
+        with pytest.raises(OSError, match="no route"):
+            await group.submit(0)
+        tg.start_soon(group.submit, 1)
+        await failed.wait()
+        with pytest.raises(NotFlushedError, match=r"not sent; the last of them failed: no route"):
+            await group.submit(2, 0.05)
+        tg.cancel_scope.cancel()
+
+
 async def test_a_flush_of_several_has_an_end() -> None:
     link = Link()
     link.close()
