@@ -11,11 +11,12 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
 from taskiq_core.exceptions import SendTaskError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_redis.admin import RedisAdmin
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
 from taskiq_core_brokers_redis.line import Line
-from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, number, split_url
+from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, split_url
 from taskiq_core_brokers_redis.producer import Producer
 from taskiq_core_brokers_redis.subscription import RedisSubscription
 
@@ -63,8 +64,8 @@ class RedisBroker(AsyncBroker):
     ) -> None:
         super().__init__(result_backend, task_id_generator)
         self.location = locate(url, prefix, connection)
-        self.send_timeout = number("send_timeout", send_timeout)
-        self._lease = number("lease", lease)
+        self.send_timeout = positive_seconds("send_timeout", send_timeout)
+        self._lease = positive_seconds("lease", lease)
         self._patience = min(PATIENCE, 0.6 * self.send_timeout)
         self._commands = Line(self.location.server, patience=self._patience)
         self._producer: Producer | None = None
@@ -73,7 +74,7 @@ class RedisBroker(AsyncBroker):
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
         in_url, _ = split_url(url, {"lease", "send_timeout"})
-        numbers: dict[str, Any] = {name: number(name, value) for name, value in in_url.items()}
+        numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
         return cls(url, **{**numbers, **options})
 
     async def startup(self) -> None:

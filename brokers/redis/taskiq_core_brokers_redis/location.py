@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.url_options import refuse_unknown
 from taskiq_core_brokers_redis.servers import Address, ClusterServer, SentinelServer, Server, SingleServer
 
 DEFAULT_PREFIX = "taskiq"
@@ -145,28 +146,3 @@ def _flag(name: str, text: str) -> bool:
     if text.lower() in {"false", "0", "no"}:
         return False
     raise ConfigurationError(reason=f"{name} is true or false, not {text!r}.")
-
-
-def refuse_unknown(options: Mapping[str, object], known: Collection[str], what: str) -> None:
-    """Refuse options by name.
-
-    :raises ConfigurationError: if there are any that nobody would read.
-    """
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        names = ", ".join(sorted(known)) or "none"
-        raise ConfigurationError(reason=f"{what} has unknown options: {', '.join(unknown)}. Known are: {names}.")
-
-
-def number(name: str, value: object) -> float:
-    """A positive number of seconds.
-
-    :raises ConfigurationError: for anything else.
-    """
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ConfigurationError(reason=f"{name} is a positive number of seconds, not {value!r}.")
-    return seconds

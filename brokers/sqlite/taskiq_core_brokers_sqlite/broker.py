@@ -13,12 +13,13 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, DEFAULT_PRIORITY, DEFAULT_QUEUE, SEND_TIMEOUT
 from taskiq_core.exceptions import BrokerError, MessageRefusedError, SendTaskError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.url_options import positive_seconds, refuse_unknown
 from taskiq_core_brokers_sqlite.admin import SQLiteAdmin
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
 from taskiq_core_brokers_sqlite.errors import DatabaseError
-from taskiq_core_brokers_sqlite.location import file_path, number, refuse_unknown, split_url
+from taskiq_core_brokers_sqlite.location import file_path, split_url
 from taskiq_core_brokers_sqlite.schema import DELAYED, READY
 from taskiq_core_brokers_sqlite.statements import insert_rows
 from taskiq_core_brokers_sqlite.subscription import SQLiteSubscription
@@ -65,17 +66,17 @@ class SQLiteBroker(AsyncBroker):
     ) -> None:
         super().__init__(result_backend, task_id_generator)
         self.path = file_path(url_or_path)
-        self._lease = number("lease", lease)
-        self.send_timeout = number("send_timeout", send_timeout)
-        self._poll_interval = None if poll_interval is None else number("poll_interval", poll_interval)
+        self._lease = positive_seconds("lease", lease)
+        self.send_timeout = positive_seconds("send_timeout", send_timeout)
+        self._poll_interval = None if poll_interval is None else positive_seconds("poll_interval", poll_interval)
         self._database: Database | None = None
         self.admin: QueueAdmin | None = SQLiteAdmin(self._require_database)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
         path, in_url = split_url(url, cls.url_options)
-        refuse_unknown(options, (*cls.url_options, "result_backend", "task_id_generator"), url)
-        numbers: dict[str, Any] = {name: number(name, value) for name, value in in_url.items()}
+        refuse_unknown(options, (*cls.url_options, "result_backend", "task_id_generator"), "The SQLite URL")
+        numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
         return cls(path, **{**numbers, **options})
 
     async def startup(self) -> None:

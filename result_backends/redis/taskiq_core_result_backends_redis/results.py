@@ -12,13 +12,14 @@ from taskiq_core.delivery import StoredResult
 from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
+from taskiq_core.url_options import positive_seconds
 from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_redis.deliveries import storing
 from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.line import Line
-from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, number, split_url
+from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, split_url
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.arrivals import Arrivals
 from taskiq_core_result_backends_redis.coordinator import RedisCoordinator
@@ -59,8 +60,8 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
         **connection: Any,
     ) -> None:
         self.location = locate(url, prefix, connection)
-        self.result_ttl = None if result_ttl is None else number("result_ttl", result_ttl)
-        self.record_ttl = number("record_ttl", record_ttl)
+        self.result_ttl = None if result_ttl is None else positive_seconds("result_ttl", result_ttl)
+        self.record_ttl = positive_seconds("record_ttl", record_ttl)
         self._arrivals: Arrivals | None = None
         self._shared_wait: SharedWait[bytes] | None = None
 
@@ -71,7 +72,7 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
         in_url, _ = split_url(url, {"result_ttl", "record_ttl"})
-        numbers: dict[str, Any] = {name: number(name, value) for name, value in in_url.items()}
+        numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
         return cls(url, **{**numbers, **options})
 
     async def startup(self) -> None:

@@ -14,13 +14,14 @@ from taskiq_core.delivery import StoredResult
 from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
+from taskiq_core.url_options import positive_seconds, refuse_unknown
 from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_sqlite.connection import Connection, data_version
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import RESULTS, Bell
 from taskiq_core_brokers_sqlite.errors import DatabaseError
-from taskiq_core_brokers_sqlite.location import file_path, number, refuse_unknown, split_url
+from taskiq_core_brokers_sqlite.location import file_path, split_url
 from taskiq_core_brokers_sqlite.results_table import store_results
 from taskiq_core_brokers_sqlite.statements import as_set
 from taskiq_core_result_backends_sqlite.coordinator import SQLiteCoordinator
@@ -49,8 +50,8 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, AsyncResultBackend[R
         self, url_or_path: str | Path, result_ttl: float | None = 86400.0, *, poll_interval: float | None = None
     ) -> None:
         self.path = file_path(url_or_path)
-        self.result_ttl = None if result_ttl is None else number("result_ttl", result_ttl)
-        self._poll_interval = None if poll_interval is None else number("poll_interval", poll_interval)
+        self.result_ttl = None if result_ttl is None else positive_seconds("result_ttl", result_ttl)
+        self._poll_interval = None if poll_interval is None else positive_seconds("poll_interval", poll_interval)
         self._shared_wait: RunVar[SharedWait[bytes]] = RunVar("shared_wait")
 
     @classmethod
@@ -60,8 +61,8 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, AsyncResultBackend[R
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
         path, in_url = split_url(url, cls.url_options)
-        refuse_unknown(options, cls.url_options, url)
-        numbers: dict[str, Any] = {name: number(name, value) for name, value in in_url.items()}
+        refuse_unknown(options, cls.url_options, "The SQLite URL")
+        numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
         return cls(path, **{**numbers, **options})
 
     async def startup(self) -> None:

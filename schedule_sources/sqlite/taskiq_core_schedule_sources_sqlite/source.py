@@ -8,8 +8,9 @@ from typing import Any, Final, Self
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
+from taskiq_core.url_options import refuse_unknown
 from taskiq_core_brokers_sqlite.database import Database
-from taskiq_core_brokers_sqlite.location import file_path, refuse_unknown, split_url
+from taskiq_core_brokers_sqlite.location import file_path, split_url
 from taskiq_core_schedule_sources_sqlite import table
 
 logger = logging.getLogger("taskiq.scheduler")
@@ -39,7 +40,7 @@ class SQLiteScheduleSource(ScheduleSource):
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
         path, _ = split_url(url, ())
-        refuse_unknown(options, (), url)
+        refuse_unknown(options, (), "The SQLite URL")
         return cls(path)
 
     async def startup(self) -> None:

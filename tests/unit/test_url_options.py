@@ -1,0 +1,38 @@
+"""Options of plugins' URLs."""
+
+import pytest
+
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.url_options import positive_seconds, refuse_unknown
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("1.5", 1.5), (" 2 ", 2.0), (3, 3.0), (0.25, 0.25), ("1e3", 1000.0)])
+def test_seconds_are_read_from_texts_and_numbers(value: object, seconds: float) -> None:
+    assert positive_seconds("lease", value) == seconds
+
+
+@pytest.mark.parametrize("value", ["", "soon", "0", "-1", "inf", "nan", 0, -0.5, None, True, [1]])
+def test_anything_else_is_refused_by_name(value: object) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        positive_seconds("lease", value)
+    assert f"lease is a positive number of seconds, not {value!r}" in str(caught.value)
+
+
+def test_unknown_options_are_refused_with_those_that_are_known() -> None:
+    refuse_unknown({"lease": "1"}, {"lease", "prefix"}, "The Redis URL")
+    refuse_unknown({}, (), "The Redis URL")
+    with pytest.raises(ConfigurationError, match=r"The Redis URL has unknown options: a, b\. Known are: lease, prefix\."):
+        refuse_unknown({"b": 1, "a": 2, "lease": 3}, {"prefix", "lease"}, "The Redis URL")
+    with pytest.raises(ConfigurationError, match=r"unknown options: a\. Known are: none\."):
+        refuse_unknown({"a": 2}, (), "The SQLite URL")
+
+
+def test_what_may_be_part_of_a_password_is_not_repeated() -> None:
+    """`redis://:pass?wo&rd=@host` has the options `wo` and `rd`."""
+    with pytest.raises(ConfigurationError) as caught:
+        refuse_unknown({"wo": "", "rd@host": ""}, {"lease"}, "The Redis URL")
+    assert "wo" not in str(caught.value).replace("unknown", "")
+    assert "rd@" not in str(caught.value)
+    with pytest.raises(ConfigurationError) as caught:
+        positive_seconds("lease", "rd@host")
+    assert "rd" not in str(caught.value)
