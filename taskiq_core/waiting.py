@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Generic, Protocol
 
 import anyio
+import anyio.lowlevel
 from typing_extensions import TypeVar
 
 V = TypeVar("V")
@@ -109,7 +110,8 @@ class SharedWait(Generic[V]):
     async def _look(self, keys: Collection[str]) -> float:
         """Fetch, and wake those who have got something; returns the seconds it took."""
         self._fresh = {}
-        if not keys:
+        if not keys:  # news of what nobody waits for, perhaps without end
+            await anyio.lowlevel.checkpoint()
             return 0.0
         begin = time.monotonic()
         for key, value in (await self._fetch(list(keys))).items():

@@ -22,18 +22,25 @@ class Receipt:
         self.id = task_id
 
 
-def queue_of(stream: bytes, root: str) -> tuple[str, str]:
-    """Queue and level of a stream's key."""
-    queue, _, level = stream[len(root) + 3 :].decode().rpartition(":")
-    return queue, level
+class StreamNames(dict[bytes, tuple[str, str]]):
+    """Queue and level by the key of a stream, each worked out once."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__()
+        self._head = len(f"{root}:q:".encode())
+
+    def __missing__(self, stream: bytes) -> tuple[str, str]:
+        queue, _, level = stream[self._head :].decode().rpartition(":")
+        self[stream] = queue, level
+        return queue, level
 
 
-def deliveries_of(found: Sequence[tuple[bytes, Sequence[Any]]], root: str) -> tuple[list[Delivery], list[Receipt]]:
+def deliveries_of(found: Sequence[tuple[bytes, Sequence[Any]]], names: StreamNames) -> tuple[list[Delivery], list[Receipt]]:
     """What XREADGROUP answered, and the nudges among it."""
     taken: list[Delivery] = []
     nudges: list[Receipt] = []
     for stream, entries in found:
-        queue, level = queue_of(stream, root)
+        queue, level = names[stream]
         if level == "nudge":
             nudges += [Receipt(stream, entry, b"") for entry, _ in entries]
             continue
@@ -100,7 +107,8 @@ def storing(results: Sequence[StoredResult], default_ttl: float | None) -> list[
 def _other(item: Settlement) -> tuple[Argument, ...]:
     receipt: Receipt = item.delivery.receipt
     if item.verdict is Verdict.REJECT:
-        return ("d", receipt.stream, receipt.entry, item.reason or "rejected", item.body or b"")
+        body = item.body or (b"" if receipt.id else item.delivery.body)  # an entry that is not ours has no body of its own
+        return ("d", receipt.stream, receipt.entry, item.reason or "rejected", body)
     in_place = int(item.verdict is Verdict.RELEASE)
     delay = max(0, round((item.delay or 0) * 1000))
     return ("b", receipt.stream, receipt.entry, delay, in_place, int(item.body is not None), item.body or b"")

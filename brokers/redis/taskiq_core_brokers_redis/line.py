@@ -34,7 +34,7 @@ class Line:
         self._prepare = prepare
         self._on_push = on_push
         self._link: Link | None = None
-        self._opening: asyncio.Lock = asyncio.Lock()
+        self._opening: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
         self._failed_at = 0.0
         self._failure: RedisError | None = None
 
@@ -89,8 +89,14 @@ class Line:
         if error.elsewhere and self._link is not None:
             self._link.close(error)
 
+    def _lock(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        if self._opening[0] is not loop:
+            self._opening = loop, asyncio.Lock()
+        return self._opening[1]
+
     async def _open(self) -> Link:
-        async with self._opening:
+        async with self._lock():
             if (link := self.current) is not None:
                 return link
             if self._failure is not None and time.monotonic() - self._failed_at < _HASTE:

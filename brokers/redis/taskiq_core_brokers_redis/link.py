@@ -6,6 +6,7 @@ client CPU so, where redis-py's own way takes 60 to 120.
 """
 
 import asyncio
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable
@@ -55,8 +56,8 @@ class Link(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """False once it is broken, and in a forked child."""
-        return self._broken is None and self._pid == os.getpid()
+        """False once it is broken, in a forked child, and in another event loop than its own."""
+        return self._broken is None and self._loop is asyncio.get_running_loop() and self._pid == os.getpid()
 
     def send(self, packed: bytes, *, blocking: float = 0.0) -> asyncio.Future[Any]:
         """Write a packed command; the future gets its answer, or a `RedisError`. Cancelling the future only drops the answer.
@@ -94,8 +95,9 @@ class Link(asyncio.Protocol):
         if self._pid != os.getpid():
             _INHERITED.append(self)
             return
-        self.close()
-        await self._connection.disconnect(nowait=True)
+        with contextlib.suppress(RuntimeError):  # of a loop that is closed; the socket then closes with the last reference
+            self.close()
+            await self._connection.disconnect(nowait=True)
 
     def _watch(self) -> None:
         self._watching = False

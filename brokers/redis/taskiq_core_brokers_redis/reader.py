@@ -10,7 +10,7 @@ from typing import Any, cast
 import anyio
 
 from taskiq_core.delivery import Delivery
-from taskiq_core_brokers_redis.deliveries import Receipt, by_stream, deliveries_of
+from taskiq_core_brokers_redis.deliveries import Receipt, StreamNames, by_stream, deliveries_of
 from taskiq_core_brokers_redis.errors import RedisError, ScriptMissingError
 from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.link import Link
@@ -24,7 +24,7 @@ _LONGEST_WAIT = 0.8
 _MOST = 1000
 """Deliveries of one question, so that no script keeps the server for long."""
 _LOW_SHARE = 16
-"""One delivery of so many is taken from the lowest priority up, so that it never starves."""
+"""One delivery of so many is not of the highest priority, so that the others never starve."""
 
 _NO_CHOICE = 2
 """Streams of one queue with one priority: what was delivered before, and the others."""
@@ -70,6 +70,7 @@ class Reader:
         self.generation = 0
         self.lease_ms = round(lease * 1000)
         self._root = location.root
+        self._names = StreamNames(location.root)
         self._queues = tuple(queues)
         self._known, self._give_back = known, give_back
         self._line = Line(location.server, patience=patience, prepare=self._note_client)
@@ -83,7 +84,7 @@ class Reader:
         self._wait_for: Sequence[bytes] = ()
         self._wait_until = 0.0
         self._choice = True
-        self._low = 0
+        self._low = self._claims = self._shares = 0
 
     async def read(self, limit: int) -> Sequence[Delivery]:
         """Wait for deliveries and return some, at most as many as asked for by this call or by the cancelled one before it.
@@ -134,8 +135,11 @@ class Reader:
             limit = min(limit, _BY_CLAIM)
         self._low += limit
         low, self._low = divmod(self._low, _LOW_SHARE)
+        self._claims += 1
+        self._shares += low > 0
         idle = int(not self._known())  # else the worker renews our lease, for what it names
-        arguments: tuple[Argument, ...] = (self.consumer, self.generation, limit, low, self.lease_ms, idle, *self._queues)
+        arguments: tuple[Argument, ...] = (self.consumer, self.generation, limit, low, self.lease_ms, idle)
+        arguments += (self._claims, self._shares, *self._queues)
         return self._ask(link, _Question.CLAIM, limit, _CLAIM.pack(self._root, arguments))
 
     def _more(self, limit: int) -> asyncio.Future[Any] | None:
@@ -202,7 +206,7 @@ class Reader:
         return found
 
     def _take(self, found: Sequence[Any]) -> list[Delivery]:
-        taken, nudges = deliveries_of(found, self._root)
+        taken, nudges = deliveries_of(found, self._names)
         if nudges:
             self._wait_until = 0.0  # they mean: claim
             self._drop(nudges)

@@ -16,6 +16,7 @@ from taskiq_core_brokers_redis.deliveries import by_stream, settling
 from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.location import Location
+from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.reader import Reader
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_brokers_redis.thread_client import ThreadClient
@@ -91,19 +92,18 @@ class RedisSubscription(Subscription):
         strays = self._held.difference(deliveries)
         if strays:
             self.forget(list(strays))  # they come back although our lease goes on
-        gone = {bytes(item) for item in await self._commands.run(_EXTEND, self._root, *self._extension(deliveries))}
+        gone = {bytes(item) for item in await self._commands.run(_EXTEND, self._root, *self._named(deliveries))}
         return [item for item in deliveries if b"%s %s" % (item.receipt.stream, item.receipt.entry) in gone]
 
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
-        return self._thread_client.run(_EXTEND, self._root, *self._extension(deliveries))
+        return self._thread_client.run(_EXTEND, self._root, *self._named(deliveries))
 
-    def _extension(self, deliveries: Sequence[Delivery]) -> list[Any]:
-        return [self.consumer, self._reader.generation, self._reader.lease_ms, *by_stream(deliveries)]
+    def _named(self, deliveries: Sequence[Delivery]) -> list[Argument]:
+        return [self.consumer, self._reader.lease_ms, *by_stream(deliveries)]
 
     def forget(self, deliveries: Sequence[Delivery]) -> None:
         self._held.difference_update(deliveries)
-        head = (self.consumer, self._reader.generation, self._reader.lease_ms)
-        self._soon(self._commands.run(_FORGET, self._root, *head, *by_stream(deliveries)))
+        self._soon(self._commands.run(_FORGET, self._root, *self._named(deliveries)))
 
     def stores_results_of(self, backend: Any) -> bool:
         same = getattr(getattr(backend, "location", None), "place", None) == self._location.place

@@ -39,6 +39,7 @@ class Arrivals:
         self._tracks = True
         self._watched: set[str] = set()
         self._arrived: set[str] = set()
+        self._news: set[str] = set()
         self._all = False
         self._rang = anyio.Event()
 
@@ -52,7 +53,7 @@ class Arrivals:
         :raises RedisError: if the server cannot be asked.
         """
         link = await self._line.link()
-        new = [name for name in names if name not in self._watched]
+        new = [name for name in names if name not in self._watched and name not in self._news]
         if new:
             # Before the question: news of them may come with the answer. And on this link, which is the one that is told.
             self._watched.update(new)
@@ -63,12 +64,7 @@ class Arrivals:
                 raise
             if existing:
                 return list(names)
-        return [name for name in names if name in self._arrived]
-
-    def taken(self, names: Collection[str], missing: Collection[str]) -> None:
-        """These have been fetched, and those were announced but are gone again."""
-        self._arrived.difference_update(names, missing)
-        self._watched.difference_update(names, missing)
+        return [name for name in names if name in self._news]
 
     @contextlib.contextmanager
     def open(self) -> Generator["Arrivals"]:
@@ -87,7 +83,8 @@ class Arrivals:
         if self._all or len(self._watched) > _MOST:
             self._all = False
             return None
-        return self._arrived.copy()
+        self._news, self._arrived = self._arrived, set()  # handed over once, also where nobody waits for them any more
+        return self._news
 
     async def _track(self, link: Link) -> None:
         self._watched.clear()

@@ -125,10 +125,7 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
         if arrivals is None:
             msg = "the Redis result backend was shut down while somebody waited for results."
             raise ResultGetError(msg)
-        names = await arrivals.which(task_ids)
-        found = await self._fetch(names)
-        arrivals.taken(found.keys(), [])
-        return found
+        return await self._fetch(await arrivals.which(task_ids))
 
     async def _fetch_patiently(self, task_ids: Sequence[str]) -> dict[str, bytes]:
         begin = time.monotonic()

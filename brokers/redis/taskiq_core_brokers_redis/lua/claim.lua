@@ -1,6 +1,7 @@
 -- Delivers up to `limit` messages, highest priority first, after making ready what is due and what the dead held.
--- ARGV: consumer, generation, limit, how many of them from the lowest priority up, lease in ms,
---   1 if the consumer holds nothing, so that nobody else renews its lease, queues
+-- ARGV: consumer, generation, limit, how many of them not from the highest priority, lease in ms,
+--   1 if the consumer holds nothing, so that nobody else renews its lease,
+--   two numbers that go up: with every claim, and with every one that takes from lower priorities; queues
 -- Answers nil if the consumer has lost its lease; else ms until something may be ready by itself, the streams to wait for,
 -- what XREADGROUP said of each stream that had something, and how many streams there are.
 local consumer, generation, left, low = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -52,15 +53,15 @@ local function sweep(queue, level)
 end
 
 local open = {}
-for place = 7, #ARGV do
+for place = 9, #ARGV do
   local queue = ARGV[place]
   promote(queue)
   if redis.call('SISMEMBER', PAUSED, queue) == 0 then
     open[#open + 1] = queue
   end
 end
-if redis.call('SET', root .. ':swept', '1', 'NX', 'PX', math.ceil(ARGV[5] / 2)) then
-  for place = 7, #ARGV do
+for place = 9, #ARGV do
+  if redis.call('SET', key(ARGV[place], 'swept'), '1', 'NX', 'PX', math.ceil(ARGV[5] / 2)) then
     for _, level in ipairs(LEVELS) do
       sweep(ARGV[place], level)
     end
@@ -68,15 +69,20 @@ if redis.call('SET', root .. ':swept', '1', 'NX', 'PX', math.ceil(ARGV[5] / 2)) 
   end
 end
 
-local found, streams = {}, {}
+-- Queues take turns within a priority; `lower` are the places of all that is not of the highest priority.
+local found, streams, lower, highest = {}, {}, {}, nil
 for _, level in ipairs(LEVELS) do
-  for _, queue in ipairs(open) do
-    local stream = key(queue, level)
+  for step = 0, #open - 1 do
+    local stream = key(open[(ARGV[7] + step) % #open + 1], level)
     if level == 'back' then
       make_stream(stream)
-    end
-    if level == 'back' or redis.call('EXISTS', stream) == 1 then
       streams[#streams + 1] = stream
+    elseif redis.call('EXISTS', stream) == 1 then
+      streams[#streams + 1] = stream
+      highest = highest or level
+      if level ~= highest then
+        lower[#lower + 1] = stream
+      end
     end
   end
 end
@@ -90,10 +96,10 @@ local function read(stream, count, into)
   return 0
 end
 
-local lowest = {}
-for place = #streams, 1, -1 do
+local share = {}
+for step = 0, #lower - 1 do
   if low > 0 then
-    local taken = read(streams[place], low, lowest)
+    local taken = read(lower[(ARGV[8] + step) % #lower + 1], low, share)
     low, left = low - taken, left - taken
   end
 end
@@ -102,15 +108,15 @@ for _, stream in ipairs(streams) do
     left = left - read(stream, left, found)
   end
 end
-for place = #lowest, 1, -1 do
-  found[#found + 1] = lowest[place]
+for _, answer in ipairs(share) do
+  found[#found + 1] = answer
 end
 if #found > 0 then
   return {0, {}, found, #streams}
 end
 
 local first = tonumber(redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2])
-for place = 7, #ARGV do
+for place = 9, #ARGV do
   local due = redis.call('ZRANGE', key(ARGV[place], 'due'), 0, 0, 'WITHSCORES')[2]
   first = math.min(first, tonumber(due or first))
   local stream = key(ARGV[place], 'nudge')

@@ -1,17 +1,17 @@
 -- Renews the lease of a consumer; answers with those of the named entries that it does not hold (any more).
--- ARGV: consumer, generation, lease in ms, parts of: stream, n, n entries
-local consumer, generation = ARGV[1], ARGV[2]
-local alive = registration(consumer) == generation
+-- ARGV: consumer, lease in ms, parts of: stream, n, n entries
+local consumer = ARGV[1]
+local generation = registration(consumer)
 local lost = {}
 may_exceed_memory()
-if alive then
-  renew(consumer, ARGV[3])
+if generation then
+  renew(consumer, ARGV[2])
 end
-local at = 4
+local at = 3
 while at <= #ARGV do
   local stream, count = ARGV[at], tonumber(ARGV[at + 1])
   local mine = {}
-  if alive then
+  if generation then
     for _, pending in ipairs(redis.call('XPENDING', stream, GROUP, '-', '+', 100000, member_of(consumer, generation))) do
       mine[pending[1]] = true
     end

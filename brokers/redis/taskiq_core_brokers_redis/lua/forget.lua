@@ -1,14 +1,15 @@
 -- Moves entries to a name of the same consumer whose lease nobody renews.
--- ARGV: consumer, generation, lease in ms, parts of: stream, n, n entries
-local consumer, generation = ARGV[1], ARGV[2]
-if registration(consumer) ~= generation then
+-- ARGV: consumer, lease in ms, parts of: stream, n, n entries
+local consumer = ARGV[1]
+local generation = registration(consumer)
+if not generation then
   return 0
 end
 may_exceed_memory()
 local name = forgetful(consumer)
 redis.call('HSET', CONSUMERS, name, '1' .. string.sub(redis.call('HGET', CONSUMERS, consumer), #generation + 1))
-redis.call('ZADD', LEASES, now() + ARGV[3], name)
-local at = 4
+redis.call('ZADD', LEASES, now() + ARGV[2], name)
+local at = 3
 while at <= #ARGV do
   local stream, count = ARGV[at], tonumber(ARGV[at + 1])
   for place = at + 2, at + 1 + count do
