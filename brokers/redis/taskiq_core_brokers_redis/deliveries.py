@@ -9,6 +9,8 @@ from taskiq_core_brokers_redis.packing import Argument
 
 _CHUNK = 500
 """Ids of one variadic command within a script; Lua's stack holds some thousands."""
+_FOREVER = 1e9
+"""Seconds from which on a time to live is none."""
 
 
 class Receipt:
@@ -100,7 +102,7 @@ def storing(results: Sequence[StoredResult], default_ttl: float | None) -> list[
     arguments: list[Argument] = ["s", len(results)]
     for item in results:
         ttl = default_ttl if item.ttl is None else item.ttl
-        arguments += (item.task_id, 0 if ttl is None else max(1, int(ttl * 1000)), item.body)
+        arguments += (item.task_id, 0 if ttl is None or ttl > _FOREVER else max(1, int(ttl * 1000)), item.body)
     return arguments
 
 
