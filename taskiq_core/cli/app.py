@@ -13,7 +13,7 @@ from typing import Any
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.brokers.shared import AsyncSharedBroker
 from taskiq_core.cli.reference import check_reference
-from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.exceptions import ConfigurationError, TaskiqError
 
 _SHOWN_FRAMES = 6
 
@@ -110,7 +110,10 @@ def _failed(name: str, error: BaseException) -> str:
 
 def _tail(error: BaseException) -> str:
     """The traceback as the user's code made it: without our frames and those of the import machinery, the last few only."""
-    frames = [frame for frame in traceback.extract_tb(_skip_own(error.__traceback__)) if "importlib" not in frame.filename]
+    calls = list(traceback.walk_tb(_skip_own(error.__traceback__)))
+    while isinstance(error, TaskiqError) and calls and calls[-1][0].f_globals.get("__name__", "").startswith("taskiq_core"):
+        calls.pop()  # it says what was wrong with the call; where we noticed is of no use
+    frames = [frame for frame in traceback.StackSummary.extract(iter(calls)) if "importlib" not in frame.filename]
     lines = [*traceback.format_list(frames[-_SHOWN_FRAMES:]), *traceback.format_exception_only(error)]
     return "".join(lines).rstrip("\n")
 

@@ -11,7 +11,7 @@ import anyio
 
 from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_redis.deliveries import Receipt, StreamNames, by_stream, deliveries_of
-from taskiq_core_brokers_redis.errors import RedisError, ScriptMissingError
+from taskiq_core_brokers_redis.errors import RedisError, ScriptMissingError, UnusableRedisError
 from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.link import Link
 from taskiq_core_brokers_redis.location import Location
@@ -85,6 +85,18 @@ class Reader:
         self._wait_until = 0.0
         self._choice = True
         self._low = self._claims = self._shares = 0
+
+    async def open(self) -> None:
+        """Connect and register; what passes by itself is left to the first read.
+
+        :raises UnusableRedisError: if that will never work, for want of a right for instance.
+        """
+        try:
+            await self._register()
+        except UnusableRedisError:
+            raise
+        except RedisError:
+            return
 
     async def read(self, limit: int) -> Sequence[Delivery]:
         """Wait for deliveries and return some, at most as many as asked for by this call or by the cancelled one before it.

@@ -100,7 +100,12 @@ class SentinelServer:
             finally:
                 await connection.disconnect(nowait=True)
         except UnusableRedisError as error:
-            reason = f"The Sentinels at {self.place} refuse us: set ?sentinel_password= in the URL. ({error})"
+            if "unknown command" in str(error).lower():
+                reason = (
+                    f"Redis at {sentinel[0]}:{sentinel[1]} is no Sentinel: use redis://, or the port of the Sentinels (26379)."
+                )
+            else:
+                reason = f"The Sentinels at {self.place} refuse us: set ?sentinel_password= in the URL. ({error})"
             raise UnusableRedisError(reason=reason) from error
         if answer is None:
             raise lost(self.place, f"the Sentinels name no primary of {self._service!r}", certain=True)

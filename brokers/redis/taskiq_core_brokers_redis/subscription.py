@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Collection, Coroutine, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import anyio
 
@@ -56,6 +56,10 @@ class RedisSubscription(Subscription):
         self._thread_client = ThreadClient(location.server)
         self._result_ttl: float | None = None
         self._releasing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._reader.open()
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

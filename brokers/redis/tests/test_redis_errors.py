@@ -24,6 +24,7 @@ REFUSED = [
     ("redis://mute:s3cret@{host}", "does not allow this user what is needed"),
     ("redis://:s3cret@{host}/99", "has no database of that number"),
     ("redis+cluster://:s3cret@{host}", "is not a cluster: use redis://"),
+    ("redis+sentinel://{host}/main?sentinel_password=s3cret", "is no Sentinel: use redis://"),
 ]
 
 
@@ -35,6 +36,17 @@ async def test_what_can_never_work_is_said_at_the_start(start_redis: StartRedis,
             pass
     assert "s3cret" not in str(raised.value)
     assert "wr0ng" not in str(raised.value)
+
+
+async def test_keys_that_are_not_allowed_end_a_worker_at_its_start(start_redis: StartRedis) -> None:
+    server = start_redis("user ann on >s3cret ~{jobs}* +@all")
+    url = f"redis://ann:s3cret@127.0.0.1:{server.port}?prefix"
+    async with started(RedisBroker.from_url(f"{url}=jobs")) as broker, broker.subscribe(["default"]):
+        pass
+    async with started(RedisBroker.from_url(f"{url}=other")) as broker:
+        with pytest.raises(ConfigurationError, match="does not allow this user what is needed"):
+            async with broker.subscribe(["default"]):
+                pass
 
 
 @pytest.mark.parametrize("form", ["redis://127.0.0.1:1", "redis:///nowhere/redis.sock", "redis://no.such.host.invalid"])
