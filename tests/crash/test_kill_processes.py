@@ -96,6 +96,26 @@ def test_an_idle_worker_takes_orphans_of_a_worker_without_supervisor(arena: Aren
         assert arena.results(ids)[0].return_value == "orphan"
 
 
+def test_a_worker_that_stood_still_for_longer_than_its_lease_goes_on(arena: Arena) -> None:
+    """What it held runs elsewhere meanwhile; what it still does with that when it wakes up does no harm."""
+    keys = KEYS[:60]
+    ids = arena.send("nap", *((key, 0.1) for key in keys))
+    with arena.worker("--processes", "2", "--concurrency", "4") as supervisor:
+        sleeper = arena.wait_start(keys[10])
+        os.kill(sleeper, signal.SIGSTOP)
+        try:
+            arena.wait_ends(keys)
+            arena.wait_empty()
+        finally:
+            os.kill(sleeper, signal.SIGCONT)
+        ids += arena.send("nap", *((key, 0.1) for key in KEYS[60:]))
+        assert [result.return_value for result in arena.results(ids)] == KEYS
+        arena.wait_empty()
+        assert sleeper in children_of(supervisor.pid)
+    arena.ledger().hold(KEYS, killed=sleeper)
+    assert not arena.dead_letters()
+
+
 def test_the_supervisor_brings_orphans_back_long_before_their_lease_ends(arena: Arena) -> None:
     arena.lease = 60.0
     arena.send("nap", ("orphan", 1.0))

@@ -57,3 +57,19 @@ def test_a_worker_leaves_in_time_while_it_is_down(arena: Arena[RedisStore], busy
     with arena.worker():
         arena.wait_ends(["first"])
         arena.wait_empty()
+
+
+def test_emptied_by_somebody(arena: Arena[RedisStore]) -> None:
+    """As by a restart without persistence: what was in it is lost, and whatever is sent from then on runs."""
+    with arena.worker("--processes", "2") as supervisor:
+        arena.results(arena.send("quick", ("before",)))
+        workers = children_of(supervisor.pid)
+        arena.send("nap", ("in hand", 1.0))
+        arena.wait_start("in hand")
+        with arena.store.client() as client:
+            client.flushall()
+        arena.results(arena.send("quick", ("after",)))
+        arena.wait_ends(["in hand"])
+        arena.wait_empty()
+        assert children_of(supervisor.pid) == workers
+    arena.ledger().hold(["before", "in hand", "after"])
