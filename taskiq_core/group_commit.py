@@ -11,6 +11,7 @@ waits under one, and takes out whoever else is late; those whose flush runs are 
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from enum import Enum
 from time import monotonic
 from types import TracebackType
@@ -22,6 +23,17 @@ from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core.exceptions import BrokerError
 
 T = TypeVar("T")
+
+
+_flush_ends: ContextVar[float] = ContextVar("flush_ends", default=math.inf)
+
+
+def seconds_left() -> float:
+    """Within a flush: seconds until it is cancelled, as the first of its callers must have an answer; infinite elsewhere.
+
+    A flush that ends by itself before that can say why, and whether it took effect.
+    """
+    return _flush_ends.get() - monotonic()
 
 
 class NotFlushedError(TimeoutError):
@@ -173,6 +185,7 @@ class GroupCommit(Generic[T]):
             self._relieve_watch()
         else:
             self._latest = -math.inf
+        token = _flush_ends.set(leader.deadline)
         unanswered: BaseException = BrokerError(reason="the send was interrupted half-way, whether it took effect is unknown")
         try:
             with anyio.fail_after(leader.deadline - monotonic(), shield=True):
@@ -180,6 +193,7 @@ class GroupCommit(Generic[T]):
         except TimeoutError as error:
             unanswered = error
         finally:
+            _flush_ends.reset(token)
             for caller in batch:
                 caller.answer(unanswered)
             self._hand_over()

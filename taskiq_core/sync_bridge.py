@@ -11,6 +11,7 @@ import anyio.from_thread
 import anyio.lowlevel
 
 from taskiq_core.abc.sender import Sender
+from taskiq_core.exceptions import BrokerError, ConfigurationError, SendTaskError
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ def run_from_sync(broker: Sender, function: Callable[[], Awaitable[T]]) -> T:
     in a background loop that lives as long as the process. After a fork the child starts both anew.
 
     :raises RuntimeError: in a thread that runs an event loop.
+    :raises SendTaskError: if the broker cannot be reached to start it.
     """
     _refuse_in_event_loop()
     owner = cast("Startable", broker)
@@ -47,10 +49,19 @@ def run_from_sync(broker: Sender, function: Callable[[], Awaitable[T]]) -> T:
 
     async def start_and_run() -> T:
         if getattr(owner, "home", None) is None:
-            await owner.startup()
+            await _start(owner)
         return await function()
 
     return _background_loop().portal.call(start_and_run)
+
+
+async def _start(broker: Startable) -> None:
+    try:
+        await broker.startup()
+    except BrokerError as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        raise SendTaskError(reason=str(error), outcome="refused") from error
 
 
 def _awaiting(function: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:

@@ -86,7 +86,8 @@ class AsyncTaskiqTask(Generic[R_co]):
         try:
             return await self.result_backend.is_result_ready(self.task_id)
         except Exception as error:
-            raise ResultIsReadyError from error
+            msg = f"Cannot check whether the result is ready: {error}"
+            raise ResultIsReadyError(msg) from error
 
     async def get_result(self, with_logs: bool = False) -> TaskiqResult[R_co]:
         """The result, now.

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import time
 
 import anyio
 
@@ -13,11 +14,15 @@ class Backoff:
 
     def __init__(self) -> None:
         self._pause = _FIRST
-        self._said = False
+        self._said: tuple[logging.Logger, str, float] | None = None
 
     def reset(self) -> None:
-        """The outage is over."""
-        self._pause, self._said = _FIRST, False
+        """The outage is over; if it was told of, so is its end."""
+        if self._said is not None:
+            logger, what, since = self._said
+            logger.info("It works again after %.1f s. (%s.)", time.monotonic() - since, what)
+            self._said = None
+        self._pause = _FIRST
 
     def next(self) -> float:
         """Seconds to wait now; longer each time."""
@@ -27,7 +32,7 @@ class Backoff:
     def say(self, logger: logging.Logger, what: str, error: BaseException) -> None:
         """Log it: the first time in an outage as a warning, then for debugging."""
         logger.log(logging.DEBUG if self._said else logging.WARNING, "%s: %s: %s", what, type(error).__name__, error)
-        self._said = True
+        self._said = self._said or (logger, what, time.monotonic())
 
     async def sleep(self, logger: logging.Logger, what: str, error: BaseException) -> None:
         """Say it and wait."""

@@ -1,5 +1,7 @@
 """The broker on Redis streams."""
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
@@ -13,6 +15,7 @@ from taskiq_core.exceptions import SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_redis.admin import RedisAdmin
+from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
 from taskiq_core_brokers_redis.line import Line
@@ -22,6 +25,9 @@ from taskiq_core_brokers_redis.subscription import RedisSubscription
 
 PATIENCE = 3.0
 """Seconds without a sign of life from Redis, while an answer is due, after which the connection is given up."""
+
+
+_PAUSE = 0.25
 
 
 class RedisBroker(AsyncBroker):
@@ -81,14 +87,29 @@ class RedisBroker(AsyncBroker):
         refuse_other_loops()
         if self._producer is None or self.home is None:
             await self._commands.close()
-            await warn_of_eviction(self._commands)
+            await self._reach()
             self._producer = Producer(self._commands, self.location.root, self.send_timeout)
         await super().startup()
+
+    async def _reach(self) -> None:
+        """Connect, and try for as long as a send does: a program may start a moment before its Redis."""
+        deadline = time.monotonic() + self.send_timeout
+        while True:
+            try:
+                await warn_of_eviction(self._commands)
+            except RedisError as error:
+                if not error.passing or time.monotonic() + _PAUSE > deadline:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
 
     async def shutdown(self) -> None:
         try:
             await super().shutdown()
         finally:
+            if self._producer is not None:
+                self._producer.close()
             self._producer = None
             await self._commands.close()
 

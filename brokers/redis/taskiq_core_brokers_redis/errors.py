@@ -44,7 +44,7 @@ _ELSEWHERE = {
     "MOVED": "is part of a cluster and our keys are on another node: use redis+cluster://.",
     "ASK": "is moving our keys to another node of its cluster.",
     "CLUSTERDOWN": "is part of a cluster that is down.",
-    "UNBLOCKED": "has changed its role.",
+    "UNBLOCKED": "has ended our read: it changed its role, or keys of a queue were deleted.",
 }
 
 _REFUSED = {

@@ -35,6 +35,7 @@ class Line:
         self._on_push = on_push
         self._link: Link | None = None
         self._opening: tuple[asyncio.AbstractEventLoop | None, asyncio.Lock] = (None, asyncio.Lock())
+        self._closings = 0
         self._failed_at = 0.0
         self._failure: RedisError | None = None
 
@@ -79,7 +80,8 @@ class Line:
             raise
 
     async def close(self) -> None:
-        """Close the link; the line may be used again."""
+        """Close the link, also one that is being opened; the line may be used again."""
+        self._closings += 1
         link, self._link = self._link, None
         if link is not None:
             await link.aclose()
@@ -104,13 +106,17 @@ class Line:
             old, self._link = self._link, None
             if old is not None:
                 await old.aclose()
+            before = self._closings
             try:
-                self._link = await self._connect()
+                link = await self._connect()
             except RedisError as error:
                 self._failure, self._failed_at = error, time.monotonic()
                 raise
-            self._failure = None
-            return self._link
+            if self._closings != before:
+                await link.aclose()
+                raise RedisError(reason=f"The connection to Redis at {self.server.place} was closed while it was opened.")
+            self._failure, self._link = None, link
+            return link
 
     async def _connect(self) -> Link:
         connection = await self.server.connect(self._patience)

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
 from taskiq_core.exceptions import MessageRefusedError, SendTaskError
+from taskiq_core.group_commit import seconds_left
 from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.line import Line
@@ -14,6 +15,8 @@ from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
 
 _KICK = Script(__package__ or "", "prelude", "kick")
+_MARGIN = 0.05
+"""Seconds."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 
 
@@ -32,6 +35,11 @@ class Producer:
         self._name = uuid.uuid4().hex
         self._number = 0
         self._turn = asyncio.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Try nothing again from now on."""
+        self._closed = True
 
     async def send(self, messages: Sequence[BrokerMessage]) -> None:
         """Have a batch accepted. A cancelled call leaves all of it in the queues, or nothing.
@@ -43,7 +51,8 @@ class Producer:
             parts = _parts(messages)
         except (TypeError, ValueError, AttributeError) as error:
             raise MessageRefusedError(reason=f"it cannot be sent to Redis: {error}") from error
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        # A little earlier than who waits for us in a batch: so they hear why, and whether it took effect.
+        deadline = asyncio.get_running_loop().time() + max(0.0, min(self._timeout, seconds_left() - _MARGIN))
         await self._take_turn(deadline)
         try:
             self._number += 1
@@ -71,7 +80,7 @@ class Producer:
             async with asyncio.timeout_at(deadline):
                 await self._commands.run(_KICK, self._root, *arguments)
         except TimeoutError:
-            raise _unanswered(self._timeout) from None
+            raise self._unanswered() from None
         except RedisError as error:
             await self._send_again(arguments, error, deadline)
 
@@ -79,21 +88,27 @@ class Producer:
         loop, pause, certain = asyncio.get_running_loop(), _FIRST_PAUSE, error.certain
         while error.passing and loop.time() + pause < deadline:
             await asyncio.sleep(pause)
+            if self._closed:
+                break
             pause = min(2 * pause, _LONGEST_PAUSE)
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._commands.run(_KICK, self._root, *arguments)
             except TimeoutError:
-                raise _unanswered(self._timeout) from error
+                if self._commands.current is None:
+                    break  # nothing was written this time
+                raise self._unanswered() from error
             except RedisError as again:
                 error, certain = again, certain and again.certain
             else:
                 return
         raise SendTaskError(reason=str(error), outcome="refused" if certain else "unknown") from error
 
-
-def _unanswered(timeout: float) -> SendTaskError:
-    return SendTaskError(reason=f"Redis did not answer within {timeout:g} s", outcome="unknown")
+    def _unanswered(self) -> SendTaskError:
+        certain = self._commands.current is None
+        place = self._commands.server.place
+        reason = f"Redis at {place} {'cannot be reached' if certain else 'did not answer'} within {self._timeout:g} s"
+        return SendTaskError(reason=reason, outcome="refused" if certain else "unknown")
 
 
 def _parts(messages: Sequence[BrokerMessage]) -> list[Argument]:

@@ -49,10 +49,10 @@ async def test_keys_that_are_not_allowed_end_a_worker_at_its_start(start_redis: 
                 pass
 
 
-@pytest.mark.parametrize("form", ["redis://127.0.0.1:1", "redis:///nowhere/redis.sock", "redis://no.such.host.invalid"])
+@pytest.mark.parametrize("form", ["redis://127.0.0.1:1?", "redis:///nowhere/redis.sock?", "redis://no.such.host.invalid?"])
 async def test_what_may_work_later_is_a_broker_error(form: str) -> None:
     with pytest.raises(BrokerError, match="cannot be reached") as raised:
-        async with started(RedisBroker.from_url(form)):
+        async with started(RedisBroker.from_url(f"{form}send_timeout=0.5")):
             pass
     assert not isinstance(raised.value, ConfigurationError)
 
