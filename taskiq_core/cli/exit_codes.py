@@ -14,6 +14,8 @@ RECYCLE: Final = 75
 
 def describe_exit(code: int) -> str:
     """An exit code, or minus the number of the signal that ended the process, in words."""
+    if code == RECYCLE:
+        return "it has run as many tasks as it was to"
     if code >= 0:
         return f"exit code {code}"
     try:

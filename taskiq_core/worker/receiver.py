@@ -115,7 +115,7 @@ class Receiver:
                 logger.warning("What a dead worker held comes back when its lease ends: %r", error)
                 continue
             if recording is not None:
-                logger.info("Took back what worker %s held; running when it died: %s.",
+                logger.info("Took back what worker %s held; on the CPU when it died: %s.",
                             recording.consumer, ", ".join(recording.accused) or "nothing")  # fmt: skip
             path.unlink(missing_ok=True)
 

@@ -120,4 +120,6 @@ class RedisBroker(AsyncBroker):
         await self._producer.send(messages)
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
-        return RedisSubscription(self.location, self._commands, queues, self._lease, self._patience)
+        # A connection that hangs is to be noticed while most of the lease is left.
+        patience = min(self._patience, max(1.0, self._lease / 4))
+        return RedisSubscription(self.location, self._commands, queues, self._lease, patience)

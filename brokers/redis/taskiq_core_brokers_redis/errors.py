@@ -35,6 +35,7 @@ def lost(place: str, why: object, *, certain: bool) -> RedisError:
 _PASSING = {
     "LOADING": "is loading its data from disk.",
     "BUSY": "is busy with somebody's slow script.",
+    "NOGROUP": "has lost the keys of a queue: somebody deleted them. Workers make them anew.",
     "TRYAGAIN": "is moving our keys to another node.",
 }
 
