@@ -1,7 +1,6 @@
 """The broker on Redis streams."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
@@ -15,7 +14,7 @@ from taskiq_core.exceptions import SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_redis.admin import RedisAdmin
-from taskiq_core_brokers_redis.errors import RedisError
+from taskiq_core_brokers_redis.errors import RedisError, lost
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
 from taskiq_core_brokers_redis.line import Line
@@ -93,16 +92,20 @@ class RedisBroker(AsyncBroker):
 
     async def _reach(self) -> None:
         """Connect, and try for as long as a send does: a program may start a moment before its Redis."""
-        deadline = time.monotonic() + self.send_timeout
-        while True:
-            try:
-                await warn_of_eviction(self._commands)
-            except RedisError as error:
-                if not error.passing or time.monotonic() + _PAUSE > deadline:
-                    raise
-                await asyncio.sleep(_PAUSE)
-            else:
-                return
+        failure: RedisError | None = None
+        try:
+            async with asyncio.timeout(self.send_timeout):
+                while True:
+                    try:
+                        return await warn_of_eviction(self._commands)
+                    except RedisError as error:
+                        if not error.passing:
+                            raise
+                        failure = error
+                    await asyncio.sleep(_PAUSE)
+        except TimeoutError:
+            why = f"no answer for {self.send_timeout:g} s"
+            raise failure or lost(self.location.server.place, why, certain=True) from None
 
     async def shutdown(self) -> None:
         try:
