@@ -14,6 +14,12 @@ LEAVES_WITHIN = 2.0
 """Seconds after the grace."""
 
 
+def kinds_of_task(*everywhere: str, sqlite: tuple[str, ...] = ()) -> pytest.MarkDecorator:
+    """Run a test with each of these as `task`; those in `sqlite` differ only in the worker, so one store is enough for them."""
+    cases = [("sqlite", task) for task in (*everywhere, *sqlite)] + [("redis", task) for task in everywhere]
+    return pytest.mark.parametrize(("arena", "task"), cases, indirect=["arena"])
+
+
 def stop_in_time(process: RunningProcess, grace: float = GRACE) -> None:
     assert process.stop(grace + LEAVES_WITHIN) in (0, 1)
 

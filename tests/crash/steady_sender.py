@@ -65,6 +65,7 @@ class SteadySender:
         results = self._arena.results(list(self.accepted.values()))
         assert [result.return_value for result in results] == list(self.accepted)
         assert self._arena.dead_letters() == []
+        assert not [line for process in self._arena.processes for line in process.lines if "given to another worker" in line]
 
     def _run(self) -> None:
         try:

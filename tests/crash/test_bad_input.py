@@ -67,6 +67,7 @@ BAD_LABELS = [
 ]
 
 
+@on_sqlite
 def test_labels_that_cannot_be_read_fail_their_task_only(served: Arena) -> None:
     served.put(*(pack([1, f"labels-{n}", name, labels, [], {}]) for n, (name, labels) in enumerate(BAD_LABELS)))
     for number, result in enumerate(served.results([f"labels-{number}" for number in range(len(BAD_LABELS))])):
@@ -105,6 +106,7 @@ def test_more_than_the_limit_is_refused_at_the_send(served: Arena) -> None:
     assert refusal.value.size > MAX_MESSAGE_SIZE
 
 
+@on_sqlite
 def test_a_result_that_cannot_be_serialised(served: Arena) -> None:
     (result,) = served.results(served.send("unstorable", ()))
     assert isinstance(result.error, ResultNotSerializableError)

@@ -2,11 +2,12 @@
 
 import pytest
 from arena import Arena
+from crash_support import kinds_of_task
 
 pytestmark = pytest.mark.crash
 
 
-@pytest.mark.parametrize("task", ["nap", "sync_nap", "hog", "aside"])
+@kinds_of_task("nap", "hog", sqlite=("sync_nap", "aside"))
 def test_with_an_idle_worker_beside_it(arena: Arena, task: str) -> None:
     arena.lease = 1.0
     ids = arena.send(task, ("long", 2.5))
@@ -18,7 +19,7 @@ def test_with_an_idle_worker_beside_it(arena: Arena, task: str) -> None:
     arena.ledger().hold(["long"])
 
 
-@pytest.mark.parametrize("task", ["nap", "hog"])
+@kinds_of_task("nap", "hog")
 def test_while_its_worker_drains(arena: Arena, task: str) -> None:
     arena.lease = 1.0
     ids = arena.send(task, ("long", 2.5))

@@ -2,6 +2,7 @@
 
 import pytest
 from arena import Arena
+from crash_support import kinds_of_task, on_sqlite
 
 from taskiq_core.exceptions import WorkerDiedError
 
@@ -14,17 +15,12 @@ KEYS = [f"k{number}" for number in range(40)]
 AFTER = [f"after{number}" for number in range(20)]
 
 
-def kinds_of_death() -> list[tuple[str, str, str]]:
-    return [
-        ("pill", "exit", "exit status 7"),
-        ("pill", "kill", "signal 9"),
-        ("sync_pill", "exit", "exit status 7"),
-        ("sync_pill", "kill", "signal 9"),
-    ]
+HOW = {"exit": "exit status 7", "kill": "signal 9"}
 
 
-@pytest.mark.parametrize(("task", "kind", "how"), kinds_of_death())
-def test_a_pill_among_bystanders(arena: Arena, task: str, kind: str, how: str) -> None:
+@pytest.mark.parametrize("kind", HOW)
+@kinds_of_task("pill", sqlite=("sync_pill",))
+def test_a_pill_among_bystanders(arena: Arena, task: str, kind: str) -> None:
     ids = arena.send("nap", *((key, 0.02) for key in KEYS[:20]))
     (pill,) = arena.send(task, ("pill", kind))
     ids += arena.send("sync_nap", *((key, 0.02) for key in KEYS[20:]))
@@ -35,7 +31,7 @@ def test_a_pill_among_bystanders(arena: Arena, task: str, kind: str, how: str) -
         arena.wait_ends(AFTER)
         arena.wait_empty()
     assert isinstance(result.error, WorkerDiedError)
-    assert how in str(result.error)
+    assert HOW[kind] in str(result.error)
     (letter,) = arena.dead_letters()
     assert letter.reason == str(result.error)
     ledger = arena.ledger()
@@ -61,6 +57,7 @@ def test_many_pills_at_once(arena: Arena) -> None:
     assert max(starts.values()) <= MOST_STARTS + 1, starts
 
 
+@on_sqlite
 def test_a_pill_of_a_module_without_a_broker(arena: Arena) -> None:
     (pill,) = arena.send("routed_pill", ("pill",))
     with arena.worker():
@@ -70,6 +67,7 @@ def test_a_pill_of_a_module_without_a_broker(arena: Arena) -> None:
     assert len(arena.ledger().starts["pill"]) <= MOST_STARTS
 
 
+@on_sqlite
 def test_a_bystander_of_a_module_without_a_broker(arena: Arena) -> None:
     """It was on a CPU when the pill struck, so that it is suspected, and must stand the trial."""
     (bystander,) = arena.send("routed_nap", ("beside", 1.0))
@@ -81,6 +79,7 @@ def test_a_bystander_of_a_module_without_a_broker(arena: Arena) -> None:
     assert result.return_value == "beside", result.error
 
 
+@on_sqlite
 def test_a_pill_made_by_a_function(arena: Arena) -> None:
     """No other process can import such a task by its name alone."""
     (arena.path / "factory_app.py").write_text(

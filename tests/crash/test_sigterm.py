@@ -5,7 +5,7 @@ import time
 import pytest
 from arena import GRACE, Arena
 from crash_stores import locked
-from crash_support import LEAVES_WITHIN, on_sqlite, stop_in_time
+from crash_support import LEAVES_WITHIN, kinds_of_task, on_sqlite, stop_in_time
 
 pytestmark = pytest.mark.crash
 
@@ -25,7 +25,7 @@ def test_in_mid_load_nothing_is_lost_and_nothing_runs_twice(arena: Arena) -> Non
     assert [result.return_value for result in arena.results(ids)] == KEYS
 
 
-@pytest.mark.parametrize("task", ["nap", "sync_nap", "aside"])
+@kinds_of_task("nap", sqlite=("sync_nap", "aside"))
 def test_a_long_task_finishes_if_it_can_within_the_grace(arena: Arena, task: str) -> None:
     arena.lease = 1.0  # ends during the drain, were it not renewed
     ids = arena.send(task, ("long", 2.0))
@@ -38,7 +38,7 @@ def test_a_long_task_finishes_if_it_can_within_the_grace(arena: Arena, task: str
     assert arena.results(ids)[0].return_value == "long"
 
 
-@pytest.mark.parametrize("task", ["nap", "sync_nap", "aside", "hog"])
+@kinds_of_task("nap", "hog", sqlite=("sync_nap", "aside"))
 def test_a_longer_one_is_given_back_and_runs_elsewhere(arena: Arena, task: str) -> None:
     arena.lease = 60.0 if task != "hog" else 2.0  # who blocks the event loop cannot give anything back
     ids = arena.send(task, ("longer", 3.0))
