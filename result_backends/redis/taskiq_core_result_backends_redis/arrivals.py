@@ -52,6 +52,8 @@ class Arrivals:
 
         :raises RedisError: if the server cannot be asked.
         """
+        if len(self._watched) > _MOST:
+            await self._line.close()
         link = await self._line.link()
         new = [name for name in names if name not in self._watched and name not in self._news]
         if new:
@@ -80,7 +82,7 @@ class Arrivals:
             if scope.cancelled_caught:
                 self._watched.clear()
                 return None
-        if self._all or len(self._watched) > _MOST:
+        if self._all:
             self._all = False
             return None
         self._news, self._arrived = self._arrived, set()  # handed over once, also where nobody waits for them any more
@@ -111,6 +113,7 @@ class Arrivals:
         self._rang.set()
 
     def _forget(self) -> None:
-        self._watched.clear()
+        for names in (self._watched, self._arrived, self._news):
+            names.clear()
         self._all = True
         self._rang.set()
