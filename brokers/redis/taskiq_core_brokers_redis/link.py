@@ -21,6 +21,8 @@ Push = Callable[[list[Any]], None]
 """Takes a message that the server sent by itself, such as an invalidation."""
 
 _NOT_YET = object()
+_SLOWEST = 1_000_000
+"""Bytes per second that any network carries: a long command has longer until its answer is due."""
 _INHERITED: list["Link"] = []
 """Links of the process that we were forked from; kept, because to close one would make that process deaf to its own."""
 
@@ -47,7 +49,6 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._heard = 0.0
-        self._written = self._sent = self._unsent = 0
         self._watching = False
         self._broken: RedisError | None = None
         self.on_broken: Callable[[], None] | None = None
@@ -70,12 +71,12 @@ class Link(asyncio.Protocol):
         if self._broken is not None:
             raise lost(self.place, "the connection is closed", certain=True)
         future: asyncio.Future[Any] = self._loop.create_future()
+        blocking += len(packed) / _SLOWEST
         self._due.append((future, self._loop.time() + blocking))
-        self._written += len(packed)
         self._transport.write(packed)
         if not self._watching:
             self._watching = True
-            self._loop.call_later(self.patience / 3 + blocking, self._watch)
+            self._loop.call_later(self.patience + blocking, self._watch)
         return future
 
     async def call(self, *parts: Argument) -> Any:
@@ -105,16 +106,12 @@ class Link(asyncio.Protocol):
         self._watching = False
         if self._broken is not None or not self._due:
             return
-        now, unsent = self._loop.time(), self._transport.get_write_buffer_size()
-        if self._unsent and self._written - unsent > self._sent:  # a long command on its way is a sign of life too
-            self._heard = now
-        self._unsent, self._sent = unsent, self._written - unsent
-        left = max(self._heard, self._due[0][1]) + self.patience - now
+        left = max(self._heard, self._due[0][1]) + self.patience - self._loop.time()
         if left <= 0:
             self.close(lost(self.place, f"no answer for {self.patience:g} s", certain=False))
             return
         self._watching = True
-        self._loop.call_later(min(left, self.patience / 3) if unsent else left, self._watch)
+        self._loop.call_later(left, self._watch)
 
     # -- asyncio.Protocol -----------------------------------------------------------------------------------------------------
 
