@@ -124,7 +124,7 @@ class GroupCommit(Generic[T]):
             await self._flush([item])
             self._failure = None
         except Exception as error:
-            self._failure = str(error)
+            self._failure = str(getattr(error, "reason", error))
             raise
         finally:
             self._hand_over()
@@ -207,7 +207,7 @@ class GroupCommit(Generic[T]):
                 await self._flush_for(batch[:half])
                 await self._flush_for(batch[half:])
                 return
-            self._failure = str(error)
+            self._failure = str(getattr(error, "reason", error))
             for caller in batch:
                 caller.answer(error)
         else:

@@ -75,6 +75,6 @@ def _send_error(error: Exception, task_name: str) -> SendTaskError:
         if error.task_name != "?":
             return error
         return type(error)(**{**{name: getattr(error, name) for name in error.__fields__}, "task_name": task_name})
-    reason = str(error) if isinstance(error, TaskiqError) else f"{type(error).__name__}: {error}"
+    reason = str(error) if isinstance(error, TaskiqError | NotFlushedError) else f"{type(error).__name__}: {error}"
     outcome = "refused" if isinstance(error, NotFlushedError) else "unknown"
     return SendTaskError(task_name=task_name, reason=reason, outcome=outcome)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Generic, Protocol
 
 import anyio
@@ -29,8 +29,9 @@ class Watch(Protocol):
 class SharedWait(Generic[V]):
     """Waits for values that appear in a store under known keys.
 
-    One of the callers leads: it watches the store and fetches for all; when it leaves, the next one leads. So there is no
-    task in the background, nothing to shut down, and a thousand callers cost one watch and one fetch per change.
+    One of the callers leads: it watches the store and fetches for all; when it leaves, the next one leads, and the last one
+    closes the watch. So there is no task in the background, nothing to shut down, and a thousand callers cost one watch and
+    one fetch per change.
 
     :param fetch: those of the keys that exist, in one round trip.
     :param open_watch: opens a watch that misses no change from then on.
@@ -47,6 +48,8 @@ class SharedWait(Generic[V]):
         self._callers: dict[_Caller[V], None] = {}
         self._by_key: dict[str, list[_Caller[V]]] = {}
         self._fresh: dict[str, None] = {}
+        self._opened = ExitStack()
+        self._watch: Watch | None = None
         self._leader: _Caller[V] | None = None
         self._pause: anyio.CancelScope | None = None
 
@@ -90,31 +93,41 @@ class SharedWait(Generic[V]):
                 if not other.found:
                     other.woken.set()
                     return
+        if not self._callers:
+            self._watch = None
+            self._opened.close()
 
     async def _lead(self, caller: "_Caller[V]") -> None:
-        with self._open_watch() as watch:
-            keys: Collection[str] = list(self._by_key)
-            while True:
-                spent = await self._look(keys)
-                if caller.found:
-                    return
-                changed: Collection[str] | None = ()
-                if not self._fresh:
-                    with anyio.CancelScope() as self._pause:
-                        if spent > _DEAR:
-                            await anyio.sleep(spent)  # let some more changes gather
-                        changed = await watch.wait()
-                    self._pause = None
-                keys = list(self._by_key) if changed is None else {*self._fresh, *changed} & self._by_key.keys()
+        if self._watch is None:
+            self._watch = self._opened.enter_context(self._open_watch())
+            self._fresh = dict.fromkeys(self._by_key)
+        while True:
+            spent = await self._look()
+            if caller.found:
+                return
+            if not self._fresh:
+                with anyio.CancelScope() as self._pause:
+                    if spent > _DEAR:
+                        await anyio.sleep(spent)  # let some more changes gather
+                    changed = await self._watch.wait()
+                    self._fresh = dict.fromkeys(self._by_key if changed is None else changed)
+                self._pause = None
 
-    async def _look(self, keys: Collection[str]) -> float:
-        """Fetch, and wake those who have got something; returns the seconds it took."""
-        self._fresh = {}
+    async def _look(self) -> float:
+        """Fetch what is fresh, and wake those who have got something; returns the seconds it took.
+
+        What is fresh stays so until it has been fetched, for the next leader if this one is cancelled.
+        """
+        keys = [key for key in self._fresh if key in self._by_key]
         if not keys:  # news of what nobody waits for, perhaps without end
+            self._fresh = {}
             await anyio.lowlevel.checkpoint()
             return 0.0
         begin = time.monotonic()
-        for key, value in (await self._fetch(list(keys))).items():
+        found = await self._fetch(keys)
+        for key in keys:
+            self._fresh.pop(key, None)
+        for key, value in found.items():
             for caller in self._by_key.get(key, ()):
                 caller.found[key] = value
                 caller.woken.set()

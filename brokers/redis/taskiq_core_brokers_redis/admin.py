@@ -14,8 +14,8 @@ _DEPTH = Script(_HERE, "prelude", "depth")
 _PURGE = Script(_HERE, "prelude", "purge")
 _RESUME = Script(_HERE, "prelude", "resume")
 _REQUEUE = Script(_HERE, "prelude", "requeue")
-_CHUNK = 1000
-"""Messages of one step, so that no script keeps the server for long."""
+_CHUNK = 100
+"""Messages of one step, each of which may be large."""
 
 
 class RedisAdmin(QueueAdmin):
@@ -47,9 +47,10 @@ class RedisAdmin(QueueAdmin):
         letters: list[DeadLetter] = []
         last = "+"
         while len(letters) < limit:
-            entries = await self._commands.call("XREVRANGE", f"{self._root}:dead", last, "-", "COUNT", _CHUNK)
+            count = _CHUNK if queue is not None else min(_CHUNK, limit - len(letters))
+            entries = await self._commands.call("XREVRANGE", f"{self._root}:dead", last, "-", "COUNT", count)
             letters += [letter for letter in map(_letter, entries) if queue in (None, letter.queue)]
-            if len(entries) < _CHUNK:
+            if len(entries) < count:
                 break
             last = "(" + entries[-1][0].decode()
         return letters[:limit]

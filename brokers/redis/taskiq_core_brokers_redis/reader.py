@@ -94,6 +94,7 @@ class Reader:
         try:
             await self._register()
         except UnusableRedisError:
+            await self._line.close()
             raise
         except RedisError:
             return

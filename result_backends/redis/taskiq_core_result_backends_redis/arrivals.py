@@ -65,7 +65,7 @@ class Arrivals:
                 self._watched.difference_update(new)
                 raise
             if existing:
-                return list(names)
+                return [*new, *(name for name in names if name in self._news)]
         return [name for name in names if name in self._news]
 
     @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Nothing is left behind: every key has a time to live, or an owner who deletes it.
 
 Owner is the broker, who keeps for its queues their empty streams (`:q:<queue>:<level>`, one for each priority ever used and two
-more), the set of their names (`:queues`) and the stream of dead letters (`:dead`). For an hour at most there are the numbers
+more) and the stream of dead letters (`:dead`). For an hour at most there are the numbers
 of producers' last batches (`:sender:<name>`), for some seconds the marks of the last sweeps (`:q:<queue>:swept`). Results with
 `result_ttl=None` are kept on wish. Nothing else stays.
 """
@@ -106,7 +106,7 @@ async def test_what_a_broker_and_its_workers_leave_has_an_owner(redis_url: str, 
         keys = left(client, redis_prefix)
         streams = {"dead", *(f"q:default:{level}" for level in ("0", "5", "back"))}
         assert [client.xlen(f"{{{redis_prefix}}}:{name}") for name in streams] == [0, 0, 0, 0]
-    assert {name for name, seconds in keys.items() if seconds < 0} == {"queues", "q:default:nudge", *streams}
+    assert {name for name, seconds in keys.items() if seconds < 0} == {"q:default:nudge", *streams}
     expiring = {name: seconds for name, seconds in keys.items() if seconds >= 0}
     assert all(name.startswith("sender:") or name == "q:default:swept" for name in expiring)
     assert max(expiring.values()) <= 3600

@@ -7,7 +7,7 @@ local root = KEYS[1]
 local GROUP = 'workers'
 local LEVELS = {'back', '9', '8', '7', '6', '5', '4', '3', '2', '1', '0'}
 local IDS, LEASES, CONSUMERS = root .. ':ids', root .. ':leases', root .. ':consumers'
-local QUEUES, PAUSED, DEAD = root .. ':queues', root .. ':paused', root .. ':dead'
+local PAUSED, DEAD = root .. ':paused', root .. ':dead'
 
 local function now()
   local time = redis.call('TIME')
@@ -45,7 +45,6 @@ end
 -- Workers wait for the streams that exist, so one of them has to be told of a new one.
 local function open_level(queue, level)
   if make_stream(key(queue, level)) then
-    redis.call('SADD', QUEUES, queue)
     nudge(queue)
   end
 end
@@ -62,9 +61,6 @@ local function postpone(queue, level, id, body, meta, due)
   redis.call('ZADD', waiting, due, id)
   redis.call('HSET', key(queue, 'later'), id, cmsgpack.pack({level, meta, body}))
   redis.call('HSET', IDS, id, 'due::' .. queue)
-  if not first then
-    redis.call('SADD', QUEUES, queue)
-  end
   if not first or due < tonumber(first) then
     nudge(queue)
   end

@@ -28,7 +28,6 @@ end
 local lines = {new}
 for place = 5, 4 + count do
   lines[#lines + 1] = ARGV[place]
-  redis.call('SADD', QUEUES, ARGV[place])
 end
 redis.call('HSET', CONSUMERS, consumer, table.concat(lines, '\n'))
 renew(consumer, ARGV[3])

@@ -61,13 +61,14 @@ local function strike_out(consumer)
 end
 
 -- Renews a lease. Whoever was cut off until its own lease had ended is not the only one, perhaps: the others get as long to come
--- back as it will have now, before they are taken for dead.
+-- back as it will have now, before they are taken for dead. Not again soon, or one that is always late would keep the dead alive.
 local function renew(consumer, lease)
   local moment = now()
   local mine = redis.call('ZSCORE', LEASES, consumer)
-  if mine and tonumber(mine) <= moment then
-    for _, late in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', moment)) do
-      redis.call('ZADD', LEASES, moment + lease, late)
+  local late = mine and tonumber(mine) <= moment
+  if late and redis.call('SET', root .. ':reprieve', '1', 'NX', 'PX', 4 * lease) then
+    for _, other in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', moment)) do
+      redis.call('ZADD', LEASES, moment + lease, other)
     end
   end
   redis.call('ZADD', LEASES, moment + lease, consumer)
