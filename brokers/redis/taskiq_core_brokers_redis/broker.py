@@ -71,7 +71,8 @@ class RedisBroker(AsyncBroker):
         self.location = locate(url, prefix, connection)
         self.send_timeout = positive_seconds("send_timeout", send_timeout)
         self._lease = positive_seconds("lease", lease)
-        self._patience = min(PATIENCE, 0.6 * self.send_timeout)
+        # A connection that hangs is to be noticed while most of the lease is left.
+        self._patience = min(PATIENCE, 0.6 * self.send_timeout, max(1.0, self._lease / 4))
         self._commands = Line(self.location.server, patience=self._patience)
         self._producer: Producer | None = None
         self.admin: QueueAdmin | None = RedisAdmin(self._commands, self.location.root)
@@ -123,6 +124,4 @@ class RedisBroker(AsyncBroker):
         await self._producer.send(messages)
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
-        # A connection that hangs is to be noticed while most of the lease is left.
-        patience = min(self._patience, max(1.0, self._lease / 4))
-        return RedisSubscription(self.location, self._commands, queues, self._lease, patience)
+        return RedisSubscription(self.location, self._commands, queues, self._lease, self._patience)
