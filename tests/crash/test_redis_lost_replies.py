@@ -17,8 +17,11 @@ from taskiq_core_brokers_redis.scripts import Script
 
 pytestmark = [pytest.mark.crash, on_redis]
 
-HERE = "taskiq_core_brokers_redis"
-CLAIM = hashlib.sha1(Script(HERE, "prelude", "returning", "claim").text.encode()).hexdigest().encode()
+
+def claim() -> bytes:
+    """What tells a request to claim from others."""
+    script = Script("taskiq_core_brokers_redis", "prelude", "returning", "claim")
+    return hashlib.sha1(script.text.encode()).hexdigest().encode()
 
 
 def test_to_a_send_whose_task_has_finished_meanwhile(arena: Arena[RedisStore]) -> None:
@@ -102,7 +105,7 @@ def test_to_claims_again_and_again(arena: Arena[RedisStore]) -> None:
     arena.lease = 60.0
     with arena.worker(calm=True):
         teach(arena)
-    cut = arena.store.proxy.drop_replies(CLAIM, count=5)
+    cut = arena.store.proxy.drop_replies(claim(), count=5)
     ids = arena.send("nap", ("claimed", 1.0))
     with arena.worker():
         assert cut.wait(PATIENCE)
