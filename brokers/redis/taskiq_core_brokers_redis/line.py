@@ -102,7 +102,7 @@ class Line:
             if (link := self.current) is not None:
                 return link
             if self._failure is not None and time.monotonic() - self._failed_at < _HASTE:
-                raise self._failure
+                raise self._failure.with_traceback(None)
             old, self._link = self._link, None
             if old is not None:
                 await old.aclose()

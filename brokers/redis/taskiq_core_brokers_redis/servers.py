@@ -138,9 +138,12 @@ class ClusterServer:
 
     async def connect(self, timeout: float) -> Any:
         failure: RedisError = lost(self.place, "no node is known", certain=True)
-        for node in dict.fromkeys([*self._known, *self._nodes]):
+        nodes = list(dict.fromkeys([*self._known, *self._nodes]))
+        share = timeout / (len(nodes) + 1)
+        for node in nodes:
+            self._ask_last(node)  # also where we are cancelled while it hangs
             try:
-                holder = await self._find_holder(node, timeout / 2)
+                holder = await self._find_holder(node, share)
                 connection = await self._connect_to(holder, timeout / 2)
             except UnusableRedisError:
                 raise
@@ -148,8 +151,13 @@ class ClusterServer:
                 failure = error
             else:
                 self._holder = holder
+                self._known.insert(0, node)
                 return connection
         raise failure
+
+    def _ask_last(self, node: Address) -> None:
+        self._known = [other for other in self._known if other != node]
+        self._nodes = [*(other for other in self._nodes if other != node), *([node] if node in self._nodes else [])]
 
     def thread_client_options(self) -> Mapping[str, Any] | None:
         if self._holder is None:

@@ -7,7 +7,9 @@ for place = 2, #ARGV do
   accused[ARGV[place]] = true
 end
 bury(ARGV[1], accused)
-bury(forgetful(ARGV[1]), {})
+for span = 0, 2 do
+  bury(forgetful(ARGV[1], span), {})
+end
 for id in pairs(accused) do
   local place = redis.call('HGET', IDS, id) or ''
   local entry, queue = string.match(place, '^back:([%d-]+):(.*)$')

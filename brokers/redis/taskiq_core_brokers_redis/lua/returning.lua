@@ -74,9 +74,10 @@ local function renew(consumer, lease)
   redis.call('ZADD', LEASES, moment + lease, consumer)
 end
 
--- What a consumer has forgotten is held under another name, whose end is nobody's death.
-local function forgetful(consumer)
-  return '~' .. consumer
+-- What a consumer has forgotten is held under other names, whose end is nobody's death: one for each span of a lease, so that
+-- what it forgets later keeps nothing from coming back. The third is free again when its turn comes.
+local function forgetful(consumer, span)
+  return '~' .. (span % 3) .. consumer
 end
 
 local function bury(consumer, accused)
