@@ -13,6 +13,8 @@ V = TypeVar("V")
 
 _DEAR = 0.002
 """Seconds for a look at all keys from which on it pays to look less often."""
+_GATHER = 0.1
+"""Seconds for that at most: a fetch may have sat out an outage."""
 
 
 class Watch(Protocol):
@@ -108,7 +110,7 @@ class SharedWait(Generic[V]):
             if not self._fresh:
                 with anyio.CancelScope() as self._pause:
                     if spent > _DEAR:
-                        await anyio.sleep(spent)  # let some more changes gather
+                        await anyio.sleep(min(spent, _GATHER))  # let some more changes gather
                     changed = await self._watch.wait()
                     self._fresh = dict.fromkeys(self._by_key if changed is None else changed)
                 self._pause = None

@@ -55,6 +55,8 @@ class Subscription(ABC):
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """Renew the leases of `deliveries`, all in one call, and return those that are no longer held.
 
+        The worker calls it every third of a lease, also with none. Whatever else was received is not renewed with them.
+
         :raises BrokerError: if the broker cannot be reached.
         """
         return ()

@@ -15,7 +15,8 @@ logger = logging.getLogger("taskiq.worker")
 
 
 class Leases:
-    """Renews the leases of all held deliveries, in one call, every third of a lease, until told to stop.
+    """Renews the leases of all held deliveries, in one call, every third of a lease, until told to stop; also where there are
+    none, as a broker may have a lease on its consumers.
 
     A thread watches: if the event loop is stuck in somebody's code for more than half a lease, it renews in the loop's
     place (where the plugin can) and says which evil it has seen.
@@ -46,8 +47,6 @@ class Leases:
     async def _renew(self, lease: float) -> bool:
         self._loop_ran = time.monotonic()
         held = _snapshot(self._credit)
-        if not held:
-            return True
         try:
             with anyio.fail_after(lease / 4):
                 lost = await self._subscription.extend(held)

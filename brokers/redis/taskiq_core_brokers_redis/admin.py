@@ -12,6 +12,7 @@ from taskiq_core_brokers_redis.scripts import Script
 _HERE = __package__ or ""
 _DEPTH = Script(_HERE, "prelude", "depth")
 _PURGE = Script(_HERE, "prelude", "purge")
+_PAUSE = Script(_HERE, "prelude", "pause")
 _RESUME = Script(_HERE, "prelude", "resume")
 _REQUEUE = Script(_HERE, "prelude", "requeue")
 _CHUNK = 100
@@ -35,7 +36,7 @@ class RedisAdmin(QueueAdmin):
         return total
 
     async def pause(self, queue: str) -> None:
-        await self._commands.call("SADD", f"{self._root}:paused", queue)
+        await self._commands.run(_PAUSE, self._root, queue)
 
     async def resume(self, queue: str) -> None:
         await self._commands.run(_RESUME, self._root, queue)

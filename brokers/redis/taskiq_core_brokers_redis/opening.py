@@ -20,14 +20,14 @@ from redis.exceptions import (
 from taskiq_core_brokers_redis.errors import RedisError, UnusableRedisError, explain, lost
 
 
-async def open_connection(options: Mapping[str, Any], place: str, timeout: float) -> Any:
+async def open_connection(options: Mapping[str, Any], place: str, timeout: float, *, protocol: int = 3) -> Any:
     """Open a redis-py connection.
 
     :param options: keyword arguments of redis-py's `Connection`, and `ssl`.
     :raises RedisError: if it cannot be opened within about `timeout` seconds.
     """
     limits = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-    arguments: dict[str, Any] = {"protocol": 3, "client_name": "taskiq", **limits, **options}
+    arguments: dict[str, Any] = {"client_name": "taskiq", **limits, **options, "protocol": protocol}
     ssl = arguments.pop("ssl", False)
     _refuse_missing_files(arguments, place)
     kind: Any
@@ -45,7 +45,7 @@ async def open_connection(options: Mapping[str, Any], place: str, timeout: float
     except BaseException as error:
         await connection.disconnect(nowait=True)
         if isinstance(error, DriverError | OSError):
-            raise _explained(error, place) from error
+            raise _explained(error, place) from None  # redis-py's chain says the same, in a hundred lines
         raise
     return connection
 
@@ -67,7 +67,7 @@ async def question(connection: Any, place: str, *command: str) -> Any:
         await connection.send_command(*command)
         return await connection.read_response()
     except (DriverError, OSError) as error:
-        raise _explained(error, place) from error
+        raise _explained(error, place) from None
 
 
 def _explained(error: Exception, place: str) -> RedisError:
@@ -79,4 +79,6 @@ def _explained(error: Exception, place: str) -> RedisError:
         return explain(f"NOPERM {text}", place)
     if isinstance(error, ConnectionError | TimeoutError | OSError) and not isinstance(error, ResponseError):
         return lost(place, text, certain=True)
+    if text.startswith("Protocol error"):
+        return lost(place, f"it does not speak like Redis ({text})", certain=True)
     return explain(text, place)

@@ -150,9 +150,8 @@ class Reader:
         low, self._low = divmod(self._low, _LOW_SHARE)
         self._claims += 1
         self._shares += low > 0
-        idle = int(not self._known())  # else the worker renews our lease, for what it names
-        arguments: tuple[Argument, ...] = (self.consumer, self.generation, limit, low, self.lease_ms, idle)
-        arguments += (self._claims, self._shares, *self._queues)
+        head = (self.consumer, self.generation, limit, low, self.lease_ms)
+        arguments: tuple[Argument, ...] = (*head, self._claims, self._shares, *self._queues)
         return self._ask(link, _Question.CLAIM, limit, _CLAIM.pack(self._root, arguments))
 
     def _more(self, limit: int) -> asyncio.Future[Any] | None:

@@ -94,7 +94,8 @@ class SentinelServer:
         where = {"host": sentinel[0], "port": sentinel[1]}
         try:
             tls = {name: value for name, value in self._options.items() if name.startswith("ssl")}
-            connection = await open_connection({**tls, **self._sentinel_options, **where, "protocol": 2}, self.place, timeout)
+            options = {**tls, **self._sentinel_options, **where}
+            connection = await open_connection(options, self.place, timeout, protocol=2)
             try:
                 answer = await question(connection, self.place, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
             finally:

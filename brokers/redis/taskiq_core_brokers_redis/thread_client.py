@@ -34,6 +34,7 @@ class ThreadClient:
                     self._client = self._connect()
                 self._client.eval(script.text, 1, root, *arguments)
             except (redis.RedisError, OSError):
+                self._drop()  # by the next time the loop may have found another server
                 return False
             finally:
                 self._close_if_asked()
@@ -49,8 +50,12 @@ class ThreadClient:
                 self._busy.release()
 
     def _close_if_asked(self) -> None:
-        if self._closed and self._client is not None:
-            client, self._client = self._client, None
+        if self._closed:
+            self._drop()
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
             client.close()
 
     def _connect(self) -> Any:

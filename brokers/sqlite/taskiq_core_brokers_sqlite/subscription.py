@@ -105,6 +105,8 @@ class SQLiteSubscription(Subscription):
         await self._database.write(lambda conn: self._holdings.settle(conn, settlements, self._result_ttl))
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        if not deliveries:
+            return ()
         return await self._database.write(lambda conn: self._holdings.extend(conn, deliveries))
 
     def forget(self, deliveries: Sequence[Delivery]) -> None:

@@ -1,6 +1,5 @@
 -- Delivers up to `limit` messages, highest priority first, after making ready what is due and what the dead held.
 -- ARGV: consumer, generation, limit, how many of them not from the highest priority, lease in ms,
---   1 if the consumer holds nothing, so that nobody else renews its lease,
 --   two numbers that go up: with every claim, and with every one that takes from lower priorities; queues
 -- Answers nil if the consumer has lost its lease; else ms until something may be ready by itself, the streams to wait for,
 -- what XREADGROUP said of each stream that had something, and how many streams there are.
@@ -12,9 +11,6 @@ if not lease or tonumber(lease) <= moment or registration(consumer) ~= generatio
 end
 local member = member_of(consumer, generation)
 may_exceed_memory()
-if ARGV[6] == '1' then
-  redis.call('ZADD', LEASES, moment + ARGV[5], consumer)
-end
 
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', moment, 'LIMIT', 0, 4)) do
   bury(dead, {})
@@ -53,14 +49,14 @@ local function sweep(queue, level)
 end
 
 local open = {}
-for place = 9, #ARGV do
+for place = 8, #ARGV do
   local queue = ARGV[place]
   promote(queue)
   if redis.call('SISMEMBER', PAUSED, queue) == 0 then
     open[#open + 1] = queue
   end
 end
-for place = 9, #ARGV do
+for place = 8, #ARGV do
   if redis.call('SET', key(ARGV[place], 'swept'), '1', 'NX', 'PX', math.ceil(ARGV[5] / 2)) then
     for _, level in ipairs(LEVELS) do
       sweep(ARGV[place], level)
@@ -73,7 +69,7 @@ end
 local found, streams, lower, highest = {}, {}, {}, nil
 for _, level in ipairs(LEVELS) do
   for step = 0, #open - 1 do
-    local stream = key(open[(ARGV[7] + step) % #open + 1], level)
+    local stream = key(open[(ARGV[6] + step) % #open + 1], level)
     if level == 'back' then
       make_stream(stream)
       streams[#streams + 1] = stream
@@ -99,7 +95,7 @@ end
 local share = {}
 for step = 0, #lower - 1 do
   if low > 0 then
-    local taken = read(lower[(ARGV[8] + step) % #lower + 1], low, share)
+    local taken = read(lower[(ARGV[7] + step) % #lower + 1], low, share)
     low, left = low - taken, left - taken
   end
 end
@@ -116,7 +112,7 @@ if #found > 0 then
 end
 
 local first = tonumber(redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2])
-for place = 9, #ARGV do
+for place = 8, #ARGV do
   local due = redis.call('ZRANGE', key(ARGV[place], 'due'), 0, 0, 'WITHSCORES')[2]
   first = math.min(first, tonumber(due or first))
   local stream = key(ARGV[place], 'nudge')

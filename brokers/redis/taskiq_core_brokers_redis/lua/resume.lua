@@ -1,4 +1,5 @@
 -- ARGV: queue
-redis.call('SREM', PAUSED, ARGV[1])
-nudge(ARGV[1])
+if redis.call('SREM', PAUSED, ARGV[1]) == 1 then
+  nudge(ARGV[1])
+end
 return 1
