@@ -79,12 +79,18 @@ class Reader:
         self._reading: asyncio.Future[Any] | None = None
         self._question = _Question.CLAIM
         self._asked_for = 0
+        self._understood = time.monotonic()
         self._backlog: bytes | None = None
         self._backlog_until = 0.0
         self._wait_for: Sequence[bytes] = ()
         self._wait_until = 0.0
         self._choice = True
         self._low = self._claims = self._shares = 0
+
+    @property
+    def seconds_unheard(self) -> float:
+        """How long ago the last answer was understood; what was delivered since then we may not know of yet."""
+        return 0.0 if self._reading is None else time.monotonic() - self._understood
 
     async def open(self) -> None:
         """Connect and register; what passes by itself is left to the first read.
@@ -195,6 +201,7 @@ class Reader:
 
     def _understand(self, reply: Any) -> Sequence[Any]:
         """What was found; notes what to ask next."""
+        self._understood = time.monotonic()
         if self._question is not _Question.CLAIM:
             found: Sequence[Any] = list(reply.items()) if reply else []
             full = any(len(entries) == self._asked_for for _, entries in found)

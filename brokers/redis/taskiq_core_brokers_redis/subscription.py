@@ -25,6 +25,9 @@ logger = logging.getLogger("taskiq.redis")
 
 _LEAVE_TIMEOUT = 0.4
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
+_MARGIN = 0.5
+"""Seconds that a delivery may take from the server to our books."""
+_NEVER = 10**12
 
 _HERE = __package__ or ""
 _EXTEND = Script(_HERE, "prelude", "returning", "extend")
@@ -93,17 +96,16 @@ class RedisSubscription(Subscription):
             self._held.difference_update([item.delivery for item in settlements])
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        strays = self._held.difference(deliveries)
-        if strays:
-            self.forget(list(strays))  # they come back although our lease goes on
-        gone = {bytes(item) for item in await self._commands.run(_EXTEND, self._root, *self._named(deliveries))}
+        patience = round(max(self._reader.lease_ms / 3, 1000 * (self._reader.seconds_unheard + _MARGIN)))
+        gone = {bytes(item) for item in await self._commands.run(_EXTEND, self._root, *self._named(deliveries, patience))}
         return [item for item in deliveries if b"%s %s" % (item.receipt.stream, item.receipt.entry) in gone]
 
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
-        return self._thread_client.run(_EXTEND, self._root, *self._named(deliveries))
+        # The loop stands still: what has been delivered to it meanwhile it does not know of, and has not dropped.
+        return self._thread_client.run(_EXTEND, self._root, *self._named(deliveries, _NEVER))
 
-    def _named(self, deliveries: Sequence[Delivery]) -> list[Argument]:
-        return [self.consumer, self._reader.lease_ms, *by_stream(deliveries)]
+    def _named(self, deliveries: Sequence[Delivery], *more: Argument) -> list[Argument]:
+        return [self.consumer, self._reader.lease_ms, *more, *by_stream(deliveries)]
 
     def forget(self, deliveries: Sequence[Delivery]) -> None:
         self._held.difference_update(deliveries)

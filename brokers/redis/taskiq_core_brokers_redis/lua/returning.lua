@@ -1,6 +1,20 @@
 -- Giving back what a member of the group holds.
 
--- `died` is added to the deaths of each message; those whose task id is in `accused` are marked.
+-- `died` is added to the deaths of the message; it is marked if its task id is in `accused`.
+local function give_back_entry(queue, level, entry, died, accused)
+  local stream = key(queue, level)
+  local body, id, meta = look_up(stream, entry)
+  remove(stream, entry)
+  if body and level ~= 'nudge' then
+    local attempts, deaths, marked, own = read_meta(meta, level)
+    if accused[id] then
+      marked = 1
+    end
+    open_level(queue, 'back')
+    append(queue, 'back', id, body, string.format('%d %d %d %s', attempts + 1, deaths + died, marked, own))
+  end
+end
+
 local function give_back_from(queue, level, member, died, accused)
   local stream = key(queue, level)
   if redis.call('EXISTS', stream) == 0 then
@@ -9,17 +23,7 @@ local function give_back_from(queue, level, member, died, accused)
   repeat
     local held = redis.call('XPENDING', stream, GROUP, '-', '+', 500, member)
     for _, pending in ipairs(held) do
-      local entry = pending[1]
-      local body, id, meta = look_up(stream, entry)
-      remove(stream, entry)
-      if body and level ~= 'nudge' then
-        local attempts, deaths, marked, own = read_meta(meta, level)
-        if accused[id] then
-          marked = 1
-        end
-        open_level(queue, 'back')
-        append(queue, 'back', id, body, string.format('%d %d %d %s', attempts + 1, deaths + died, marked, own))
-      end
+      give_back_entry(queue, level, pending[1], died, accused)
     end
   until #held < 500
   redis.call('XGROUP', 'DELCONSUMER', stream, GROUP, member)
