@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection, Sequence
-from enum import Enum
-from typing import Any, cast
+from typing import Any
 
 import anyio
 
@@ -16,36 +15,16 @@ from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.link import Link
 from taskiq_core_brokers_redis.location import Location
 from taskiq_core_brokers_redis.packing import Argument, pack
+from taskiq_core_brokers_redis.plan import Kind, Plan, Question
 from taskiq_core_brokers_redis.scripts import Script
-
-_SHORTEST_WAIT = 0.001
-_LONGEST_WAIT = 0.8
-"""Seconds without a claim: within them a pause is noticed, and a nudge that went to the dead made up for."""
-_MOST = 1000
-"""Deliveries of one question, so that no script keeps the server for long."""
-_LOW_SHARE = 16
-"""One delivery of so many is not of the highest priority, so that the others never starve."""
-
-_NO_CHOICE = 2
-"""Streams of one queue with one priority: what was delivered before, and the others."""
-_BY_CLAIM = 100
-"""Deliveries of a claim where the rest can be read on: a server's script is slow at passing large bodies on."""
-_READ_ON = 0.1
-"""Seconds that one stream is read on before others are looked at again."""
 
 _HERE = __package__ or ""
 _REGISTER = Script(_HERE, "prelude", "returning", "register")
 _CLAIM = Script(_HERE, "prelude", "returning", "claim")
 
 
-class _Question(Enum):
-    CLAIM = 1
-    MORE = 2
-    WAIT = 3
-
-
 class Reader:
-    """Claims by a script that does not wait; when it finds nothing, waits by a blocking read that claims.
+    """Asks what its plan says, and understands the answers.
 
     A read may be cancelled; its answer is then given to the next one, or given back when there is none. After the connection
     broke, the reader registers under the next generation of its name, so that nothing stays with it that the server delivered
@@ -77,15 +56,9 @@ class Reader:
         self._client_id = 0
         self._registered_on: Link | None = None
         self._reading: asyncio.Future[Any] | None = None
-        self._question = _Question.CLAIM
-        self._asked_for = 0
+        self._plan = Plan(lease)
+        self._question: Question | None = None
         self._understood = time.monotonic()
-        self._backlog: bytes | None = None
-        self._backlog_until = 0.0
-        self._wait_for: Sequence[bytes] = ()
-        self._wait_until = 0.0
-        self._choice = True
-        self._low = self._claims = self._shares = 0
 
     @property
     def seconds_unheard(self) -> float:
@@ -99,20 +72,20 @@ class Reader:
         """
         try:
             await self._register()
-        except UnusableRedisError:
-            await self._line.close()
+        except BaseException as error:
+            if isinstance(error, RedisError) and not isinstance(error, UnusableRedisError):
+                return
+            with anyio.CancelScope(shield=True):
+                await self._line.close()
             raise
-        except RedisError:
-            return
 
     async def read(self, limit: int) -> Sequence[Delivery]:
         """Wait for deliveries and return some, at most as many as asked for by this call or by the cancelled one before it.
 
         :raises RedisError: if the server cannot be reached.
         """
-        limit = min(limit, _MOST)
         while True:
-            reading = self._take_over() or self._more(limit) or self._wait(limit) or await self._claim(limit)
+            reading = self._take_over() or await self._ask(limit)
             try:
                 reply = await asyncio.shield(reading)
             except asyncio.CancelledError:
@@ -127,7 +100,7 @@ class Reader:
                 self._line.blame(error)
                 raise
             self._reading = None
-            taken = self._take(self._understand(reply))
+            taken = self._understand(reply)
             if taken:
                 return taken
 
@@ -137,7 +110,7 @@ class Reader:
             reading = self._reading
             if reading is not None and not reading.done():
                 with contextlib.suppress(RedisError), anyio.move_on_after(timeout):
-                    if self._question is _Question.WAIT:
+                    if self._question is not None and self._question.kind is Kind.WAIT:
                         await commands.call("CLIENT", "UNBLOCK", self._client_id)
                     await asyncio.shield(reading)
         finally:
@@ -146,35 +119,24 @@ class Reader:
 
     # -- questions ------------------------------------------------------------------------------------------------------------
 
-    async def _claim(self, limit: int) -> asyncio.Future[Any]:
-        link = await self._line.link()
-        if link is not self._registered_on:
-            link = await self._register()
-        if not self._choice:
-            limit = min(limit, _BY_CLAIM)
-        self._low += limit
-        low, self._low = divmod(self._low, _LOW_SHARE)
-        self._claims += 1
-        self._shares += low > 0
-        head = (self.consumer, self.generation, limit, low, self.lease_ms)
-        arguments: tuple[Argument, ...] = (*head, self._claims, self._shares, *self._queues)
-        return self._ask(link, _Question.CLAIM, limit, _CLAIM.pack(self._root, arguments))
-
-    def _more(self, limit: int) -> asyncio.Future[Any] | None:
-        """Read on where the last claim found a backlog."""
+    async def _ask(self, limit: int) -> asyncio.Future[Any]:
         link = self._line.current
-        if self._backlog is None or time.monotonic() > self._backlog_until or link is not self._registered_on or link is None:
-            return None
-        return self._ask(link, _Question.MORE, limit, self._read_group(limit, (), [self._backlog]))
-
-    def _ask(self, link: Link, question: _Question, limit: int, packed: bytes, blocking: float = 0.0) -> asyncio.Future[Any]:
-        self._question, self._asked_for = question, limit
-        self._reading = link.send(packed, blocking=blocking)
+        if link is None or link is not self._registered_on:
+            link = await self._register()
+        question = self._question = self._plan.next(limit)
+        packed = self._claim(question) if question.kind is Kind.CLAIM else self._read_group(question)
+        self._reading = link.send(packed, blocking=question.seconds)
         return self._reading
 
-    def _read_group(self, limit: int, options: Sequence[Argument], streams: Sequence[bytes]) -> bytes:
-        head = ("XREADGROUP", "GROUP", "workers", f"{self.consumer}.{self.generation}", "COUNT", limit, *options)
-        return pack((*head, "STREAMS", *streams, *[">"] * len(streams)))
+    def _claim(self, question: Question) -> bytes:
+        turns = (self._plan.claims, self._plan.shares)
+        head = (self.consumer, self.generation, question.count, question.from_below, self.lease_ms)
+        return _CLAIM.pack(self._root, (*head, *turns, *self._queues))
+
+    def _read_group(self, question: Question) -> bytes:
+        block = ("BLOCK", max(1, round(question.seconds * 1000))) if question.kind is Kind.WAIT else ()
+        head = ("XREADGROUP", "GROUP", "workers", f"{self.consumer}.{self.generation}", "COUNT", question.count, *block)
+        return pack((*head, "STREAMS", *question.streams, *[">"] * len(question.streams)))
 
     async def _register(self) -> Link:
         link = await self._line.link()
@@ -183,51 +145,24 @@ class Reader:
         arguments = (self.consumer, self.generation, self.lease_ms, *queues, *by_stream(self._known()))
         await self._line.run(_REGISTER, self._root, *arguments)
         self._registered_on = link
+        self._plan.claim_next()
         return link
-
-    def _wait(self, limit: int) -> asyncio.Future[Any] | None:
-        """Wait for what the last claim has said, as long as it holds; what comes one by one needs no claim in between."""
-        link, left = self._line.current, self._wait_until - time.monotonic()
-        count = max(1, limit // max(1, len(self._wait_for)))  # each of them may answer with so many
-        if left < _SHORTEST_WAIT or link is not self._registered_on or link is None:
-            return None
-        packed = self._read_group(count, ("BLOCK", round(left * 1000)), self._wait_for)
-        return self._ask(link, _Question.WAIT, count, packed, left)
 
     async def _note_client(self, link: Link) -> None:
         self._client_id = await link.call("CLIENT", "ID")
 
     # -- answers --------------------------------------------------------------------------------------------------------------
 
-    def _understand(self, reply: Any) -> Sequence[Any]:
-        """What was found; notes what to ask next."""
+    def _understand(self, reply: Any) -> list[Delivery]:
         self._understood = time.monotonic()
-        if self._question is not _Question.CLAIM:
-            found: Sequence[Any] = list(reply.items()) if reply else []
-            full = any(len(entries) == self._asked_for for _, entries in found)
-            if self._question is _Question.WAIT and (full or not found):
-                self._wait_until = 0.0
-            if self._question is _Question.MORE and not full:
-                self._backlog = None
-            return found
-        self._backlog, self._wait_until = None, 0.0
-        if reply is None:
-            self._registered_on = None  # our lease has ended
-            return ()
-        wait_ms, streams, found, existing = cast("tuple[int, Sequence[bytes], Sequence[Any], int]", reply)
-        now = time.monotonic()
-        self._choice = existing > _NO_CHOICE
-        if not self._choice and len(found) == 1 and len(found[0][1]) == self._asked_for:
-            self._backlog, self._backlog_until = found[0][0], now + _READ_ON
-        if streams:
-            # A third of the lease, so that what is delivered at its end has most of it left.
-            self._wait_for, self._wait_until = streams, now + min(wait_ms / 1000, _LONGEST_WAIT, self.lease_ms / 3000)
-        return found
-
-    def _take(self, found: Sequence[Any]) -> list[Delivery]:
+        assert self._question is not None
+        found = self._plan.learn(self._question, reply)
+        if found is None:
+            self._registered_on = None
+            return []
         taken, nudges = deliveries_of(found, self._names)
         if nudges:
-            self._wait_until = 0.0  # they mean: claim
+            self._plan.claim_next()
             self._drop(nudges)
         return taken
 
@@ -249,7 +184,7 @@ class Reader:
         self._reading = None
         if reading.cancelled() or reading.exception() is not None:
             return
-        taken = self._take(self._understand(reading.result()))
+        taken = self._understand(reading.result())
         if taken:
             self._give_back(taken)
 
