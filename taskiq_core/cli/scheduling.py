@@ -46,16 +46,17 @@ class SchedulerEngine:
                 await self._shut_down()
 
     async def _start(self) -> None:
-        backoff = Backoff()
+        backoff = Backoff(logger, "The scheduler has started")
         while not self._started:
             try:
                 await self._scheduler.startup()
                 self._started = True
+                backoff.over()
             except ConfigurationError:
                 raise
             except BrokerError as error:
                 await self._shut_down()
-                await backoff.sleep(logger, "The scheduler cannot start yet; trying again", error)
+                await backoff.sleep("The scheduler cannot start yet; trying again", error)
 
     async def _shut_down(self) -> None:
         with anyio.move_on_after(_SHUTDOWN, shield=True):

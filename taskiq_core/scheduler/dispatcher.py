@@ -12,6 +12,7 @@ import anyio
 from taskiq_core.abc.coordinator import Coordinator
 from taskiq_core.abc.sender import Sender
 from taskiq_core.exceptions import ScheduledTaskCancelledError
+from taskiq_core.outage import Outage
 from taskiq_core.scheduler.clock import Clock
 from taskiq_core.scheduler.fire import GRACE, Fire
 from taskiq_core.scheduler.ledger import FireLedger
@@ -51,6 +52,8 @@ class Dispatcher:
         self._claim_ttl = claim_ttl
         self._stopping = stopping
         self._limiter = anyio.Semaphore(_CONCURRENCY)
+        self._outage = Outage(logger, "All schedules fire again")
+        self._failing: set[str] = set()
 
     async def make(self, fire: Fire) -> Outcome:
         """Bring a fire to its end: repeats what fails until the fire is older than its grace.
@@ -73,26 +76,38 @@ class Dispatcher:
         late = fire.due < started - GRACE
         deadline = started + GRACE if late else fire.due + GRACE
         pause, longest = _PAUSES
+        trouble: Exception | None = None
         while True:
             try:
                 # Beyond its ttl a claim may be another's: no attempt is worth more time than that.
                 async with self._limiter:
                     with anyio.fail_after(self._claim_ttl):
                         outcome = await step()
-                wait = self._claim_ttl + _AFTER_EXPIRY
+                wait, trouble = self._claim_ttl + _AFTER_EXPIRY, None
             except Exception as error:  # noqa: BLE001 - brokers and sources raise what their drivers raise
-                outcome, wait, pause = Outcome.FAILED, pause, min(2 * pause, longest)
-                _log(fire, what, error)
+                outcome, wait, pause, trouble = Outcome.FAILED, pause, min(2 * pause, longest), error
+            self._tell_trouble(fire, what, trouble)
             if outcome in (Outcome.DONE, Outcome.SKIPPED) or (outcome is Outcome.TAKEN and late and not fire.one_off):
                 return outcome
             again: datetime = self._clock.now() + timedelta(seconds=wait)
             if again >= deadline or self._stopping.is_set():
-                if outcome is Outcome.FAILED:
-                    logger.error("Fire of schedule %s due %s could not %s: given up", fire.schedule.schedule_id, fire.due, what)
+                if trouble is not None:
+                    self._failing.discard(fire.id)
+                    logger.error("%s could not %s and is given up: %s: %s", fire, what, type(trouble).__name__, trouble)
                 return outcome
             await self._clock.sleep_until(again, self._stopping)
             if self._stopping.is_set():
                 return outcome
+
+    def _tell_trouble(self, fire: Fire, what: str, trouble: Exception | None) -> None:
+        """An outage lasts while any fire fails: a schedule that can never fire makes none of each of its attempts."""
+        if trouble is not None:
+            self._failing.add(fire.id)
+            self._outage.say(f"{fire} could not {what}, trying again", trouble)
+            return
+        self._failing.discard(fire.id)
+        if not self._failing:
+            self._outage.over()
 
     async def _send(self, fire: Fire, owner: str) -> Outcome:
         if not await self._ledger.claim(fire, owner, timedelta(seconds=self._claim_ttl)):
@@ -121,14 +136,3 @@ class Dispatcher:
     async def _settle(self, fire: Fire, owner: str) -> Outcome:
         await self._ledger.settle(fire, owner)
         return Outcome.DONE
-
-
-def _log(fire: Fire, what: str, error: Exception) -> None:
-    logger.warning(
-        "Fire of schedule %s due %s could not %s: %s: %s",
-        fire.schedule.schedule_id,
-        fire.due,
-        what,
-        type(error).__name__,
-        error,
-    )

@@ -29,6 +29,9 @@ class Fire:
     times: Timetable
     due: datetime
 
+    def __str__(self) -> str:
+        return f"Fire of schedule {self.schedule.schedule_id} due {self.due}"
+
     @cached_property
     def id(self) -> str:
         """32 hexadecimal digits of schedule id and due time: the same in every scheduler."""

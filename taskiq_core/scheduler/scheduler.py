@@ -10,6 +10,7 @@ import anyio.abc
 from taskiq_core.abc.coordinator import Coordinator
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.broker import AsyncBroker
+from taskiq_core.outage import Outage
 from taskiq_core.scheduler.agenda import Agenda, Entry
 from taskiq_core.scheduler.clock import Clock, SystemClock
 from taskiq_core.scheduler.dispatcher import Dispatcher, Outcome
@@ -60,6 +61,7 @@ class TaskiqScheduler:
         self._stopping = anyio.Event()
         self._wake = anyio.Event()
         self._started_broker = False
+        self._asking = Outage(logger, "The coordinator answers again", traces=True)
 
     async def startup(self) -> None:
         """Start the broker, unless it is started already, and the sources. Idempotent."""
@@ -130,16 +132,20 @@ class TaskiqScheduler:
     # -- reading sources ------------------------------------------------------------------------------------------------
 
     async def _follow(self, agenda: Agenda, known: KnownSince | None) -> None:
+        name = type(agenda.source).__name__
+        reading = Outage(logger, f"{name} is read again", traces=True)
+        watching = Outage(logger, f"{name} is watched again", traces=True)
         while True:
             begun = self._clock.now()
             try:
                 await self._read(agenda, known)
-            except Exception:
-                logger.exception("%s cannot be read; its last schedules stay in force", type(agenda.source).__name__)
+                reading.over()
+            except Exception as error:  # noqa: BLE001 - sources raise what their drivers raise
+                reading.say(f"{name} cannot be read; its last schedules stay in force", error)
             self._wake.set()
             read = self._clock.now()
             spacing = min(max(_SPACING, _SHARE * (read - begun)), timedelta(seconds=self.refresh_interval))
-            await self._until_changed(agenda.source, read)
+            await self._until_changed(agenda.source, read, watching)
             await self._clock.sleep_until(read + spacing, self._stopping)
 
     async def _read(self, agenda: Agenda, known: KnownSince | None) -> None:
@@ -155,29 +161,37 @@ class TaskiqScheduler:
     async def _read_since(self, known: KnownSince, entries: dict[str, Entry]) -> dict[str, datetime]:
         try:
             with anyio.fail_after(_READ_TIMEOUT):
-                return await known.read(entries.values(), self._clock.now())
-        except Exception:
-            logger.exception("The coordinator cannot be asked what was missed; new schedules start now")
+                since = await known.read(entries.values(), self._clock.now())
+        except Exception as error:  # noqa: BLE001 - as above
+            self._asking.say("The coordinator cannot be asked what was missed; new schedules start now", error)
             return {}
+        if since:  # without schedules nobody was asked
+            self._asking.over()
+        return since
 
     async def _forget(self, known: KnownSince, keys: set[str]) -> None:
         try:
             with anyio.fail_after(_READ_TIMEOUT):
                 await known.forget(keys)
-        except Exception:
-            logger.exception("The coordinator could not forget what is deleted or paused; it may be made up if it comes back")
+        except Exception as error:  # noqa: BLE001 - as above
+            what = "The coordinator could not forget what is deleted or paused; it may be made up if it comes back"
+            self._asking.say(what, error)
 
-    async def _until_changed(self, source: ScheduleSource, read: datetime) -> None:
+    async def _until_changed(self, source: ScheduleSource, read: datetime, watching: Outage) -> None:
         changed = anyio.Event()
         async with anyio.create_task_group() as group:
-            group.start_soon(self._watch, source, changed)
+            group.start_soon(self._watch, source, changed, watching)
             await self._clock.sleep_until(read + timedelta(seconds=self.refresh_interval), changed)
             group.cancel_scope.cancel()
 
-    async def _watch(self, source: ScheduleSource, changed: anyio.Event) -> None:
+    async def _watch(self, source: ScheduleSource, changed: anyio.Event, watching: Outage) -> None:
         try:
             await source.wait_changed()
-        except Exception:
-            logger.exception("%s cannot be watched; it is read every %s s", type(source).__name__, self.refresh_interval)
-        else:
             changed.set()
+        except Exception as error:  # noqa: BLE001 - as above
+            watching.say(f"{type(source).__name__} cannot be watched; it is read every {self.refresh_interval} s", error)
+        except BaseException:  # it was watched until the time came to read it
+            watching.over()
+            raise
+        else:
+            watching.over()

@@ -88,7 +88,7 @@ class Journal:
             self.done.set()
 
     async def _write(self) -> None:
-        backoff = Backoff()
+        backoff = Backoff(logger, "Status transitions are recorded again")
         while self._pending or not self._closed:
             if not self._pending:
                 self._arrived = anyio.Event()
@@ -98,10 +98,10 @@ class Journal:
                 continue
             try:
                 await self._records.record(batch)
-                backoff.reset()
+                backoff.over()
             except Exception as error:  # noqa: BLE001 - records are for people: no task may suffer for them
                 self._pending = [*batch, *self._pending][-_MOST:]
                 if self._closed:
                     logger.warning("%d status transitions were not recorded: %r", len(self._pending), error)
                     return
-                await backoff.sleep(logger, "Status transitions cannot be recorded, trying again", error)
+                await backoff.sleep("Status transitions cannot be recorded, trying again", error)

@@ -8,7 +8,7 @@ import anyio
 
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery
-from taskiq_core.worker.backoff import Backoff
+from taskiq_core.outage import Outage
 from taskiq_core.worker.credit import Credit
 
 logger = logging.getLogger("taskiq.worker")
@@ -27,7 +27,7 @@ class Leases:
         self._credit = credit
         self._loop_ran = time.monotonic()
         self._stopped = threading.Event()
-        self._outage = Backoff()
+        self._outage = Outage(logger, "Leases are renewed again")
 
     async def run(self) -> None:
         """Renew until `stop`."""
@@ -51,11 +51,11 @@ class Leases:
             with anyio.fail_after(lease / 4):
                 lost = await self._subscription.extend(held)
         except Exception as error:  # noqa: BLE001 - tried again at the next turn
-            self._outage.say(logger, "Leases could not be renewed, trying again", error)
+            self._outage.say("Leases could not be renewed, trying again", error)
             return False
         finally:
             self._loop_ran = time.monotonic()
-        self._outage.reset()
+        self._outage.over()
         lost = [delivery for delivery in lost if delivery in self._credit.held - self._credit.settling]
         if lost:
             logger.error(

@@ -38,7 +38,7 @@ class Outbox:
         self._joint = False
         self._pending: list[Parcel] = []
         self._failed: list[Parcel] = []
-        self._backoff = Backoff()
+        self._backoff = Backoff(logger, "Outcomes go out again")
         self._arrived = anyio.Event()
         self._closed = False
         self.done = anyio.Event()
@@ -105,7 +105,7 @@ class Outbox:
         self._finish([parcel for parcel in batch if parcel.step is Step.DONE])
         self._failed = [parcel for parcel in batch if parcel.step is not Step.DONE]
         if not self._failed:
-            self._backoff.reset()
+            self._backoff.over()
 
     async def _take(
         self,
@@ -124,7 +124,7 @@ class Outbox:
                 parcel.advance()
         if failures:
             error = failures[0][1]
-            self._backoff.say(logger, f"{len(failures)} outcomes are kept, as {step.value} fails", error)
+            self._backoff.say(f"{len(failures)} outcomes are kept, as {step.value} fails", error)
         for parcel, error in failures:
             parcel.failing_since = parcel.failing_since or time.monotonic()
             on_failure(parcel, error, len(failures) < len(due))

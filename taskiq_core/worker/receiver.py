@@ -143,7 +143,7 @@ class Receiver:
         self._slots_scope.deadline = anyio.current_time() + self._settings.grace
 
     async def _intake(self) -> None:
-        backoff = Backoff()
+        backoff = Backoff(logger, "Messages are received again")
         while not self._stopping:
             with anyio.CancelScope() as self._intake_scope:
                 limit = await self._credit.wait()
@@ -152,9 +152,9 @@ class Receiver:
                 try:
                     deliveries = await self._receive(limit)
                 except Exception as error:  # noqa: BLE001 - for ever: the broker will be back, or an operator will stop us
-                    await backoff.sleep(logger, "Messages cannot be received, trying again", error)
+                    await backoff.sleep("Messages cannot be received, trying again", error)
                     continue
-                backoff.reset()
+                backoff.over()
                 self._accept(deliveries)
 
     async def _mind_inbox(self) -> None:

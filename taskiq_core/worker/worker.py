@@ -78,17 +78,18 @@ class Worker:
             await self._shut_down()
 
     async def _start(self) -> None:
-        backoff = Backoff()
+        backoff = Backoff(logger, "The broker can be used")
         with anyio.CancelScope() as self._starting:
             while self._stopping == "no":
                 try:
                     await self.broker.startup()
+                    backoff.over()
                     break
                 except ConfigurationError:
                     raise
                 except BrokerError as error:
                     await self._shut_down()
-                    await backoff.sleep(logger, "The broker cannot be used yet; trying again", error)
+                    await backoff.sleep("The broker cannot be used yet; trying again", error)
         self._starting = None
 
     async def _shut_down(self) -> None:

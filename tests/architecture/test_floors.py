@@ -14,7 +14,7 @@ FLOORS = (
     "acks capability defaults delivery error error_codec events exceptions ids labels message options progress records result "
     "result_codec retry schedule state utils wire",
     "abc",
-    "serializers formatters middleware_chain group_commit listening background waiting due signature url_options",
+    "serializers formatters middleware_chain group_commit listening background waiting due signature url_options outage",
     "sending task kicker decor option_check registry registrar router gather created_schedule sync_bridge",
     "broker context depends plugins",
     "worker scheduler",
