@@ -15,7 +15,6 @@ from taskiq_core.labels import DELAY, LOCAL_ONLY, PRIORITY, QUEUE
 from taskiq_core.options import TaskOptions
 from taskiq_core.schedule import CronSpec
 from taskiq_core.signature import resolve_hints, return_adapter
-from taskiq_core.sync_bridge import run_from_sync
 from taskiq_core.task import AsyncTaskiqTask
 
 P = ParamSpec("P")
@@ -93,7 +92,7 @@ class AsyncTaskiqDecoratedTask(Generic[P, R]):
         :raises RuntimeError: in a thread that runs an event loop: use `await kiq()` there.
         :raises SendTaskError: see `kiq`.
         """
-        return run_from_sync(self.broker, lambda: self.kiq(*args, **kwargs))
+        return self.kicker().kiq_sync(*args, **kwargs)
 
     async def schedule_by_cron(
         self, source: ScheduleSource, cron: str | CronSpec, *args: P.args, **kwargs: P.kwargs

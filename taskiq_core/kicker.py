@@ -20,6 +20,7 @@ from taskiq_core.labels import DELAY, EXPIRES_AT, PRIORITY, QUEUE, SCHEDULE_ID, 
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.retry import seconds
 from taskiq_core.schedule import CronSpec
+from taskiq_core.sync_bridge import run_from_sync
 from taskiq_core.task import AsyncTaskiqTask
 
 logger = logging.getLogger("taskiq.sending")
@@ -145,6 +146,14 @@ class AsyncKicker(Generic[P, R]):
         message = self._prepare_message(*args, **kwargs)
         await self.broker.send((message,))
         return self._handle(message)
+
+    def kiq_sync(self, *args: P.args, **kwargs: P.kwargs) -> AsyncTaskiqTask[R]:
+        """Send from synchronous code; blocks until the broker has accepted the message.
+
+        :raises RuntimeError: in a thread that runs an event loop: use `await kiq()` there.
+        :raises SendTaskError: see `kiq`.
+        """
+        return run_from_sync(self.broker, lambda: self.kiq(*args, **kwargs), self.task_name)
 
     async def kiq_many(self, calls: Sequence[Call]) -> list[AsyncTaskiqTask[R]]:
         """Send many calls in one round trip: all accepted, or an error.

@@ -1,7 +1,7 @@
 """From task messages to the broker: hooks, format, size check, kick."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from taskiq_core.abc.formatter import TaskiqFormatter
 from taskiq_core.exceptions import MessageTooLargeError, SendTaskError, TaskiqError
@@ -42,14 +42,14 @@ class MessageSender:
             formatted = self._format(messages[0])
             try:
                 await transport.kick(formatted)
-            except Exception as error:
-                raise _send_error(error, messages[0].task_name) from error
+            except Exception as error:  # noqa: BLE001 - raised again
+                _raise_as_send_error(error, messages[0].task_name)
         else:
             batch = [self._format(message) for message in messages]
             try:
                 await transport.kick_many(batch)
-            except Exception as error:
-                raise _send_error(error, messages[0].task_name if messages else "?") from error
+            except Exception as error:  # noqa: BLE001 - raised again
+                _raise_as_send_error(error, messages[0].task_name if messages else "?")
         if chain.post_send is not None:
             for message in messages:
                 await chain.post_send(message)
@@ -70,11 +70,17 @@ class MessageSender:
         return formatted
 
 
-def _send_error(error: Exception, task_name: str) -> SendTaskError:
+def _raise_as_send_error(error: Exception, task_name: str) -> NoReturn:
     if isinstance(error, SendTaskError):
-        if error.task_name != "?":
-            return error
-        return type(error)(**{**{name: getattr(error, name) for name in error.__fields__}, "task_name": task_name})
+        fields = {name: getattr(error, name, None) for name in error.__fields__}
+        if error.task_name != "?" or str(error) != error.__template__.format(**fields):
+            raise error
+        # A copy, as the callers of one batch share the error; from what it is from, as it would say the same twice.
+        raise type(error)(**{**fields, "task_name": task_name}) from _cause(error)
     reason = str(error) if isinstance(error, TaskiqError | NotFlushedError) else f"{type(error).__name__}: {error}"
     outcome = "refused" if isinstance(error, NotFlushedError) else "unknown"
-    return SendTaskError(task_name=task_name, reason=reason, outcome=outcome)
+    raise SendTaskError(task_name=task_name, reason=reason, outcome=outcome) from error
+
+
+def _cause(error: Exception) -> BaseException | None:
+    return error.__cause__ if error.__suppress_context__ else error.__context__

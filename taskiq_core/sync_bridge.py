@@ -31,8 +31,8 @@ _lock = threading.Lock()
 _background: "_BackgroundLoop | None" = None
 
 
-def run_from_sync(broker: Sender, function: Callable[[], Awaitable[T]]) -> T:
-    """Run an async send and block until it is done.
+def run_from_sync(broker: Sender, function: Callable[[], Awaitable[T]], task_name: str) -> T:
+    """Run an async send of a task and block until it is done.
 
     A broker that was started in a running event loop is used in that loop, from this other thread. Otherwise it is started
     in a background loop that lives as long as the process. After a fork the child starts both anew.
@@ -49,19 +49,19 @@ def run_from_sync(broker: Sender, function: Callable[[], Awaitable[T]]) -> T:
 
     async def start_and_run() -> T:
         if getattr(owner, "home", None) is None:
-            await _start(owner)
+            await _start(owner, task_name)
         return await function()
 
     return _background_loop().portal.call(start_and_run)
 
 
-async def _start(broker: Startable) -> None:
+async def _start(broker: Startable, task_name: str) -> None:
     try:
         await broker.startup()
     except BrokerError as error:
         if isinstance(error, ConfigurationError):
             raise
-        raise SendTaskError(reason=str(error), outcome="refused") from error
+        raise SendTaskError(task_name=task_name, reason=str(error), outcome="refused") from error
 
 
 def _awaiting(function: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:

@@ -111,6 +111,19 @@ async def test_synchronous_code_sends_from_a_thread_beside_a_running_loop(broker
             double.kiq_sync(1)
 
 
+async def test_synchronous_code_sends_with_settings_of_its_own(broker: InMemoryBroker) -> None:
+    @broker.task
+    async def double(n: int) -> int:
+        return 2 * n
+
+    async with broker:
+        kicker = double.kicker().with_queue("default").with_priority(3).with_delay(0).with_task_id("mine")
+        handle = await anyio.to_thread.run_sync(kicker.kiq_sync, 4)
+        assert (handle.task_id, await handle) == ("mine", 8)
+        with pytest.raises(RuntimeError, match=r"await task\.kiq"):
+            double.kicker().kiq_sync(1)
+
+
 def test_synchronous_code_sends_without_any_loop(tmp_path: Any) -> None:
     broker = InMemoryBroker()
     done = threading.Event()

@@ -174,6 +174,9 @@ async def test_gathering_different_types() -> None:
 async def test_from_a_thread() -> None:
     handle = await anyio.to_thread.run_sync(lambda: assert_type(bare_sync.kiq_sync(5), AsyncTaskiqTask[float]))
     assert assert_type(await handle, float) == 2.5
+    kicker = bare_sync.kicker().with_queue("default")
+    handle = await anyio.to_thread.run_sync(lambda: assert_type(kicker.kiq_sync(7), AsyncTaskiqTask[float]))
+    assert assert_type(await handle, float) == 3.5
 
 
 @pytest.mark.usefixtures("started")
