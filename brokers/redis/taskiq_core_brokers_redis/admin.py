@@ -9,12 +9,11 @@ from taskiq_core.delivery import DeadLetter
 from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.scripts import Script
 
-_HERE = __package__ or ""
-_DEPTH = Script(_HERE, "prelude", "depth")
-_PURGE = Script(_HERE, "prelude", "purge")
-_PAUSE = Script(_HERE, "prelude", "pause")
-_RESUME = Script(_HERE, "prelude", "resume")
-_REQUEUE = Script(_HERE, "prelude", "requeue")
+_DEPTH = Script("depth")
+_PURGE = Script("purge")
+_PAUSE = Script("pause")
+_RESUME = Script("resume")
+_REQUEUE = Script("requeue")
 _CHUNK = 100
 """Messages of one step, each of which may be large."""
 

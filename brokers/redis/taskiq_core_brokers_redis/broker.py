@@ -17,16 +17,13 @@ from taskiq_core_brokers_redis.admin import RedisAdmin
 from taskiq_core_brokers_redis.errors import RedisError, lost
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
-from taskiq_core_brokers_redis.line import Line
+from taskiq_core_brokers_redis.line import PATIENCE, Line
 from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, split_url
 from taskiq_core_brokers_redis.producer import Producer
 from taskiq_core_brokers_redis.subscription import RedisSubscription
 
-PATIENCE = 3.0
-"""Seconds without a sign of life from Redis, while an answer is due, after which the connection is given up."""
-
-
 _PAUSE = 0.25
+"""Seconds between two tries to reach Redis at the start."""
 
 
 class RedisBroker(AsyncBroker):

@@ -11,6 +11,8 @@ from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_brokers_redis.servers import Server
 
+PATIENCE = 3.0
+"""Seconds without a sign of life from Redis, while an answer is due, after which the connection is given up."""
 _HASTE = 0.05
 """Seconds between two attempts to connect: whoever asks meanwhile gets the last error at once."""
 

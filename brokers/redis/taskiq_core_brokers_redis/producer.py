@@ -14,7 +14,7 @@ from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
 
-_KICK = Script(__package__ or "", "prelude", "kick")
+_KICK = Script("kick")
 _MARGIN = 0.05
 """Seconds."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5

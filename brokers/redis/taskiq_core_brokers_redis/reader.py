@@ -18,9 +18,8 @@ from taskiq_core_brokers_redis.packing import Argument, pack
 from taskiq_core_brokers_redis.plan import Kind, Plan, Question
 from taskiq_core_brokers_redis.scripts import Script
 
-_HERE = __package__ or ""
-_REGISTER = Script(_HERE, "prelude", "returning", "register")
-_CLAIM = Script(_HERE, "prelude", "returning", "claim")
+_REGISTER = Script("returning", "register")
+_CLAIM = Script("returning", "claim")
 
 
 class Reader:

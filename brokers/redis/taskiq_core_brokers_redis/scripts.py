@@ -12,11 +12,11 @@ from taskiq_core_brokers_redis.packing import Argument, pack
 
 
 class Script:
-    """A Lua script made of files of one package, one after the other."""
+    """A Lua script: the prelude of a package, and more files of it, one after the other."""
 
-    def __init__(self, package: str, *names: str) -> None:
+    def __init__(self, *names: str, package: str = "taskiq_core_brokers_redis") -> None:
         folder = resources.files(package) / "lua"
-        self.text = "\n".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in names)
+        self.text = "\n".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in ("prelude", *names))
         self._head = ("EVALSHA", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest(), 1)
 
     def pack(self, root: str, arguments: Sequence[Argument]) -> bytes:

@@ -29,12 +29,11 @@ _MARGIN = 0.5
 """Seconds that a delivery may take from the server to our books."""
 _NEVER = 10**12
 
-_HERE = __package__ or ""
-_EXTEND = Script(_HERE, "prelude", "returning", "extend")
-_SETTLE = Script(_HERE, "prelude", "settle")
-_FORGET = Script(_HERE, "prelude", "returning", "forget")
-_LEAVE = Script(_HERE, "prelude", "returning", "leave")
-_BURY = Script(_HERE, "prelude", "returning", "bury")
+_EXTEND = Script("returning", "extend")
+_SETTLE = Script("settle")
+_FORGET = Script("returning", "forget")
+_LEAVE = Script("returning", "leave")
+_BURY = Script("returning", "bury")
 
 
 class RedisSubscription(Subscription):

@@ -18,7 +18,7 @@ from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_redis.deliveries import storing
 from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
-from taskiq_core_brokers_redis.line import Line
+from taskiq_core_brokers_redis.line import PATIENCE, Line
 from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, split_url
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.arrivals import Arrivals
@@ -28,10 +28,8 @@ from taskiq_core_result_backends_redis.stored import as_error
 
 R = TypeVar("R", default=Any)
 
-_STORE = Script("taskiq_core_brokers_redis", "prelude", "settle")
+_STORE = Script("settle")
 _PROGRESS_TTL = 86400.0
-_PATIENCE = 3.0
-"""Seconds without a sign of life from Redis after which a connection is given up."""
 _OUTAGE = 60.0
 """Seconds that a caller who waits for results sits out while Redis cannot be reached."""
 _PAUSE = 0.25
@@ -79,8 +77,8 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
         if self.commands is not None:
             return
         refuse_other_loops()
-        self.commands = Line(self.location.server, patience=_PATIENCE)
-        self._arrivals = Arrivals(self.location.server, f"{self.location.root}:result:", _PATIENCE)
+        self.commands = Line(self.location.server, patience=PATIENCE)
+        self._arrivals = Arrivals(self.location.server, f"{self.location.root}:result:", PATIENCE)
         self._shared_wait = SharedWait(self._fetch_patiently, self._arrivals.open)
 
     async def shutdown(self) -> None:

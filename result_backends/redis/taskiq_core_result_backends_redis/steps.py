@@ -14,7 +14,7 @@ _LONGEST = 1e9
 
 def step(*names: str) -> Script:
     """The script made of the prelude and these files of lua/."""
-    return Script(__package__ or "", "prelude", *names)
+    return Script(*names, package=__package__ or "")
 
 
 async def take_step(backend: OnRedis, script: Script, *arguments: Argument) -> Any:

@@ -9,7 +9,7 @@ from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
-from taskiq_core_brokers_redis.line import Line
+from taskiq_core_brokers_redis.line import PATIENCE, Line
 from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, split_url
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.coordinator import RedisCoordinator
@@ -18,14 +18,12 @@ from taskiq_core_schedule_sources_redis.entries import entry_of, flag, schedule_
 
 logger = logging.getLogger("taskiq.scheduler")
 
-_PATIENCE: Final = 3.0
-"""Seconds without a sign of life from Redis, while an answer is due, after which the connection is given up."""
 
-_HERE = __package__ or ""
-_PUT = Script(_HERE, "prelude", "put")
-_DROP = Script(_HERE, "prelude", "drop")
-_PAUSE = Script(_HERE, "prelude", "pause")
-_LIST = Script(_HERE, "prelude", "list")
+_PACKAGE: Final = __package__ or ""
+_PUT = Script("put", package=_PACKAGE)
+_DROP = Script("drop", package=_PACKAGE)
+_PAUSE = Script("pause", package=_PACKAGE)
+_LIST = Script("list", package=_PACKAGE)
 
 
 class RedisScheduleSource(RedisCoordinator, ScheduleSource):
@@ -63,14 +61,14 @@ class RedisScheduleSource(RedisCoordinator, ScheduleSource):
         refuse_other_loops()
         if self.commands is not None:
             return
-        commands = Line(self.location.server, patience=_PATIENCE)
+        commands = Line(self.location.server, patience=PATIENCE)
         try:
             await warn_of_eviction(commands)
         except BaseException:
             await commands.close()
             raise
         self.commands = commands
-        self._watch = ChangeWatch(self.location, _PATIENCE)
+        self._watch = ChangeWatch(self.location, PATIENCE)
 
     async def shutdown(self) -> None:
         commands, self.commands = self.commands, None
