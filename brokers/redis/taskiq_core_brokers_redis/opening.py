@@ -74,7 +74,8 @@ def _explained(error: Exception, place: str) -> RedisError:
     text = str(error)
     # redis-py cuts the code off the text; only its later releases keep it elsewhere.
     if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
-        return explain(f"{getattr(error, 'status_code', None) or 'WRONGPASS'} {text}", place)
+        guessed = "NOAUTH" if "must be called" in text or "required" in text else "WRONGPASS"
+        return explain(f"{getattr(error, 'status_code', None) or guessed} {text}", place)
     if isinstance(error, NoPermissionError):
         return explain(f"NOPERM {text}", place)
     if isinstance(error, ConnectionError | TimeoutError | OSError) and not isinstance(error, ResponseError):
