@@ -41,6 +41,7 @@ def test_a_wheel_holds_its_typed_package_and_nothing_else(wheels: list[Path]) ->
         package = wheel.name.partition("-")[0]
         assert {name.partition("/")[0].partition("-")[0] for name in names} == {package}
         assert f"{package}/py.typed" in names
+        assert [name for name in names if name.endswith("/licenses/LICENSE")], "a wheel without its licence"
         assert not [name for name in names if "/tests/" in name]
 
 
