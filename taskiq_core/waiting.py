@@ -112,7 +112,8 @@ class SharedWait(Generic[V]):
                     if spent > _DEAR:
                         await anyio.sleep(min(spent, _GATHER))  # let some more changes gather
                     changed = await self._watch.wait()
-                    self._fresh = dict.fromkeys(self._by_key if changed is None else changed)
+                    # Added to what may have come in the very moment in which the watch returned.
+                    self._fresh.update(dict.fromkeys(self._by_key if changed is None else changed))
                 self._pause = None
 
     async def _look(self) -> float:

@@ -144,3 +144,38 @@ async def test_who_comes_while_the_leader_rests_is_looked_after_at_once():
             assert got == [{"there": 1}]
             store.put(late=2)
     assert got == [{"there": 1}, {"late": 2}]
+
+
+class TellingStore(Store):
+    """Its watch says which keys have changed, and says so even if it was cancelled in that moment."""
+
+    told: frozenset[str] = frozenset()
+
+    async def wait(self) -> frozenset[str]:
+        with anyio.move_on_after(2, shield=True):
+            await super().wait()
+        return self.told
+
+
+async def test_who_comes_in_the_moment_of_other_news_is_looked_for():
+    store = TellingStore()
+    shared = SharedWait(store.fetch, store.open_watch)
+    found: dict[str, int] = {}
+
+    async def wait(key: str) -> None:
+        found.update(await shared.wait([key]))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait, "a")
+            await ticks()
+            store.values["b"] = 2  # there before anybody asks, so that no news of it will come
+            group.start_soon(wait, "b")
+            await ticks()
+            store.told = frozenset({"x"})
+            store.changed.set()
+            await ticks()
+            assert found == {"b": 2}
+            store.told = frozenset({"a"})
+            store.put(a=1)
+    assert found == {"a": 1, "b": 2}
