@@ -18,7 +18,7 @@ from taskiq_core_brokers_redis.errors import RedisError, lost
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
 from taskiq_core_brokers_redis.line import PATIENCE, Line
-from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, split_url
+from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_redis.producer import Producer
 from taskiq_core_brokers_redis.subscription import RedisSubscription
 
@@ -76,7 +76,7 @@ class RedisBroker(AsyncBroker):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        in_url, _ = split_url(url, {"lease", "send_timeout"})
+        in_url = options_in(url, {"lease", "send_timeout"})
         numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
         return cls(url, **{**numbers, **options})
 

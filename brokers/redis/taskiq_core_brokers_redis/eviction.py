@@ -21,7 +21,8 @@ async def warn_of_eviction(line: Line) -> None:
             raise
         return
     text = info.decode() if isinstance(info, bytes) else str(info)
-    policy = next((line[17:].strip() for line in text.splitlines() if line.startswith("maxmemory_policy:")), "noeviction")
+    head = "maxmemory_policy:"
+    policy = next((fact.removeprefix(head) for fact in text.splitlines() if fact.startswith(head)), "noeviction")
     if policy == "noeviction":
         return
     victims = "results, which have a time to live" if policy.startswith("volatile") else "any key, queued tasks included"

@@ -52,7 +52,7 @@ class Link(asyncio.Protocol):
         self._watching = False
         self._broken: RedisError | None = None
         self.on_broken: Callable[[], None] | None = None
-        # redis-py has no public way to the transport of its streams; a test pins that this one works.
+        # redis-py has no public way to the transport of its streams; every test that connects would show its loss.
         self._transport = cast("asyncio.Transport", cast("Any", connection)._writer.transport)
         self._transport.set_protocol(self)
 

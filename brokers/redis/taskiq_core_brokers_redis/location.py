@@ -34,15 +34,14 @@ class Location:
         return f"{self.server.place} {self.root}"
 
 
-def split_url(url: str, known: Collection[str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Options for the plugin (those in `known`) and options for the connection, from the query of a URL.
+def options_in(url: str, known: Collection[str]) -> dict[str, str]:
+    """Options for the plugin, which are those in `known`, from the query of a URL.
 
     :raises ConfigurationError: for an option that nobody would read.
     """
     options = dict(parse_qsl(_split(url).query, keep_blank_values=True))
     refuse_unknown(options, {*known, *CONNECTION_OPTIONS, "db"}, "The Redis URL")
-    ours = {name: value for name, value in options.items() if name in known and name not in CONNECTION_OPTIONS}
-    return ours, {name: value for name, value in options.items() if name not in ours}
+    return {name: value for name, value in options.items() if name in known}
 
 
 def locate(url: str, prefix: str | None, connection: Mapping[str, Any]) -> Location:

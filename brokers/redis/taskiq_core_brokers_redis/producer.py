@@ -16,7 +16,7 @@ from taskiq_core_brokers_redis.scripts import Script
 
 _KICK = Script("kick")
 _MARGIN = 0.05
-"""Seconds."""
+"""Seconds before whoever waits for a batch gives up on it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 
 

@@ -19,7 +19,7 @@ from taskiq_core_brokers_redis.deliveries import storing
 from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.line import PATIENCE, Line
-from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, split_url
+from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.arrivals import Arrivals
 from taskiq_core_result_backends_redis.coordinator import RedisCoordinator
@@ -69,7 +69,7 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        in_url, _ = split_url(url, {"result_ttl", "record_ttl"})
+        in_url = options_in(url, {"result_ttl", "record_ttl"})
         numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
         return cls(url, **{**numbers, **options})
 

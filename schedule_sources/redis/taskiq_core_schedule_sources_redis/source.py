@@ -10,7 +10,7 @@ from taskiq_core.schedule import ScheduledTask
 from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
 from taskiq_core_brokers_redis.line import PATIENCE, Line
-from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, split_url
+from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.coordinator import RedisCoordinator
 from taskiq_core_schedule_sources_redis.change_watch import ChangeWatch
@@ -54,7 +54,7 @@ class RedisScheduleSource(RedisCoordinator, ScheduleSource):
 
         :raises ConfigurationError: for a wrong URL or an unknown option in it.
         """
-        split_url(url, ())
+        options_in(url, ())
         return cls(url, **options)
 
     async def startup(self) -> None:

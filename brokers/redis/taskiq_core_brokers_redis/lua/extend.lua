@@ -16,7 +16,7 @@ end
 if generation then
   may_exceed_memory()
   renew(consumer, lease)
-  for queue in pairs(queues) do
+  for _, queue in ipairs(queues) do
     for _, level in ipairs(LEVELS) do
       local stream = key(queue, level)
       local known = named[stream] or {}

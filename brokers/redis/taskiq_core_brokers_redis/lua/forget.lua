@@ -1,14 +1,14 @@
 -- Moves entries to a name of the same consumer whose lease will end soon, as nobody renews it.
 -- ARGV: consumer, lease in ms, parts of: stream, n, n entries
 local consumer = ARGV[1]
-local generation = registration(consumer)
+local generation, queues = registration(consumer)
 if not generation then
   return 0
 end
 may_exceed_memory()
 local moment = now()
 local name = forgetful(consumer, math.floor(moment / ARGV[2]))
-redis.call('HSET', CONSUMERS, name, '1' .. string.sub(redis.call('HGET', CONSUMERS, consumer), #generation + 1))
+register(name, '1', queues)
 redis.call('ZADD', LEASES, moment + ARGV[2], name)
 local at = 3
 while at <= #ARGV do

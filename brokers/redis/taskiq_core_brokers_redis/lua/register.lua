@@ -25,10 +25,6 @@ if old then
   end
   give_back(old_queues, member_of(consumer, old), 0, {})
 end
-local lines = {new}
-for place = 5, 4 + count do
-  lines[#lines + 1] = ARGV[place]
-end
-redis.call('HSET', CONSUMERS, consumer, table.concat(lines, '\n'))
+register(consumer, new, {unpack(ARGV, 5, 4 + count)})
 renew(consumer, ARGV[3])
 return 1

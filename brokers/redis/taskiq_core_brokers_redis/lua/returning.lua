@@ -30,7 +30,7 @@ local function give_back_from(queue, level, member, died, accused)
 end
 
 local function give_back(queues, member, died, accused)
-  for queue in pairs(queues) do
+  for _, queue in ipairs(queues) do
     for _, level in ipairs(LEVELS) do
       give_back_from(queue, level, member, died, accused)
     end
@@ -38,21 +38,17 @@ local function give_back(queues, member, died, accused)
   end
 end
 
--- A consumer is registered with its generation and its queues, one per line. In the group it is called by name and generation.
+-- A consumer is registered with its generation and its queues. In the group it is called by name and generation.
 local function registration(consumer)
   local record = redis.call('HGET', CONSUMERS, consumer)
   if not record then
     return nil, {}
   end
-  local generation, queues = nil, {}
-  for line in string.gmatch(record, '[^\n]+') do
-    if generation then
-      queues[line] = true
-    else
-      generation = line
-    end
-  end
-  return generation, queues
+  return unpack(cmsgpack.unpack(record))
+end
+
+local function register(consumer, generation, queues)
+  redis.call('HSET', CONSUMERS, consumer, cmsgpack.pack({generation, queues}))
 end
 
 local function member_of(consumer, generation)
