@@ -2,40 +2,33 @@
 
 import os
 from abc import ABC
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
 import anyio.lowlevel
 
-from taskiq_core.abc.formatter import TaskiqFormatter
-from taskiq_core.abc.middleware import TaskiqMiddleware
 from taskiq_core.abc.queue_admin import QueueAdmin
-from taskiq_core.abc.records import RecordStore
 from taskiq_core.abc.result_backend import AsyncResultBackend
-from taskiq_core.abc.serializer import TaskiqSerializer
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.acks import AckableMessage
+from taskiq_core.broker_parts import BrokerParts
 from taskiq_core.capability import Capability
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.defaults import MAX_MESSAGE_SIZE, SEND_TIMEOUT
 from taskiq_core.events import EventHandler, TaskiqEvents
 from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, TaskBrokerMismatchError
-from taskiq_core.formatters.msgpack_formatter import MsgpackFormatter
 from taskiq_core.group_commit import GroupCommit
 from taskiq_core.ids import new_task_id
 from taskiq_core.kicker import AsyncKicker
 from taskiq_core.labels import DELAY
 from taskiq_core.listening import ListeningSubscription
 from taskiq_core.message import BrokerMessage, TaskiqMessage
-from taskiq_core.middleware_chain import MiddlewareChain
 from taskiq_core.option_check import check_options
 from taskiq_core.registrar import TaskRegistrar
 from taskiq_core.registry import TaskRegistry
 from taskiq_core.result_backends.dummy import DummyResultBackend
 from taskiq_core.router import TaskRouter
 from taskiq_core.sending import MessageSender
-from taskiq_core.serializers.json_serializer import JSONSerializer
-from taskiq_core.state import TaskiqState
 from taskiq_core.task import AsyncTaskiqTask
 from taskiq_core.utils import maybe_awaitable
 
@@ -48,7 +41,7 @@ shared_tasks: TaskRegistry[AnyTask] = TaskRegistry()
 """Tasks of `async_shared_broker`, which every broker knows."""
 
 
-class AsyncBroker(TaskRegistrar, ABC):
+class AsyncBroker(BrokerParts, TaskRegistrar, ABC):
     """Sends messages; opens subscriptions for workers to receive them.
 
     A plugin overrides `kick` or `kick_many`, and `listen` or `subscribe`; the base class makes the other of each pair, and
@@ -86,16 +79,8 @@ class AsyncBroker(TaskRegistrar, ABC):
         result_backend: AsyncResultBackend[Any] | None = None,
         task_id_generator: Callable[[], str] | None = None,
     ) -> None:
-        self.result_backend: AsyncResultBackend[Any] = result_backend or DummyResultBackend()
-        self.records: RecordStore | None = None
-        self.id_generator: Callable[[], str] = task_id_generator or new_task_id
-        self.serializer: TaskiqSerializer = JSONSerializer()
-        self.formatter: TaskiqFormatter = MsgpackFormatter()
-        self.chain = MiddlewareChain(())
-        self.state = TaskiqState()
+        BrokerParts.__init__(self, result_backend or DummyResultBackend(), task_id_generator or new_task_id)
         self.event_handlers: dict[TaskiqEvents, list[EventHandler]] = {event: [] for event in TaskiqEvents}
-        self.dependency_overrides: dict[Any, Any] = {}
-        self.custom_dependency_context: dict[Any, Any] = {}
         self._home: tuple[int, anyio.lowlevel.EventLoopToken] | None = None
         self._registry: TaskRegistry[AnyTask] = TaskRegistry(shared_tasks)
         self._group: GroupCommit[BrokerMessage] = GroupCommit(self.kick_many, splits=MessageRefusedError)
@@ -190,54 +175,6 @@ class AsyncBroker(TaskRegistrar, ABC):
         for task in router.bind(self):
             self.adopt(task)
         return self
-
-    # -- parts --------------------------------------------------------------------------------------------------------------
-
-    def with_result_backend(self, result_backend: AsyncResultBackend[Any]) -> Self:
-        """Where results go."""
-        self.result_backend = result_backend
-        return self
-
-    def with_records(self, records: RecordStore) -> Self:
-        """Where status transitions go; without it none are recorded."""
-        self.records = records
-        return self
-
-    def with_id_generator(self, task_id_generator: Callable[[], str]) -> Self:
-        """How task ids are made."""
-        self.id_generator = task_id_generator
-        return self
-
-    def with_serializer(self, serializer: TaskiqSerializer) -> Self:
-        """How `ProxyFormatter` writes bodies."""
-        self.serializer = serializer
-        return self
-
-    def with_formatter(self, formatter: TaskiqFormatter) -> Self:
-        """What bodies look like."""
-        self.formatter = formatter
-        return self
-
-    def with_middlewares(self, *middlewares: TaskiqMiddleware) -> Self:
-        """Add middlewares, after those already there. Things that are none are left out with a warning."""
-        known = self.chain.middlewares
-        self.chain = MiddlewareChain((*known, *middlewares))
-        for middleware in self.chain.middlewares[len(known) :]:
-            middleware.set_broker(self)
-        return self
-
-    @property
-    def middlewares(self) -> Sequence[TaskiqMiddleware]:
-        """All middlewares, in order."""
-        return self.chain.middlewares
-
-    def add_middlewares(self, *middlewares: TaskiqMiddleware) -> None:
-        """Taskiq's name for `with_middlewares`."""
-        self.with_middlewares(*middlewares)
-
-    def add_dependency_context(self, values: Mapping[Any, Any]) -> None:
-        """Let tasks depend on these types; the mapping is type to value."""
-        self.custom_dependency_context.update(values)
 
     # -- life ---------------------------------------------------------------------------------------------------------------
 

@@ -31,5 +31,9 @@ class Capability(enum.Flag):
     """A message whose task id is still queued or running is accepted without making a second one."""
     JOINT_SETTLE = enum.auto()
     """`settle` can store results in the same atomic step (see `Subscription.stores_results_of`)."""
+    PARK = enum.auto()
+    """A released message may wait until somebody unparks it (see `Settlement.park`); elsewhere it is tried again, ever later."""
+    DISCARD = enum.auto()
+    """What waits can be taken out of its queue by task id (`QueueAdmin.discard`)."""
     CROSS_PROCESS = enum.auto()
     """Other processes can consume what this one sends."""

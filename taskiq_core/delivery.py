@@ -59,9 +59,15 @@ class Settlement:
     reason: str | None = None
     """For REJECT: one line that an operator reads."""
     body: bytes | None = None
-    """For RETRY and RELEASE: the message as it shall come back; None leaves it as it is."""
+    """For RETRY, RELEASE and REJECT: the message as it shall come back or be kept; None leaves it as it is."""
     result: StoredResult | None = None
     """To be stored in the same step; only where `Subscription.stores_results_of` said yes."""
+    park: str | None = None
+    """For RELEASE, on brokers with `Capability.PARK`: what the message waits for. It comes back when `Subscription.unpark` is
+    called with this text and its turn has come. The eldest of those that wait for one thing comes back by itself after `delay`,
+    each other one as much later than the one before it."""
+    detail: bytes | None = None
+    """For REJECT: what is to be kept beside the reason; for `DeadLetter.detail`."""
 
 
 @dataclass(slots=True)
@@ -75,3 +81,8 @@ class DeadLetter:
     died_at: float
     """Seconds since the epoch."""
     attempts: int = 0
+    """How often it was delivered."""
+    task_id: str = ""
+    """Empty where the broker does not know it."""
+    detail: bytes | None = None
+    """`Settlement.detail`."""

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from taskiq_core.acks import AcknowledgeType, parse_acknowledge_type
+from taskiq_core.batch import Batch
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.labels import parse_bool, parse_priority
+from taskiq_core.limits import Concurrency, Limit, Rate
 from taskiq_core.retry import Retry, seconds
 from taskiq_core.schedule import ScheduleSpec
+from taskiq_core.uniqueness import Debounce, Throttle, Unique
 
 Executor = Literal["thread", "process"]
 
@@ -31,6 +34,14 @@ class TaskOptions:
     cast_types: bool | Literal["lenient"] = True
     dead_letter: bool = False
     """True: a copy of the message goes to the dead letters when the task has failed for good."""
+    limits: tuple[Limit, ...] = ()
+    unique: Unique | Debounce | Throttle | None = None
+    """Also what was given as `debounce` or `throttle`."""
+    on_success: str | None = None
+    """The name of the task that is sent when this one has succeeded."""
+    on_failure: str | None = None
+    """The name of the task that is sent when this one has failed for good."""
+    batch: Batch | None = None
     schedule: tuple[ScheduleSpec, ...] = field(default=())
 
 
@@ -72,6 +83,40 @@ def _positive(value: Any) -> float:
     return number
 
 
+def _limits(value: Any) -> tuple[Limit, ...]:
+    found = tuple(cast("Sequence[Any]", value)) if isinstance(value, Sequence) else (value,)
+    if not found or not all(isinstance(item, Concurrency | Rate) for item in found):
+        msg = "expected Concurrency(...), Rate(...), or a list of those"
+        raise ValueError(msg)
+    return found
+
+
+def _unique(value: Any) -> Unique | None:
+    if isinstance(value, Unique):
+        return value
+    return Unique() if parse_bool(value) else None
+
+
+def _debounce(value: Any) -> Debounce:
+    return value if isinstance(value, Debounce) else Debounce(value)
+
+
+def _throttle(value: Any) -> Throttle:
+    return value if isinstance(value, Throttle) else Throttle(value)
+
+
+def _callback(value: Any) -> str:
+    name = value if isinstance(value, str) else getattr(value, "task_name", None)
+    if not isinstance(name, str) or not name:
+        msg = "expected a task or the name of one"
+        raise ValueError(msg)
+    return name
+
+
+def _batch(value: Any) -> Batch:
+    return value if isinstance(value, Batch) else Batch(value)
+
+
 _PARSERS: dict[str, Any] = {
     "queue": _queue,
     "priority": parse_priority,
@@ -85,7 +130,16 @@ _PARSERS: dict[str, Any] = {
     "executor": _executor,
     "cast_types": _cast,
     "dead_letter": parse_bool,
+    "limits": _limits,
+    "unique": _unique,
+    "debounce": _debounce,
+    "throttle": _throttle,
+    "on_success": _callback,
+    "on_failure": _callback,
+    "batch": _batch,
 }
+_ONE_OF_A_KIND = ("unique", "debounce", "throttle")
+"""Options that all say which sends are one: a task has one of them at most."""
 
 _OTHER_NAMES = {
     "retries": "'retry'",
@@ -96,11 +150,10 @@ _OTHER_NAMES = {
     "result_expires": "'result_ttl'",
     "time_limit": "'timeout'",
     "eta": "'delay', or with_eta() on the kicker",
-    "max_concurrency": "WorkerSettings.concurrency",
+    "max_concurrency": "'limits', as in limits=[Concurrency(10)]",
+    "rate_limit": "'limits', as in limits=[Rate(100, per=60)]",
 }
 """How other frameworks call what is an option here."""
-_NOT_SERVED = frozenset({"limits", "unique", "on_failure", "on_success", "batch", "debounce", "throttle"})
-"""Names that are kept for options to come: as labels they would be silently ignored."""
 
 OPTION_NAMES = frozenset(_PARSERS) | {"schedule"}
 
@@ -119,16 +172,20 @@ def split_options(keywords: Mapping[str, Any]) -> tuple[TaskOptions, dict[str, A
             options[name] = tuple(cast("Sequence[ScheduleSpec]", value)) if isinstance(value, Sequence) else (value,)
         elif name in _PARSERS:
             options[name] = _read(name, value)
-        elif name in _NOT_SERVED:
-            raise ConfigurationError(
-                reason=f"Option {name} is not served by this release: drop it, or rename a label of yours."
-            )
         elif name == "schedule" and not _is_dict_list(value):
             reason = "schedule takes Cron(...), Every(...), At(...), a list of those, or Taskiq's list of dicts."
             raise ConfigurationError(reason=reason)
         else:
             labels[name] = value
+    _merge_uniqueness(options)
     return TaskOptions(**{k: v for k, v in options.items() if v is not None}), labels, _near_misses(labels)
+
+
+def _merge_uniqueness(options: dict[str, Any]) -> None:
+    given = {name: value for name in _ONE_OF_A_KIND if (value := options.pop(name, None)) is not None}
+    if len(given) > 1:
+        raise ConfigurationError(reason=f"Of {' and '.join(given)} a task can have one: each decides which sends are one.")
+    options["unique"] = next(iter(given.values()), None)
 
 
 def _is_spec_list(value: Any) -> bool:

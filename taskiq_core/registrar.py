@@ -9,13 +9,16 @@ from typing import Any, Literal, ParamSpec, overload
 from typing_extensions import TypeVar
 
 from taskiq_core.acks import AcknowledgeType
+from taskiq_core.batch import Batch
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.due import check_spec
 from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.limits import Limit
 from taskiq_core.options import Executor, split_options
 from taskiq_core.registry import default_task_name
 from taskiq_core.retry import Retry
 from taskiq_core.schedule import ScheduleSpec
+from taskiq_core.uniqueness import Debounce, Throttle, Unique
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,6 +75,13 @@ class TaskRegistrar:
         executor: Executor | None = ...,
         cast_types: bool | Literal["lenient"] | None = ...,
         dead_letter: bool | None = ...,
+        limits: Limit | Sequence[Limit] | None = ...,
+        unique: Unique | bool | None = ...,
+        debounce: Debounce | float | timedelta | None = ...,
+        throttle: Throttle | float | timedelta | None = ...,
+        on_success: AsyncTaskiqDecoratedTask[..., Any] | str | None = ...,
+        on_failure: AsyncTaskiqDecoratedTask[..., Any] | str | None = ...,
+        batch: Batch | int | None = ...,
         schedule: ScheduleSpec | Sequence[ScheduleSpec] | Sequence[dict[str, Any]] | None = ...,
         **labels: Any,
     ) -> TaskDecorator: ...

@@ -15,6 +15,61 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotLimit:
+    """At most `limit` holders of `key` at once.
+
+    Where a value is `put` under `setting`, the text of a number, it is that many instead: so limits change at run time.
+    """
+
+    key: str
+    limit: int
+    setting: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most `limit` starts under `key` in any `window` seconds.
+
+    Who has to wait is given a time: as if `limit` could start in every `pace` seconds, a little more than the window, so that
+    whoever comes at its time finds the window open. Where a value is `put` under `setting`, the text of three numbers, they
+    are limit, window and pace instead, and times are given anew from then on.
+    """
+
+    key: str
+    limit: int
+    window: float
+    pace: float
+    setting: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionRequest:
+    """`holder` wants to start: with a slot of each of `slots`, for `ttl` seconds, and within all `rates`.
+
+    `booked` says that it was given a time by an earlier answer, and that this has come.
+    """
+
+    holder: str
+    ttl: float
+    slots: Sequence[SlotLimit] = ()
+    rates: Sequence[RateLimit] = ()
+    booked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The answer: granted; or the key of the slots that are `full`; or a time was given, after `wait` seconds."""
+
+    full: str | None = None
+    wait: float = 0.0
+
+    @property
+    def granted(self) -> bool:
+        """Whether it may start now."""
+        return self.full is None and self.wait <= 0
+
+
+@dataclass(frozen=True, slots=True)
 class SlotRequest:
     """`holder` wants one of `limit` slots of `key` for `ttl` seconds; asking again renews."""
 
@@ -37,6 +92,8 @@ class TokenRequest:
 class Coordinator(ABC):
     """Shared state with atomic steps; every operation takes a batch and costs one round trip.
 
+    Claims, slots, starts, counters, joins and values are things of their own: one key may name one of each.
+
     Time is the store's, so that workers' clocks do not matter. Keys are free text; whatever has expired leaves nothing
     behind in the end. Each item of a batch is decided in order, as if it came alone.
     """
@@ -48,21 +105,39 @@ class Coordinator(ABC):
     async def claim(self, claims: Sequence[Claim]) -> list[bool]:
         """True for each key that its owner now holds: it was free, or had expired, or was already theirs (then renewed)."""
 
+    async def holders(self, keys: Sequence[str]) -> dict[str, str]:
+        """Who holds the keys that somebody has claimed."""
+        raise NotImplementedError
+
     @abstractmethod
     async def release(self, claims: Sequence[tuple[str, str]]) -> None:
         """Give up (key, owner) pairs; one that is not the owner's stays."""
 
-    @abstractmethod
-    async def acquire_slots(self, requests: Sequence[SlotRequest]) -> list[bool]:
-        """True for each holder that now has a slot. A dead holder's slot is free again after its ttl."""
+    async def admit(self, requests: Sequence[AdmissionRequest]) -> list[Admission]:
+        """Let start who may: each takes all that it asked for, or nothing.
 
-    @abstractmethod
-    async def release_slots(self, slots: Sequence[tuple[str, str]]) -> None:
-        """Give up (key, holder) pairs."""
+        A holder that has its slots keeps them, and they live `ttl` seconds from now: so slots are renewed, by a request with
+        no rates. Slots of holders that did not renew are free again. Who finds slots full takes nothing and is given no time.
+        Who finds slots but has to wait for a rate is given a time, once: it comes back then and says that it is `booked`. If
+        the window is open it starts; if it opens within about 50 ms, or the tenth part of the window, it waits for so long;
+        else it is given a new time, behind the others.
+        """
+        raise NotImplementedError
 
-    @abstractmethod
-    async def take_tokens(self, requests: Sequence[TokenRequest]) -> list[float]:
-        """0.0 for each request that got its tokens, else the seconds until it could; nothing is taken then."""
+    async def leave(self, places: Sequence[tuple[str, SlotLimit]]) -> list[int]:
+        """Give up the slots of (holder, limit) pairs; how many of each limit are free then.
+
+        Who has no slot gives up none, and gets the answer.
+        """
+        raise NotImplementedError
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Those values that were put and have not expired."""
+        raise NotImplementedError
+
+    async def put(self, entries: Mapping[str, bytes | None], ttl: float | None = None) -> None:
+        """Set values for `ttl` seconds, or for ever, all in one step; None deletes."""
+        raise NotImplementedError
 
     @abstractmethod
     async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:

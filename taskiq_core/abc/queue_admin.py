@@ -1,7 +1,7 @@
 """Looking into queues and dead letters, and pausing queues, for operators and tests."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from taskiq_core.delivery import DeadLetter
@@ -44,14 +44,37 @@ class QueueAdmin(ABC):
     async def paused(self) -> frozenset[str]:
         """The queues that are paused now."""
 
-    @abstractmethod
-    async def dead_letters(self, *, queue: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
-        """Newest first."""
+    async def discard(self, task_ids: Collection[str]) -> frozenset[str]:
+        """Remove messages that wait: ready, delayed or parked, in whatever queue, paused or not. Returns whose those were.
+
+        What workers hold stays, and is not in the answer. No worker gets what has been removed. On brokers with
+        `Capability.DISCARD`.
+        """
+        raise NotImplementedError
+
+    async def unpark_all(self, prefix: str) -> int:
+        """Make ready whatever is parked for texts that begin with `prefix`; returns how many. On brokers with
+        `Capability.PARK`.
+        """
+        raise NotImplementedError
 
     @abstractmethod
-    async def requeue_dead(self, ids: Sequence[str]) -> int:
-        """Put dead letters back into their queues as if new; returns how many existed."""
+    async def dead_letters(
+        self, *, queue: str | None = None, limit: int = 100, before: str | None = None
+    ) -> Sequence[DeadLetter]:
+        """Newest first. `before` is the id of the last letter of the page before this one; it need not exist any more."""
+
+    async def find_dead(self, ids: Sequence[str]) -> Sequence[DeadLetter]:
+        """The letters with these ids, in their order; those that do not exist are left out."""
+        raise NotImplementedError
 
     @abstractmethod
-    async def purge_dead(self, ids: Sequence[str] | None = None) -> int:
-        """Delete some dead letters, or all; returns how many."""
+    async def requeue_dead(self, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> int:
+        """Put dead letters back into their queues as if new; returns how many existed.
+
+        `bodies` are new bodies for some of them, by id.
+        """
+
+    @abstractmethod
+    async def purge_dead(self, ids: Sequence[str] | None = None, *, older_than: float | None = None) -> int:
+        """Delete some dead letters, or all, or those that died more than `older_than` seconds ago; returns how many."""

@@ -1,7 +1,7 @@
 """The receiving half of a broker."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -75,6 +75,15 @@ class Subscription(ABC):
         False where the plugin cannot; must not touch the loop.
         """
         return False
+
+    async def unpark(self, counts: Mapping[str, int]) -> None:
+        """Deliver up to so many of the messages that are parked for each text, of all queues, those first that wait longest.
+
+        They come before others of their queue. The worker calls it on brokers with `Capability.PARK` only.
+
+        :raises BrokerError: if the broker cannot be reached.
+        """
+        return
 
     def stores_results_of(self, backend: Any) -> bool:
         """True if `settle` can store results (`Settlement.result`) into `backend` in the same atomic step."""

@@ -1,7 +1,9 @@
 """A broker in this process: a real queue that the real worker works through."""
 
+import math
+import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -44,6 +46,8 @@ class InMemoryBroker(AsyncBroker):
         | Capability.DEAD_LETTER
         | Capability.BATCH
         | Capability.IDEMPOTENT_SEND
+        | Capability.PARK
+        | Capability.DISCARD
     )
 
     def __init__(
@@ -200,6 +204,10 @@ class MemorySubscription(Subscription):
         self._broker.queue.extend(deliveries, self.consumer, self.lease)
         return True
 
+    async def unpark(self, counts: Mapping[str, int]) -> None:
+        self._broker.queue.unpark(counts)
+        self._broker.wake()
+
     async def bury(self, consumer: str, accused: Collection[str]) -> None:
         self._broker.queue.bury(consumer, accused)
         self._broker.wake()
@@ -228,16 +236,36 @@ class MemoryAdmin(QueueAdmin):
     async def paused(self) -> frozenset[str]:
         return frozenset(self._broker.queue.paused)
 
-    async def dead_letters(self, *, queue: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
-        letters = [letter for letter in self._broker.queue.dead.values() if queue in (None, letter.queue)]
-        return letters[::-1][:limit]
+    async def discard(self, task_ids: Collection[str]) -> frozenset[str]:
+        gone = self._broker.queue.discard(task_ids)
+        self._broker.wake()
+        return gone
 
-    async def requeue_dead(self, ids: Sequence[str]) -> int:
-        count = self._broker.queue.revive(ids)
+    async def unpark_all(self, prefix: str) -> int:
+        count = self._broker.queue.unpark_all(prefix)
         self._broker.wake()
         return count
 
-    async def purge_dead(self, ids: Sequence[str] | None = None) -> int:
+    async def dead_letters(
+        self, *, queue: str | None = None, limit: int = 100, before: str | None = None
+    ) -> Sequence[DeadLetter]:
+        newest_first = list(self._broker.queue.dead.values())[::-1]
+        if before is not None:
+            newest_first = newest_first[[letter.id for letter in newest_first].index(before) + 1 :]
+        return [letter for letter in newest_first if queue in (None, letter.queue)][:limit]
+
+    async def find_dead(self, ids: Sequence[str]) -> Sequence[DeadLetter]:
         dead = self._broker.queue.dead
-        gone = [item for item in (list(dead) if ids is None else ids) if dead.pop(item, None) is not None]
-        return len(gone)
+        return [dead[item] for item in ids if item in dead]
+
+    async def requeue_dead(self, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> int:
+        count = self._broker.queue.revive(ids, bodies or {})
+        self._broker.wake()
+        return count
+
+    async def purge_dead(self, ids: Sequence[str] | None = None, *, older_than: float | None = None) -> int:
+        dead, limit = self._broker.queue.dead, math.inf if older_than is None else time.time() - older_than
+        chosen = [item for item in (list(dead) if ids is None else ids) if item in dead and dead[item].died_at < limit]
+        for item in chosen:
+            del dead[item]
+        return len(chosen)

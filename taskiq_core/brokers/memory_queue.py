@@ -6,7 +6,7 @@ import math
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from taskiq_core.abc.queue_admin import QueueDepth
@@ -32,6 +32,7 @@ class Entry:
     deaths: int = 0
     accused: bool = False
     delayed: bool = False
+    parked: str | None = None
     holder: str | None = None
     lease_until: float = 0.0
     forgotten: bool = False
@@ -41,7 +42,6 @@ class Entry:
 class BuriedMessage(DeadLetter):
     """A dead letter, and what it needs to rise as it was."""
 
-    task_id: str = ""
     priority: int = DEFAULT_PRIORITY
 
 
@@ -73,7 +73,7 @@ class MemoryQueue:
             self._place(entry, message.delay)
 
     def _place(self, entry: Entry, delay: float | None = None, *, first: bool = False) -> None:
-        entry.delayed = bool(delay)
+        entry.delayed, entry.parked = bool(delay), None
         if delay:
             heapq.heappush(self._delayed, (self._clock() + delay, next(self._order), entry))
             return
@@ -187,10 +187,14 @@ class MemoryQueue:
                 del self._known[entry.task_id]
             elif settlement.verdict is Verdict.REJECT:
                 del self._known[entry.task_id]
-                self._bury_message(entry, settlement.reason or "rejected")
+                self._bury_message(entry, settlement)
             else:
                 entry.body = entry.body if settlement.body is None else settlement.body
-                self._place(entry, settlement.delay, first=settlement.verdict is Verdict.RELEASE)
+                delay = settlement.delay
+                if delay and settlement.park is not None:
+                    delay *= 1 + len(self._parked(settlement.park))
+                self._place(entry, delay, first=settlement.verdict is Verdict.RELEASE)
+                entry.parked = settlement.park if delay else None
 
     def _holds(self, delivery: Delivery, holder: str) -> bool:
         entry: Entry = delivery.receipt
@@ -201,11 +205,45 @@ class MemoryQueue:
             self._held[entry.holder].discard(entry)
             entry.holder = None
 
-    def _bury_message(self, entry: Entry, reason: str) -> None:
-        letter_id, now = uuid.uuid4().hex, time.time()
+    def _bury_message(self, entry: Entry, settlement: Settlement) -> None:
+        letter_id = uuid.uuid4().hex
         self.dead[letter_id] = BuriedMessage(
-            letter_id, entry.body, entry.queue, reason, now, entry.attempt, entry.task_id, entry.priority
+            id=letter_id,
+            body=entry.body if settlement.body is None else settlement.body,
+            queue=entry.queue,
+            reason=settlement.reason or "rejected",
+            died_at=time.time(),
+            attempts=entry.attempt,
+            task_id=entry.task_id,
+            detail=settlement.detail,
+            priority=entry.priority,
         )
+
+    # -- parking ------------------------------------------------------------------------------------------------------------
+
+    def _parked(self, text: str) -> list[tuple[float, int, Entry]]:
+        return sorted(item for item in self._delayed if item[2].parked == text)
+
+    def unpark(self, counts: Mapping[str, int]) -> None:
+        """Make ready up to so many of those parked for each text, the eldest first."""
+        for text, count in counts.items():
+            self._wake_parked([entry for _, _, entry in self._parked(text)[:count]])
+
+    def unpark_all(self, prefix: str) -> int:
+        """Make ready what is parked for anything that begins so."""
+        found = [entry for _, _, entry in sorted(self._delayed) if entry.parked is not None and entry.parked.startswith(prefix)]
+        self._wake_parked(found)
+        return len(found)
+
+    def _wake_parked(self, entries: Sequence[Entry]) -> None:
+        self._forget_delays(entries)
+        for entry in reversed(entries):
+            self._place(entry, first=True)
+
+    def _forget_delays(self, entries: Sequence[Entry]) -> None:
+        gone = {id(entry) for entry in entries}
+        self._delayed = [item for item in self._delayed if id(item[2]) not in gone]
+        heapq.heapify(self._delayed)
 
     # -- looking ------------------------------------------------------------------------------------------------------------
 
@@ -227,12 +265,20 @@ class MemoryQueue:
             del self._known[entry.task_id]
         return len(gone)
 
-    def revive(self, ids: Sequence[str]) -> int:
-        """Put dead letters back as if new."""
+    def discard(self, task_ids: Collection[str]) -> frozenset[str]:
+        """Forget those of these messages that nobody holds; returns whose they were."""
+        gone = [entry for task_id in task_ids if (entry := self._known.get(task_id)) is not None and entry.holder is None]
+        self._forget_delays([entry for entry in gone if entry.delayed])
+        for entry in gone:
+            if not entry.delayed:
+                self._ready[entry.queue][entry.priority].remove(entry)
+            del self._known[entry.task_id]
+        return frozenset(entry.task_id for entry in gone)
+
+    def revive(self, ids: Sequence[str], bodies: Mapping[str, bytes]) -> int:
+        """Put dead letters back as if new, some with new bodies."""
         letters = [self.dead.pop(item) for item in ids if item in self.dead]
-        self.add(
-            BrokerMessage(letter.task_id, "", letter.body, queue=letter.queue, priority=letter.priority) for letter in letters
-        )
+        self.add(BrokerMessage(x.task_id, "", bodies.get(x.id, x.body), queue=x.queue, priority=x.priority) for x in letters)
         return len(letters)
 
     def works_on(self, task_id: str) -> bool:

@@ -17,11 +17,12 @@ class RetryPolicyProvider(Protocol):
 
 
 def grant_retry(task: AnyTask, broker: AsyncBroker, message: TaskiqMessage, error: BaseException, retries: int) -> float | None:
-    """Seconds until the retry that `error` is granted, or None; the task's own policy beats the middlewares'."""
+    """Seconds until the retry that `error` is granted, or None; the task's own policy beats the middlewares', and
+    those the broker's."""
     policy = task.options.retry
     if policy is None:
         for middleware in broker.middlewares:
             if isinstance(middleware, RetryPolicyProvider) and (found := middleware.retry_policy(message, task)) is not None:
                 policy = found
                 break
-    return next_retry(policy, error, retries)
+    return next_retry(broker.default_retry if policy is None else policy, error, retries)

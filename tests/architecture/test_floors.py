@@ -11,12 +11,12 @@ from source_tree import ROOT, Import, imports_of, modules_in, plugin_folders
 CORE = ROOT / "taskiq_core"
 
 FLOORS = (
-    "acks capability defaults delivery error error_codec events exceptions ids labels message options progress records result "
-    "result_codec retry schedule state utils wire",
+    "acks batch capability defaults delivery error error_codec events exceptions ids labels limits message options progress "
+    "records result result_codec retry schedule state uniqueness utils wire",
     "abc",
     "serializers formatters middleware_chain group_commit listening background waiting due signature url_options outage",
     "sending task kicker decor option_check registry registrar router gather created_schedule sync_bridge",
-    "broker context depends plugins",
+    "broker broker_parts context depends plugins",
     "worker scheduler",
     "brokers result_backends schedule_sources middlewares stores",
     "api cli config testing taskiq_alias __main__",

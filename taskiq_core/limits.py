@@ -1,0 +1,111 @@
+"""How many of a task may run at once, or start within a time, in the whole cluster."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from taskiq_core.retry import seconds
+
+Key: TypeAlias = str | Callable[..., Any]
+"""What of a call's arguments tells one from another: a template as in `str.format` over the names of the parameters
+("{phone}", "{order.id}"), or a function of the task's arguments. Templates and functions get what the annotations say."""
+
+_MARGIN = 0.02
+"""Seconds at most by which a window is longer than was asked for: starts are seen a little later than they are granted."""
+
+
+def margin(window: float) -> float:
+    """The hundredth part of a window, at most 20 ms."""
+    return min(window / 100, _MARGIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """At most `n` run at once; with a `key`, so many for each value of it.
+
+    `name` lets several tasks share one limit: give all of them the same.
+
+    :raises ValueError: for an `n` below 1.
+    """
+
+    n: int
+    key: Key | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_count("Concurrency", self.n)
+
+    def identity(self, task_name: str) -> str:
+        """What names this limit in the shared state."""
+        return self.name or f"{task_name}:at-once:{_text(self.key)}"
+
+    @property
+    def setting(self) -> str:
+        """As stores read it."""
+        return str(self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `n` starts in any `per` seconds (or timedelta); with a `key`, so many for each value of it.
+
+    `burst` smooths: at most so many starts in any `burst / n * per` seconds. It is `n` unless you say otherwise, so that the
+    whole of a window may start at once. `name` lets several tasks share one limit.
+
+    :raises ValueError: for numbers that make no sense.
+    """
+
+    n: int
+    per: float | timedelta = 1.0
+    key: Key | None = None
+    burst: int | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_count("Rate", self.n)
+        object.__setattr__(self, "per", seconds(self.per))
+        if self.per == 0:
+            msg = "Rate(per=0) limits nothing: give the seconds in which n may start"
+            raise ValueError(msg)
+        if self.burst is not None and not 1 <= self.burst <= self.n:
+            msg = f"burst is how many of the {self.n} may start at once: 1 to {self.n}, not {self.burst}"
+            raise ValueError(msg)
+
+    @property
+    def starts(self) -> int:
+        """How many may start in a `window`."""
+        return self.burst or self.n
+
+    @property
+    def window(self) -> float:
+        """Seconds in which `starts` may start, margin included."""
+        asked = seconds(self.per) * self.starts / self.n
+        return asked + margin(asked)
+
+    @property
+    def pace(self) -> float:
+        """Seconds between the bookings of one start and of the one that is `starts` later: a little more than the window."""
+        return self.window + margin(self.window)
+
+    def identity(self, task_name: str) -> str:
+        """What names this limit in the shared state."""
+        return self.name or f"{task_name}:rate:{_text(self.key)}"
+
+    @property
+    def setting(self) -> str:
+        """As stores read it."""
+        return f"{self.starts} {self.window!r} {self.pace!r}"
+
+
+Limit: TypeAlias = Concurrency | Rate
+
+
+def _check_count(kind: str, n: int) -> None:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        msg = f"{kind}({n!r}): a limit is a whole number, 1 or more"
+        raise ValueError(msg)
+
+
+def _text(key: Key | None) -> str:
+    return key if isinstance(key, str) else "" if key is None else getattr(key, "__qualname__", type(key).__qualname__)
