@@ -32,7 +32,7 @@ class Capability(enum.Flag):
     JOINT_SETTLE = enum.auto()
     """`settle` can store results in the same atomic step (see `Subscription.stores_results_of`)."""
     PARK = enum.auto()
-    """A released message may wait until somebody unparks it (see `Settlement.park`); elsewhere it is tried again, ever later."""
+    """A released message may wait until somebody unparks it (see `Settlement.park`); elsewhere it is tried ever later."""
     DISCARD = enum.auto()
     """What waits can be taken out of its queue by task id (`QueueAdmin.discard`)."""
     CROSS_PROCESS = enum.auto()
