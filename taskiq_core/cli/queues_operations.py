@@ -7,52 +7,35 @@ import click
 
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.broker import AsyncBroker
-from taskiq_core.capability import Capability
-from taskiq_core.cli import logs
-from taskiq_core.cli.app import load_broker
-from taskiq_core.cli.exit_codes import CRASHED, STOPPED, WRONG_CONFIGURATION
+from taskiq_core.cli.operating import operate, require_shared
 from taskiq_core.cli.queue_names import point_out_strangers, queues_of
-from taskiq_core.cli.reference import find_reference
-from taskiq_core.cli.running import leave, run_loop
-from taskiq_core.exceptions import ConfigurationError, TaskiqError
+from taskiq_core.exceptions import ConfigurationError
 
 Operation = Callable[[QueueAdmin, Sequence[str]], Awaitable[None]]
 
 
 def run(arguments: Sequence[str], operation: Operation, *, needs_queues: bool = True) -> NoReturn:
     """Carry `operation` out on the queues that `arguments` name, and end the process."""
-    logs.configure("warning", "text", "queue")
-    try:
-        _run(arguments, operation, needs_queues)
-        code = STOPPED
-    except TaskiqError as error:
-        logs.report(str(error), "text")
-        code = WRONG_CONFIGURATION if isinstance(error, ConfigurationError) else CRASHED
-    leave(code)
 
+    def prepare(app: str, broker: AsyncBroker, queues: tuple[str, ...]) -> Callable[[], Awaitable[None]]:
+        if needs_queues and not queues:
+            raise ConfigurationError(reason=f"No queue given. Name one after the application: {app} QUEUE")
+        admin = _admin_of(app, broker)
+        point_out_strangers(app, broker, queues)
 
-def _run(arguments: Sequence[str], operation: Operation, needs_queues: bool) -> None:
-    app, queues = find_reference(arguments)
-    if needs_queues and not queues:
-        raise ConfigurationError(reason=f"No queue given. Name one after the application: {app} QUEUE")
-    broker = load_broker(app)
-    logs.keep_loggers()
-    admin = _admin_of(app, broker)
-    point_out_strangers(app, broker, queues)
-
-    async def main() -> None:
-        async with broker:
+        async def work() -> None:
             names = queues or dict.fromkeys((*queues_of(broker), *sorted(await admin.paused())))
             await operation(admin, tuple(names))
 
-    run_loop(main, "auto")
+        return work
+
+    operate(arguments, prepare, "queue")
 
 
 def _admin_of(app: str, broker: AsyncBroker) -> QueueAdmin:
     if broker.admin is None:
         raise ConfigurationError(reason=f"{app} is a {type(broker).__name__}, which cannot look into its queues.")
-    if Capability.CROSS_PROCESS not in broker.capabilities:
-        raise ConfigurationError(reason=f"{app} keeps its messages in one process: from another one there is nothing to see.")
+    require_shared(app, broker)
     return broker.admin
 
 
