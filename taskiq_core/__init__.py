@@ -24,6 +24,7 @@ from taskiq_core.abc import (
 )
 from taskiq_core.acks import AckableMessage, AcknowledgeType
 from taskiq_core.api import run_receiver_task, run_scheduler_task
+from taskiq_core.batch import Batch
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.brokers.inmemory import InMemoryBroker
 from taskiq_core.brokers.shared import AsyncSharedBroker, async_shared_broker
@@ -51,6 +52,7 @@ from taskiq_core.exceptions import (
 )
 from taskiq_core.gather import gather
 from taskiq_core.kicker import AsyncKicker, Call, call
+from taskiq_core.limits import Concurrency, Rate
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.middlewares import SimpleRetryMiddleware, SmartRetryMiddleware
 from taskiq_core.plugins import broker_from_url, result_backend_from_url, schedule_source_from_url
@@ -66,6 +68,7 @@ from taskiq_core.schedule_sources import LabelScheduleSource
 from taskiq_core.scheduler import TaskiqScheduler
 from taskiq_core.state import TaskiqState
 from taskiq_core.task import AsyncTaskiqTask
+from taskiq_core.uniqueness import Debounce, Throttle, Unique
 from taskiq_core.worker import Worker, WorkerSettings
 
 __all__ = [
@@ -79,15 +82,18 @@ __all__ = [
     "AsyncTaskiqDecoratedTask",
     "AsyncTaskiqTask",
     "At",
+    "Batch",
     "BrokerMessage",
     "Call",
     "Capability",
+    "Concurrency",
     "Context",
     "Coordinator",
     "CreatedSchedule",
     "Cron",
     "CronSpec",
     "DeadLetter",
+    "Debounce",
     "Delivery",
     "DummyResultBackend",
     "Every",
@@ -98,6 +104,7 @@ __all__ = [
     "Progress",
     "ProgressTracker",
     "QueueAdmin",
+    "Rate",
     "RecordStore",
     "ResultGetError",
     "ResultIsReadyError",
@@ -129,6 +136,8 @@ __all__ = [
     "TaskiqScheduler",
     "TaskiqSerializer",
     "TaskiqState",
+    "Throttle",
+    "Unique",
     "UnknownTaskError",
     "UnsupportedOptionError",
     "Verdict",

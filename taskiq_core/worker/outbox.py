@@ -18,6 +18,8 @@ from taskiq_core.worker.settings import WorkerSettings
 logger = logging.getLogger("taskiq.worker")
 
 Failures = list[tuple[Parcel, Exception]]
+Settled = Callable[[Sequence[Outcome]], None]
+"""Told of outcomes whose verdicts are out, or given up: for what must not happen before. Neither raises nor blocks."""
 
 
 class Outbox:
@@ -29,12 +31,20 @@ class Outbox:
     stored for `result_retry` seconds gives its message back instead.
     """
 
-    def __init__(self, broker: AsyncBroker, subscription: Subscription, credit: Credit, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        broker: AsyncBroker,
+        subscription: Subscription,
+        credit: Credit,
+        settings: WorkerSettings,
+        settled: Sequence[Settled] = (),
+    ) -> None:
         self._broker = broker
         self._backend = broker.result_backend
         self._subscription = subscription
         self._credit = credit
         self._patience = settings.result_retry
+        self._settled = settled
         self._joint = False
         self._pending: list[Parcel] = []
         self._failed: list[Parcel] = []
@@ -176,6 +186,9 @@ class Outbox:
         if forgotten:
             self._subscription.forget(forgotten)
         self._credit.give_back([parcel.delivery for parcel in outcomes])
+        if outcomes:
+            for tell in self._settled:
+                tell([parcel.outcome for parcel in outcomes])
 
 
 async def _attempt(parcels: list[Parcel], act: Callable[[Sequence[Parcel]], Awaitable[None]]) -> Failures:
