@@ -1,7 +1,7 @@
 """Brokers that are each wrong in one way about pausing queues."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lying_brokers import lying
 
@@ -78,9 +78,9 @@ class PurgeResumes(MemoryAdmin):
 
 
 class RequeueDelivers(MemoryAdmin):
-    async def requeue_dead(self, ids: Sequence[str]) -> int:
+    async def requeue_dead(self, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> int:
         self._broker.queue.paused.clear()
-        return await super().requeue_dead(ids)
+        return await super().requeue_dead(ids, bodies)
 
 
 class _DecidesOnce(MemorySubscription):

@@ -100,7 +100,7 @@ def test_a_risen_message_goes_before_others_of_lower_priority() -> None:
     (urgent,) = queue.take(["default"], 1, "me", 30)
     queue.settle([Settlement(urgent, Verdict.REJECT)], "me")
     queue.add([BrokerMessage("plain", "a.task", b"plain", priority=5)])
-    queue.revive(list(queue.dead))
+    queue.revive(list(queue.dead), {})
     assert [item.body for item in queue.take(["default"], 2, "me", 30)] == [b"urgent", b"plain"]
 
 
