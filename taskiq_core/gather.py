@@ -3,12 +3,12 @@
 from collections.abc import Awaitable
 from datetime import timedelta
 from itertools import islice
-from time import monotonic
 from typing import Any, cast, overload
 
 import anyio
 from typing_extensions import TypeVar
 
+from taskiq_core import clock
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.exceptions import TaskiqResultTimeoutError
 from taskiq_core.result import TaskiqResult
@@ -59,7 +59,7 @@ async def gather(
     """
     handles = await _sent(tasks)
     seconds = as_timeout(timeout)
-    deadline = None if seconds is None else monotonic() + seconds
+    deadline = None if seconds is None else clock.monotonic() + seconds
     by_backend: dict[int, tuple[AsyncResultBackend[Any], dict[str, None]]] = {}
     for handle in handles:
         handle.require_results()
@@ -67,7 +67,7 @@ async def gather(
     results: dict[tuple[int, str], TaskiqResult[Any]] = {}
     for key, (backend, missing) in by_backend.items():
         while missing:
-            left = None if deadline is None else max(0.0, deadline - monotonic())
+            left = None if deadline is None else max(0.0, deadline - clock.monotonic())
             found = await wait_for_any(backend, list(islice(missing, _WINDOW)), left)
             if not found:
                 raise TaskiqResultTimeoutError(timeout=seconds)

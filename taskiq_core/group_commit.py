@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from enum import Enum
-from time import monotonic
 from types import TracebackType
 from typing import Generic, TypeVar
 
 import anyio
 
+from taskiq_core import clock
 from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core.exceptions import BrokerError
 
@@ -33,7 +33,7 @@ def seconds_left() -> float:
 
     A flush that ends by itself before that can say why, and whether it took effect.
     """
-    return _flush_ends.get() - monotonic()
+    return _flush_ends.get() - clock.monotonic()
 
 
 class NotFlushedError(TimeoutError):
@@ -54,7 +54,7 @@ class _Caller(Generic[T]):
     def __init__(self, item: T, timeout: float) -> None:
         self.item = item
         self.timeout = timeout
-        self.deadline = monotonic() + timeout
+        self.deadline = clock.monotonic() + timeout
         self.place = _Place.WAITING
         self.watches = False
         self.woken = anyio.Event()
@@ -139,7 +139,7 @@ class GroupCommit(Generic[T]):
             if not caller.watches:
                 await caller.woken.wait()
             if caller.watches:
-                with anyio.fail_after(caller.deadline - monotonic()):
+                with anyio.fail_after(caller.deadline - clock.monotonic()):
                     await caller.woken.wait()
         except BaseException as reason:
             place = self._leave(caller)
@@ -148,7 +148,7 @@ class GroupCommit(Generic[T]):
             if place is not _Place.ANSWERED:
                 raise self._too_late(caller) from None
         if caller.place is _Place.LEADING:
-            if caller.deadline - monotonic() < caller.timeout / 10:
+            if caller.deadline - clock.monotonic() < caller.timeout / 10:
                 self._hand_over()
                 raise self._too_late(caller)
             await self._lead(caller)
@@ -164,7 +164,7 @@ class GroupCommit(Generic[T]):
 
     def _relieve_watch(self) -> None:
         """Have the first in line watch; who is late or gone is no longer in line."""
-        now = monotonic()
+        now = clock.monotonic()
         while self._waiting:
             first = self._waiting[0]
             if first.place is _Place.WAITING:
@@ -188,7 +188,7 @@ class GroupCommit(Generic[T]):
         token = _flush_ends.set(leader.deadline)
         unanswered: BaseException = BrokerError(reason="the send was interrupted half-way, whether it took effect is unknown")
         try:
-            with anyio.fail_after(leader.deadline - monotonic(), shield=True):
+            with anyio.fail_after(leader.deadline - clock.monotonic(), shield=True):
                 await self._flush_for(batch)
         except TimeoutError as error:
             unanswered = error

@@ -1,7 +1,8 @@
 """Task ids."""
 
 import os
-import time
+
+from taskiq_core import clock
 
 _LONGEST = 255
 
@@ -11,7 +12,7 @@ def new_task_id() -> str:
 
     Ids made later sort later, so stores append to their indexes instead of scattering over them.
     """
-    return ((time.time_ns() // 1_000_000).to_bytes(6) + os.urandom(10)).hex()
+    return (int(clock.time() * 1000).to_bytes(6) + os.urandom(10)).hex()
 
 
 def check_task_id(task_id: object) -> str:

@@ -1,7 +1,6 @@
 """Building one message and sending it."""
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from typing import Any, Generic, ParamSpec, Self
 from pydantic import TypeAdapter
 from typing_extensions import TypeVar
 
+from taskiq_core import clock
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.abc.sender import Sender
 from taskiq_core.capability import Capability
@@ -124,7 +124,7 @@ class AsyncKicker(Generic[P, R]):
         if eta.tzinfo is None:
             logger.warning("with_eta() got a datetime without a time zone and takes it as UTC: say which one you mean.")
             eta = eta.replace(tzinfo=UTC)
-        return self.with_delay(max(0.0, eta.timestamp() - time.time()))
+        return self.with_delay(max(0.0, eta.timestamp() - clock.time()))
 
     def with_timeout(self, timeout: float | timedelta) -> Self:
         """Stop the task after this long, whatever its own option says."""
@@ -173,7 +173,7 @@ class AsyncKicker(Generic[P, R]):
         # Under this name taskiq-pipelines calls it.
         labels = self.labels.copy()
         if self.expires is not None:
-            EXPIRES_AT.set(labels, time.time() + self.expires)
+            EXPIRES_AT.set(labels, clock.time() + self.expires)
         return TaskiqMessage(self.custom_task_id or self.broker.id_generator(), self.task_name, labels, list(args), kwargs)
 
     def _handle(self, message: TaskiqMessage) -> AsyncTaskiqTask[R]:

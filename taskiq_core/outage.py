@@ -1,8 +1,8 @@
 """Trouble that lasts: told when it begins and when it is over, rather than at each try."""
 
 import logging
-import time
 
+from taskiq_core import clock
 from taskiq_core.exceptions import TaskiqError
 
 
@@ -23,12 +23,12 @@ class Outage:
         if self._since is not None:
             self._logger.debug("%s: %s: %s", what, type(error).__name__, error)
             return
-        self._since = time.monotonic()
+        self._since = clock.monotonic()
         trace = error if self._traces and not isinstance(error, TaskiqError) else None
         self._logger.warning("%s: %s: %s", what, type(error).__name__, error, exc_info=trace)
 
     def over(self) -> None:
         """It works; if it was told that it did not, this is told too."""
         if self._since is not None:
-            self._logger.info("%s after %.1f s", self._relief, time.monotonic() - self._since)
+            self._logger.info("%s after %.1f s", self._relief, clock.monotonic() - self._since)
             self._since = None

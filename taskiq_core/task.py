@@ -1,7 +1,6 @@
 """The handle on a task that has been sent."""
 
 import math
-import time
 from collections.abc import Generator
 from datetime import timedelta
 from typing import Any, Generic, Literal
@@ -10,6 +9,7 @@ import anyio
 from pydantic import TypeAdapter
 from typing_extensions import TypeVar
 
+from taskiq_core import clock
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.exceptions import (
     ResultBackendNotConfiguredError,
@@ -147,11 +147,11 @@ async def wait_for_any(
     backend: AsyncResultBackend[Any], task_ids: list[str], timeout: float | None
 ) -> dict[str, TaskiqResult[Any]]:
     """`wait_results` that bears passing errors of the backend; empty when the time is over."""
-    begun = time.monotonic()
+    begun = clock.monotonic()
     failing_since: float | None = None
     pause = 0.05
     while True:
-        now = time.monotonic()
+        now = clock.monotonic()
         left = None if timeout is None else max(0.0, begun + timeout - now)
         try:
             found = await backend.wait_results(task_ids, left)
@@ -164,6 +164,6 @@ async def wait_for_any(
             await anyio.sleep(pause)
             pause = min(pause * 2, 1.0)
             continue
-        if found or (timeout is not None and time.monotonic() - begun >= timeout):
+        if found or (timeout is not None and clock.monotonic() - begun >= timeout):
             return dict(found)
         failing_since, pause = None, 0.05

@@ -1,6 +1,5 @@
 """Many callers that wait for things in one store, with one watch on the store between them."""
 
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Generic, Protocol
@@ -8,6 +7,8 @@ from typing import Generic, Protocol
 import anyio
 import anyio.lowlevel
 from typing_extensions import TypeVar
+
+from taskiq_core import clock
 
 V = TypeVar("V")
 
@@ -126,7 +127,7 @@ class SharedWait(Generic[V]):
             self._fresh = {}
             await anyio.lowlevel.checkpoint()
             return 0.0
-        begin = time.monotonic()
+        begin = clock.monotonic()
         found = await self._fetch(keys)
         for key in keys:
             self._fresh.pop(key, None)
@@ -134,7 +135,7 @@ class SharedWait(Generic[V]):
             for caller in self._by_key.get(key, ()):
                 caller.found[key] = value
                 caller.woken.set()
-        return time.monotonic() - begin
+        return clock.monotonic() - begin
 
 
 class _Caller(Generic[V]):

@@ -1,6 +1,5 @@
 """Where results live."""
 
-import time
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Self
@@ -8,6 +7,7 @@ from typing import Any, Generic, Self
 import anyio
 from typing_extensions import TypeVar
 
+from taskiq_core import clock
 from taskiq_core.delivery import StoredResult
 from taskiq_core.exceptions import ResultGetError
 from taskiq_core.progress import TaskProgress
@@ -122,13 +122,13 @@ class AsyncResultBackend(ABC, Generic[R]):
 
         Cancelling loses nothing. This default asks again in growing steps of 1 to 200 ms.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else clock.monotonic() + timeout
         pause = 0.001
         while True:
             found = await self.get_results(task_ids)
             if found:
                 return found
-            left = pause if deadline is None else deadline - time.monotonic()
+            left = pause if deadline is None else deadline - clock.monotonic()
             if left <= 0:
                 return {}
             await anyio.sleep(min(pause, left))

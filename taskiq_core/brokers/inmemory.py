@@ -1,7 +1,6 @@
 """A broker in this process: a real queue that the real worker works through."""
 
 import math
-import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
@@ -9,6 +8,7 @@ from typing import Any, Self
 
 import anyio
 
+from taskiq_core import clock
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
@@ -264,7 +264,7 @@ class MemoryAdmin(QueueAdmin):
         return count
 
     async def purge_dead(self, ids: Sequence[str] | None = None, *, older_than: float | None = None) -> int:
-        dead, limit = self._broker.queue.dead, math.inf if older_than is None else time.time() - older_than
+        dead, limit = self._broker.queue.dead, math.inf if older_than is None else clock.time() - older_than
         chosen = [item for item in (list(dead) if ids is None else ids) if item in dead and dead[item].died_at < limit]
         for item in chosen:
             del dead[item]

@@ -3,12 +3,12 @@
 import heapq
 import itertools
 import math
-import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from taskiq_core import clock
 from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
 from taskiq_core.delivery import DeadLetter, Delivery, Settlement, Verdict
@@ -46,10 +46,9 @@ class BuriedMessage(DeadLetter):
 
 
 class MemoryQueue:
-    """All operations are immediate. `clock` gives seconds that only grow."""
+    """All operations are immediate."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._ready: dict[str, list[deque[Entry]]] = {}
         self._delayed: list[tuple[float, int, Entry]] = []
         self._held: dict[str, set[Entry]] = {}
@@ -75,7 +74,7 @@ class MemoryQueue:
     def _place(self, entry: Entry, delay: float | None = None, *, first: bool = False) -> None:
         entry.delayed, entry.parked = bool(delay), None
         if delay:
-            heapq.heappush(self._delayed, (self._clock() + delay, next(self._order), entry))
+            heapq.heappush(self._delayed, (clock.monotonic() + delay, next(self._order), entry))
             return
         levels = self._ready.get(entry.queue)
         if levels is None:
@@ -93,7 +92,7 @@ class MemoryQueue:
         names = self._open(self._ready if queues == ALL_QUEUES else queues)
         taken: list[Delivery] = []
         held = self._held.setdefault(holder, set())
-        until = self._clock() + lease
+        until = clock.monotonic() + lease
         self._no_lease_ends_before = min(self._no_lease_ends_before, until)
         for level in range(_LEVELS - 1, -1, -1):
             for queue in names:
@@ -113,7 +112,7 @@ class MemoryQueue:
         return [queue for queue in queues if queue not in self.paused]
 
     def _promote(self) -> None:
-        now = self._clock()
+        now = clock.monotonic()
         while self._delayed and self._delayed[0][0] <= now:
             self._place(heapq.heappop(self._delayed)[2])
 
@@ -122,7 +121,7 @@ class MemoryQueue:
         times = [self._delayed[0][0]] if self._delayed else []
         if any(self._held.values()):
             times.append(self._no_lease_ends_before)
-        return max(0.0, min(times) - self._clock()) if times else None
+        return max(0.0, min(times) - clock.monotonic()) if times else None
 
     def expire(self) -> int:
         """Take back what was held beyond its lease; returns how many.
@@ -130,7 +129,7 @@ class MemoryQueue:
         Looks at all that is held, and so does it only when a lease may have ended: about once per lease, for leases that are
         renewed.
         """
-        now = self._clock()
+        now = clock.monotonic()
         if now < self._no_lease_ends_before:
             return 0
         held = [entry for entries in self._held.values() for entry in entries]
@@ -144,7 +143,7 @@ class MemoryQueue:
 
     def extend(self, deliveries: Iterable[Delivery], holder: str, lease: float) -> list[Delivery]:
         """Renew; returns those that `holder` no longer holds."""
-        until = self._clock() + lease
+        until = clock.monotonic() + lease
         lost: list[Delivery] = []
         for delivery in deliveries:
             if self._holds(delivery, holder):
@@ -212,7 +211,7 @@ class MemoryQueue:
             body=entry.body if settlement.body is None else settlement.body,
             queue=entry.queue,
             reason=settlement.reason or "rejected",
-            died_at=time.time(),
+            died_at=clock.time(),
             attempts=entry.attempt,
             task_id=entry.task_id,
             detail=settlement.detail,

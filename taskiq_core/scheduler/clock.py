@@ -6,6 +6,8 @@ from typing import Final, Protocol
 import anyio
 import anyio.lowlevel
 
+from taskiq_core import clock
+
 
 class Clock(Protocol):
     """What the time is, and waiting for a later one."""
@@ -26,7 +28,7 @@ class SystemClock:
     """Longest single sleep in seconds: so a wall clock that was set, or a machine that was suspended, is noticed."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return datetime.fromtimestamp(clock.time(), UTC)
 
     async def sleep_until(self, when: datetime | None, wake: anyio.Event) -> None:
         await anyio.lowlevel.checkpoint()

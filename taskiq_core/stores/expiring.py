@@ -1,12 +1,13 @@
 """A dict whose entries end."""
 
 import math
-import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Generic
 
 from typing_extensions import TypeVar
+
+from taskiq_core import clock
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -16,7 +17,7 @@ _FEW = 64
 
 
 class ExpiringDict(Generic[K, V]):
-    """Values by key, each until its own deadline (`time.monotonic()` seconds; `math.inf` for no end).
+    """Values by key, each until its own deadline (`clock.monotonic()` seconds; `math.inf` for no end).
 
     At most `max_size` entries: beyond it the one that was first put in goes out. Expired entries are swept after as
     many writes as the last sweep left entries, so that a write costs constant time on average and nothing stays for long.
@@ -33,14 +34,14 @@ class ExpiringDict(Generic[K, V]):
 
     def __contains__(self, key: K) -> bool:
         entry = self._entries.get(key)
-        return entry is not None and entry[1] > time.monotonic()
+        return entry is not None and entry[1] > clock.monotonic()
 
     def get(self, key: K) -> V | None:
         """The value, or None where there is none or it has expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if entry[1] <= time.monotonic():
+        if entry[1] <= clock.monotonic():
             del self._entries[key]
             return None
         return entry[0]
@@ -61,11 +62,11 @@ class ExpiringDict(Generic[K, V]):
 
     def items(self) -> Iterator[tuple[K, V]]:
         """What has not expired, oldest first."""
-        now = time.monotonic()
+        now = clock.monotonic()
         return ((key, value) for key, (value, deadline) in list(self._entries.items()) if deadline > now)
 
     def _sweep(self) -> None:
-        now = time.monotonic()
+        now = clock.monotonic()
         for key in [key for key, (_, deadline) in self._entries.items() if deadline <= now]:
             del self._entries[key]
         self._writes_until_sweep = len(self._entries) + _FEW
@@ -73,4 +74,4 @@ class ExpiringDict(Generic[K, V]):
 
 def deadline_of(ttl: float | None) -> float:
     """When something that lives `ttl` seconds from now ends; None is never."""
-    return math.inf if ttl is None else time.monotonic() + ttl
+    return math.inf if ttl is None else clock.monotonic() + ttl

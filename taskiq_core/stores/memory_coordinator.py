@@ -1,10 +1,10 @@
 """Atomic steps in memory: no method suspends, so that each is one step for everybody on the loop."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from taskiq_core import clock
 from taskiq_core.abc.coordinator import (
     Admission,
     AdmissionRequest,
@@ -107,7 +107,7 @@ class MemoryCoordinator(Coordinator):
     # -- admission ---------------------------------------------------------------------------------------------------------
 
     def _admit(self, item: AdmissionRequest) -> Admission:
-        now = time.monotonic()
+        now = clock.monotonic()
         for place in item.slots:
             held = self._holders(place.key)
             if item.holder not in held and len(held) >= self._slot_limit(place):
@@ -142,11 +142,11 @@ class MemoryCoordinator(Coordinator):
             limit, window, pace = map(float, changed.split())
         book = self._starts.get(rate.key) or Starts()
         book.adjust(int(limit), window, pace)
-        self._starts.put(rate.key, book, time.monotonic() + book.expires_in(time.monotonic()))
+        self._starts.put(rate.key, book, clock.monotonic() + book.expires_in(clock.monotonic()))
         return book
 
     def _holders(self, key: str) -> dict[str, float]:
-        now = time.monotonic()
+        now = clock.monotonic()
         return {holder: end for holder, end in (self._slots.get(key) or {}).items() if end > now}
 
     def _slot_limit(self, place: SlotLimit) -> int:
@@ -154,7 +154,7 @@ class MemoryCoordinator(Coordinator):
         return place.limit if changed is None else int(changed)
 
     def _acquire(self, item: SlotRequest) -> bool:
-        now = time.monotonic()
+        now = clock.monotonic()
         held = {holder: end for holder, end in (self._slots.get(item.key) or {}).items() if end > now}
         granted = item.holder in held or len(held) < item.limit
         if granted:
@@ -163,7 +163,7 @@ class MemoryCoordinator(Coordinator):
         return granted
 
     def _take(self, item: TokenRequest) -> float:
-        now = time.monotonic()
+        now = clock.monotonic()
         tokens, then = self._buckets.get(item.key) or (item.burst, now)
         tokens = min(item.burst, tokens + (now - then) * item.rate)
         missing = item.tokens - tokens

@@ -1,9 +1,9 @@
 """Task records in memory."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 
+from taskiq_core import clock
 from taskiq_core.abc.records import RecordPage, RecordStore
 from taskiq_core.records import TaskRecord, TaskStatus, Transition
 from taskiq_core.stores.record_fold import RecordFold
@@ -59,7 +59,7 @@ class MemoryRecords(RecordStore):
         return dict(Counter(fold.status for fold in self._since(since)))
 
     async def cleanup(self, *, older_than: float) -> int:
-        limit = time.time() - older_than
+        limit = clock.time() - older_than
         records = [fold.record() for fold in self._folds.values()]
         old = [item.task_id for item in records if item.finished_at is not None and item.finished_at < limit]
         for task_id in old:

@@ -1,10 +1,10 @@
 """Laws about dead letters, and about looking into queues."""
 
-import time
 from collections.abc import Sequence
 
 import anyio
 
+from taskiq_core import clock
 from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
@@ -38,7 +38,7 @@ class DeadLetterLaws(BrokerSuite):
         letters = await admin_of(broker).dead_letters()
         expected = (sent[0].message, DEFAULT_QUEUE, "cannot be decoded: ☃")
         assert [(letter.body, letter.queue, letter.reason) for letter in letters] == [expected]
-        assert abs(letters[0].died_at - time.time()) < 3600, "died_at is in seconds since the epoch"
+        assert abs(letters[0].died_at - clock.time()) < 3600, "died_at is in seconds since the epoch"
         assert letters[0].id
 
     @law(Capability.DEAD_LETTER)

@@ -1,11 +1,11 @@
 """The laws that every record store keeps."""
 
 import itertools
-import time
 from typing import Any
 
 import anyio
 
+from taskiq_core import clock
 from taskiq_core.abc.records import RecordStore
 from taskiq_core.ids import new_task_id
 from taskiq_core.records import TaskRecord, TaskStatus, Transition
@@ -151,7 +151,7 @@ class RecordStoreContract(Suite[RecordStore]):
     async def test_cleanup_deletes_what_ended_long_ago(self, store: RecordStore) -> None:
         """Only final records go, by the age of their end; the answer is how many."""
         old, fresh, running = (new_task_id() for _ in range(3))
-        now = time.time()
+        now = clock.time()
         await store.record([Transition(old, SUCCESS, now - 100), Transition(fresh, FAILED, now - 10)])
         await store.record([Transition(running, RUNNING, now - 1000)])
         assert await store.cleanup(older_than=50) == 1

@@ -1,10 +1,10 @@
 """How many deliveries the worker may hold, and which it holds."""
 
-import time
 from collections.abc import Collection, Iterable
 
 import anyio
 
+from taskiq_core import clock
 from taskiq_core.delivery import Delivery
 
 _HORIZON = 0.05
@@ -24,7 +24,7 @@ class Credit:
         self._fixed = prefetch
         self._rate = 0.0
         self._settled = 0
-        self._since = time.monotonic()
+        self._since = clock.monotonic()
         self._freed = anyio.Event()
         self.held: set[Delivery] = set()
         self.settling: set[Delivery] = set()
@@ -64,7 +64,7 @@ class Credit:
         self.settling.difference_update(deliveries)
         self.acked.difference_update(deliveries)
         self._settled += len(deliveries)
-        elapsed = time.monotonic() - self._since
+        elapsed = clock.monotonic() - self._since
         if elapsed > _HORIZON:
             self._rate = 0.5 * self._rate + 0.5 * self._settled / elapsed
             self._settled, self._since = 0, self._since + elapsed

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from taskiq_core import clock
 from taskiq_core.acks import AcknowledgeType, parse_acknowledge_type
 from taskiq_core.broker import AnyTask, AsyncBroker
 from taskiq_core.context import Context
@@ -136,7 +137,7 @@ class Execution:
         labels = message.labels
         ack_type = task.options.ack_type or self._settings.ack_type
         if labels:
-            if (expires := EXPIRES_AT.get(labels)) is not None and time.time() > expires:
+            if (expires := EXPIRES_AT.get(labels)) is not None and clock.time() > expires:
                 outcome.ending = Ending.EXPIRED
                 raise TaskCancelledError(reason="it expired before a worker could start it")
             if (wanted := ACK_TYPE.get(labels)) is not None:

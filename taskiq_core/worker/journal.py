@@ -3,10 +3,10 @@
 import logging
 import os
 import socket
-import time
 
 import anyio
 
+from taskiq_core import clock
 from taskiq_core.abc.records import RecordStore
 from taskiq_core.delivery import Delivery
 from taskiq_core.labels import RETRIES
@@ -69,7 +69,7 @@ class Journal:
     def _note(self, status: TaskStatus, delivery: Delivery, message: TaskiqMessage, error: str | None) -> None:
         attempt = 1 + (RETRIES.get(message.labels) or 0) if status is TaskStatus.RUNNING else None
         self._pending.append(
-            Transition(message.task_id, status, time.time(), message.task_name, delivery.queue, self._worker, attempt, error)
+            Transition(message.task_id, status, clock.time(), message.task_name, delivery.queue, self._worker, attempt, error)
         )
         if len(self._pending) > _MOST:
             del self._pending[: _MOST // 10]

@@ -1,11 +1,11 @@
 """What finished goes out: results, verdicts, credit; whatever gathered while the last batch was in flight is the next."""
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
+from taskiq_core import clock
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
@@ -136,7 +136,7 @@ class Outbox:
             error = failures[0][1]
             self._backoff.say(f"{len(failures)} outcomes are kept, as {step.value} fails", error)
         for parcel, error in failures:
-            parcel.failing_since = parcel.failing_since or time.monotonic()
+            parcel.failing_since = parcel.failing_since or clock.monotonic()
             on_failure(parcel, error, len(failures) < len(due))
 
     async def _store(self, parcels: Sequence[Parcel]) -> None:

@@ -2,11 +2,11 @@
 
 import enum
 import logging
-import time
 from typing import Any
 
 import anyio
 
+from taskiq_core import clock
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.delivery import Delivery, Settlement, StoredResult, Verdict
 from taskiq_core.exceptions import ResultNotSerializableError
@@ -76,7 +76,7 @@ class Parcel:
 
     def failing_for(self) -> float:
         """Seconds since its step first failed; 0 if it has not."""
-        return 0.0 if self.failing_since is None else time.monotonic() - self.failing_since
+        return 0.0 if self.failing_since is None else clock.monotonic() - self.failing_since
 
     # -- steps ----------------------------------------------------------------------------------------------------------------
 

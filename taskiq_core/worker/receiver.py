@@ -2,7 +2,6 @@
 
 import contextvars
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 import anyio
 import anyio.lowlevel
 
+from taskiq_core import clock
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
@@ -193,7 +193,7 @@ class Receiver:
             self._outbox.put(Outcome(delivery, Ending.NOT_STARTED))
 
     async def _work(self, slot: Slot) -> None:
-        turn = time.monotonic()
+        turn = clock.monotonic()
         while (delivery := await self._inbox.take()) is not None:
             try:
                 outcome = await self._run(delivery, slot)
@@ -204,10 +204,10 @@ class Receiver:
                 outcome = self._last_resort(delivery, error)
             self._journal.ended(outcome)
             self._outbox.put(outcome)
-            if time.monotonic() - turn > _TURN:
+            if clock.monotonic() - turn > _TURN:
                 self._inbox.wake()
                 await anyio.lowlevel.checkpoint()
-                turn = time.monotonic()
+                turn = clock.monotonic()
 
     async def _run(self, delivery: Delivery, slot: Slot) -> Outcome:
         message = self._execution.load(delivery)

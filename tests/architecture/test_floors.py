@@ -11,8 +11,8 @@ from source_tree import ROOT, Import, imports_of, modules_in, plugin_folders
 CORE = ROOT / "taskiq_core"
 
 FLOORS = (
-    "acks batch capability defaults delivery error error_codec events exceptions ids labels limits message options progress "
-    "records result result_codec retry schedule state uniqueness utils wire",
+    "acks batch capability clock defaults delivery error error_codec events exceptions ids labels limits message options "
+    "progress records result result_codec retry schedule state uniqueness utils wire",
     "abc",
     "serializers formatters middleware_chain group_commit listening background waiting due signature url_options outage",
     "sending task kicker decor option_check registry registrar router gather created_schedule sync_bridge",

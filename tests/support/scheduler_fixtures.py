@@ -1,15 +1,15 @@
 """Fixtures for tests that run schedulers in time of their own; import them where they are wanted."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import anyio
 import pytest
 from support.fake_clock import FakeClock
 from support.scheduling import KeepingBroker
 
+from taskiq_core import clock as core_clock
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.result_backends.inmemory import InMemoryResultBackend
 from taskiq_core.schedule import ScheduledTask
@@ -21,12 +21,10 @@ Running = Callable[..., AbstractAsyncContextManager[TaskiqScheduler]]
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+def clock() -> Iterator[FakeClock]:
     clock = FakeClock(START)
-    time = SimpleNamespace(monotonic=clock.monotonic)
-    monkeypatch.setattr("taskiq_core.stores.expiring.time", time)
-    monkeypatch.setattr("taskiq_core.stores.memory_coordinator.time", time)
-    return clock
+    with core_clock.replaced(core_clock.time, clock.monotonic):
+        yield clock
 
 
 @pytest.fixture

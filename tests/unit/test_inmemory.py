@@ -1,9 +1,12 @@
 """The in-memory broker beyond the contract: waiting in place, dead letters, leases."""
 
+from collections.abc import Iterator
+
 import anyio
 import pytest
 
 from taskiq_core import Context, InMemoryBroker, TaskiqDepends
+from taskiq_core import clock as core_clock
 from taskiq_core.brokers.memory_queue import MemoryQueue
 from taskiq_core.delivery import Settlement, Verdict
 from taskiq_core.message import BrokerMessage
@@ -21,8 +24,15 @@ class Clock:
         return self.now
 
 
-def queue_of(clock: Clock, *ids: str) -> MemoryQueue:
-    queue = MemoryQueue(clock)
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    clock = Clock()
+    with core_clock.replaced(clock, clock):
+        yield clock
+
+
+def queue_of(*ids: str) -> MemoryQueue:
+    queue = MemoryQueue()
     queue.add(BrokerMessage(task_id, "a.task", task_id.encode()) for task_id in ids)
     return queue
 
@@ -104,9 +114,8 @@ def test_a_risen_message_goes_before_others_of_lower_priority() -> None:
     assert [item.body for item in queue.take(["default"], 2, "me", 30)] == [b"urgent", b"plain"]
 
 
-def test_leases_end_exactly_though_they_are_looked_at_seldom() -> None:
-    clock = Clock()
-    queue = queue_of(clock, "a", "b", "c")
+def test_leases_end_exactly_though_they_are_looked_at_seldom(clock: Clock) -> None:
+    queue = queue_of("a", "b", "c")
     first, second, third = (queue.take(["default"], 1, "me", lease)[0] for lease in (10, 20, 30))
     assert queue.next_event() == 10
     clock.now += 9
@@ -128,9 +137,8 @@ def test_leases_end_exactly_though_they_are_looked_at_seldom() -> None:
     assert (clock.now, looks <= 2) == (129, True)
 
 
-def test_what_is_forgotten_comes_back_without_a_death() -> None:
-    clock = Clock()
-    queue = queue_of(clock, "a", "b")
+def test_what_is_forgotten_comes_back_without_a_death(clock: Clock) -> None:
+    queue = queue_of("a", "b")
     held = queue.take(["default"], 2, "me", 10)
     queue.forget(held[:1], "me")
     clock.now += 10
