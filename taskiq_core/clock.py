@@ -1,7 +1,7 @@
 """What time it is, for all of the core: the machine's, unless a test puts another clock in its place."""
 
 import time as machine
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 time: Callable[[], float] = machine.time
@@ -14,7 +14,7 @@ monotonic: Callable[[], float] = machine.monotonic
 
 
 @contextmanager
-def replaced(wall: Callable[[], float], steady: Callable[[], float]) -> Iterator[None]:
+def replaced(wall: Callable[[], float], steady: Callable[[], float]) -> Generator[None]:
     """Within it, `time` is `wall` and `monotonic` is `steady`, for the whole process. The blocks may be nested."""
     global time, monotonic
     before = time, monotonic
