@@ -13,6 +13,7 @@ from taskiq_core.abc.subscription import Subscription
 from taskiq_core.acks import AckableMessage
 from taskiq_core.broker_parts import BrokerParts
 from taskiq_core.capability import Capability
+from taskiq_core.dead_letters import DeadLetters
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.defaults import MAX_MESSAGE_SIZE, SEND_TIMEOUT
 from taskiq_core.events import EventHandler, TaskiqEvents
@@ -146,6 +147,11 @@ class AsyncBroker(BrokerParts, TaskRegistrar, ABC):
         """A handle from an id; with its task, results get the types of the task's annotation."""
         adapter, name = (None, "?") if task is None else (task.return_adapter, task.task_name)
         return AsyncTaskiqTask(task_id, self.result_backend, adapter, task_name=name)
+
+    @property
+    def dead(self) -> DeadLetters:
+        """Dead letters: list, show, retry, edit, purge."""
+        return DeadLetters(self)
 
     # -- tasks --------------------------------------------------------------------------------------------------------------
 

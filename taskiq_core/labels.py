@@ -101,3 +101,5 @@ SCHEDULE: Final = "schedule"
 TYPES_OF_EXCEPTIONS: Final = "types_of_exceptions"
 """Taskiq's list of exception classes; read from the task, never sent."""
 LOCAL_ONLY: Final = frozenset({SCHEDULE, TYPES_OF_EXCEPTIONS})
+OF_ONE_LIFE: Final = frozenset({label.name for label in (RETRIES, REQUEUES, UNKNOWN, NO_PROCESS, LAST_ERROR)})
+"""Labels that count or tell what has happened to a message; one that begins anew has none of them."""

@@ -32,7 +32,7 @@ from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.stopping import forget_own_cancellation, is_stopped
 from taskiq_core.worker.threads import Threads
-from taskiq_core.worker.tracebacks import format_error, users_frames
+from taskiq_core.worker.tracebacks import describe, format_error, users_frames
 from taskiq_core.worker.verdicts import Ending
 
 logger = logging.getLogger("taskiq.worker")
@@ -243,15 +243,6 @@ class Execution:
                 outcome.store = False
         if chain.post_execute is not None:
             await chain.post_execute(message, result)
-
-
-def describe(error: BaseException) -> str:
-    """One line about an error that every store can hold, also about one that cannot be printed."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - its own `__str__`
-        text = "it cannot be printed"
-    return f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()
 
 
 def _error_result(error: BaseException, message: TaskiqMessage, seconds: float) -> TaskiqResult[Any]:

@@ -8,10 +8,12 @@ import anyio
 
 from taskiq_core import clock
 from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.dead_detail import DeadDetail
 from taskiq_core.delivery import Delivery, Settlement, StoredResult, Verdict
 from taskiq_core.exceptions import ResultNotSerializableError
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.tracebacks import describe
 from taskiq_core.worker.verdicts import Ending, judge
 
 logger = logging.getLogger("taskiq.worker")
@@ -107,7 +109,8 @@ class Parcel:
         """What the broker is told."""
         outcome = self.outcome
         result = self.stored if self.together else None
-        return Settlement(self.delivery, self.verdict, outcome.delay, outcome.reason, outcome.body, result)
+        detail = _detail(outcome) if self.verdict is Verdict.REJECT else None
+        return Settlement(self.delivery, self.verdict, outcome.delay, outcome.reason, outcome.body, result, detail=detail)
 
     def replace_value(self, backend: AsyncResultBackend[Any], refusal: Exception) -> bool:
         """Store an error in the place of a value that cannot be stored; False if that has been tried."""
@@ -136,6 +139,12 @@ class Parcel:
             return None
         self._saved = True
         return self.outcome
+
+
+def _detail(outcome: Outcome) -> bytes | None:
+    if outcome.result is None or outcome.result.error is None:
+        return None
+    return DeadDetail(describe(outcome.result.error), outcome.result.traceback).pack()
 
 
 class EarlyAck(Parcel):

@@ -16,7 +16,7 @@ from taskiq_core.delivery import Delivery
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.credit import Credit
-from taskiq_core.worker.execution import Execution, describe
+from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.isolation import drive
 from taskiq_core.worker.journal import Journal
@@ -29,6 +29,7 @@ from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.stopping import is_cancelled_natively, is_stopped
 from taskiq_core.worker.threads import Threads
+from taskiq_core.worker.tracebacks import describe
 from taskiq_core.worker.verdicts import Ending
 
 logger = logging.getLogger("taskiq.worker")

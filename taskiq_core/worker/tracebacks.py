@@ -1,4 +1,4 @@
-"""Tracebacks as the author of a task wants to see them: without our frames above it."""
+"""Errors as people read them: one line, or a traceback without our frames above the task's."""
 
 import traceback
 from pathlib import Path
@@ -30,3 +30,12 @@ def format_error(error: BaseException) -> str:
     :raises Exception: whatever an exception's own fields make of it.
     """
     return "".join(traceback.format_exception(type(error), error, users_frames(error)))
+
+
+def describe(error: BaseException) -> str:
+    """One line about an error that every store can hold, also about one that cannot be printed."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - its own `__str__`
+        text = "it cannot be printed"
+    return f"{type(error).__name__}: {text}".encode(errors="backslashreplace").decode()
