@@ -1,6 +1,7 @@
 """Dead letters for people: what they were, and what to do with them."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
@@ -230,10 +231,8 @@ class DeadLetters:
     async def _revive(self, letters: "Sequence[DeadLetter | DeadTask]") -> int:
         bodies: dict[str, bytes] = {}
         for letter in letters:
-            try:
+            with suppress(Exception):  # what cannot be read goes back as it is
                 bodies[letter.id] = self._reborn(self._broker.formatter.loads(letter.body))
-            except Exception:  # noqa: BLE001 - it goes back as it is
-                continue
         return await self._admin.requeue_dead([letter.id for letter in letters], bodies) if letters else 0
 
     def _reborn(self, message: TaskiqMessage) -> bytes:

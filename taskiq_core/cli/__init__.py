@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 COMMANDS: Final = {
+    "dead": "taskiq_core.cli.dead:dead",
     "queues": "taskiq_core.cli.queues:queues",
     "worker": "taskiq_core.cli.worker:worker",
     "scheduler": "taskiq_core.cli.scheduler:scheduler",

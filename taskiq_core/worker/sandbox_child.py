@@ -30,7 +30,7 @@ from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.delivery import Delivery
 from taskiq_core.exceptions import ResultNotSerializableError
 from taskiq_core.result import TaskiqResult
-from taskiq_core.worker.execution import Execution, describe
+from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.isolation import drive
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.recorder import Recorder
@@ -39,6 +39,7 @@ from taskiq_core.worker.sandbox_request import LOGGING, MAIN, SandboxSetup, Task
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.threads import Threads
+from taskiq_core.worker.tracebacks import describe
 from taskiq_core.worker.verdicts import Ending
 
 logger = logging.getLogger("taskiq.worker")

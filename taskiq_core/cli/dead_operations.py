@@ -1,0 +1,152 @@
+"""What `taskiq dead` does."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NoReturn, cast
+
+import click
+
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.cli.durations import parse_duration
+from taskiq_core.cli.operating import operate, require_shared
+from taskiq_core.dead_letters import Choice, DeadLetters, DeadTask
+from taskiq_core.exceptions import ConfigurationError
+
+Work = Callable[[DeadLetters, tuple[str, ...]], Awaitable[None]]
+
+
+def run_list(arguments: Sequence[str], chosen: Mapping[str, str | None], limit: int, as_json: bool) -> NoReturn:
+    """Print one line for each."""
+
+    async def work(dead: DeadLetters, others: tuple[str, ...]) -> None:
+        _refuse(others)
+        choice = _choice(chosen)
+        letters = await dead.list(
+            task=choice.task, error=choice.error, queue=choice.queue, older_than=choice.older_than, limit=limit
+        )
+        for letter in letters:
+            click.echo(_as_json(letter) if as_json else _line(letter))
+        if not letters and not as_json:
+            click.echo("No dead letters")
+
+    _run(arguments, work)
+
+
+def run_show(arguments: Sequence[str], as_json: bool) -> NoReturn:
+    """Print everything about one."""
+
+    async def work(dead: DeadLetters, ids: tuple[str, ...]) -> None:
+        if len(ids) != 1:
+            raise ConfigurationError(reason="Name one dead letter by its ID, as `taskiq dead list` shows it.")
+        letter = await dead.get(ids[0])
+        if letter is None:
+            raise ConfigurationError(reason=f"There is no dead letter {ids[0]}. `taskiq dead list` shows what there is.")
+        click.echo(_as_json(letter) if as_json else _page(letter))
+
+    _run(arguments, work)
+
+
+def run_retry(
+    arguments: Sequence[str],
+    chosen: Mapping[str, str | None],
+    everything: bool,
+    new_args: str | None,
+    new_kwargs: str | None,
+) -> NoReturn:
+    """Retry and say how many."""
+
+    async def work(dead: DeadLetters, ids: tuple[str, ...]) -> None:
+        if new_args is None and new_kwargs is None:
+            click.echo(f"Retried {await dead.retry(*ids, choice=_which(ids, chosen, everything))}")
+            return
+        if len(ids) != 1:
+            raise ConfigurationError(reason="New arguments are for one dead letter: name its ID.")
+        args = None if new_args is None else cast("list[Any]", _json("--args", new_args, list))
+        kwargs = None if new_kwargs is None else cast("dict[str, Any]", _json("--kwargs", new_kwargs, dict))
+        found = await dead.retry_with(ids[0], args=args, kwargs=kwargs)
+        click.echo(f"Retried {int(found)}")
+
+    _run(arguments, work)
+
+
+def run_purge(arguments: Sequence[str], chosen: Mapping[str, str | None], everything: bool) -> NoReturn:
+    """Delete and say how many."""
+
+    async def work(dead: DeadLetters, ids: tuple[str, ...]) -> None:
+        click.echo(f"Deleted {await dead.purge(*ids, choice=_which(ids, chosen, everything))}")
+
+    _run(arguments, work)
+
+
+def _run(arguments: Sequence[str], work: Work) -> NoReturn:
+    def prepare(app: str, broker: AsyncBroker, others: tuple[str, ...]) -> Callable[[], Awaitable[None]]:
+        require_shared(app, broker)
+        return lambda: work(broker.dead, others)
+
+    operate(arguments, prepare, "dead")
+
+
+def _choice(chosen: Mapping[str, str | None]) -> Choice:
+    age = chosen["older_than"]
+    older_than = None if age is None else parse_duration(age, "--older-than")
+    return Choice(chosen["task"], chosen["error"], chosen["queue"], older_than)
+
+
+def _which(ids: Sequence[str], chosen: Mapping[str, str | None], everything: bool) -> Choice | None:
+    choice = _choice(chosen)
+    if [bool(ids), everything, not choice.is_everything].count(True) != 1:
+        raise ConfigurationError(
+            reason="Say which dead letters: by ID, or by --task, --error, --queue and --older-than, or --all of them."
+        )
+    return None if ids else choice
+
+
+def _refuse(others: Sequence[str]) -> None:
+    if others:
+        raise ConfigurationError(reason=f"{others[0]!r} is too much: `taskiq dead show` shows one dead letter by its ID.")
+
+
+def _json(option: str, text: str, kind: type) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(reason=f"{option} is not JSON: {error}") from error
+    if not isinstance(value, kind):
+        expected = "an array" if kind is list else "an object"
+        raise ConfigurationError(reason=f"{option} must be {expected} in JSON, not {text!r}")
+    return value
+
+
+def _line(letter: DeadTask) -> str:
+    when = letter.died_at.isoformat(sep=" ", timespec="seconds")
+    return f"{letter.id}  {when}  {letter.queue}  {letter.task_name or '?'}  {_one_line(letter.error or letter.reason)}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _page(letter: DeadTask) -> str:
+    facts = {
+        "id": letter.id,
+        "task": letter.task_name or "? (the body is no message)",
+        "task id": letter.task_id or "?",
+        "queue": letter.queue,
+        "died": letter.died_at.isoformat(sep=" ", timespec="seconds"),
+        "deliveries": letter.deliveries,
+        "reason": letter.reason,
+        "error": letter.error,
+        "args": None if letter.args is None else repr(letter.args),
+        "kwargs": None if letter.kwargs is None else repr(letter.kwargs),
+        "labels": repr(letter.labels) if letter.labels else None,
+        "body": None if letter.task_name else f"{len(letter.body)} bytes: {letter.body[:200]!r}",
+    }
+    lines = [f"{name + ':':<12}{value}" for name, value in facts.items() if value is not None]
+    if letter.traceback:
+        lines += ["", letter.traceback.rstrip()]
+    return "\n".join(lines)
+
+
+def _as_json(letter: DeadTask) -> str:
+    data = {name: getattr(letter, name) for name in letter.__dataclass_fields__ if name != "body"}
+    return json.dumps({**data, "died_at": letter.died_at.isoformat()}, default=str, ensure_ascii=False)
