@@ -102,6 +102,17 @@ def test_commands_for_queues() -> None:
     assert [item for command in found.commands.values() for item in command.params if isinstance(item, click.Option)] == []
 
 
+def test_commands_for_dead_letters() -> None:
+    commands, options = tables(section("command_line.md", "taskiq dead COMMAND [APP] [ID]..."))
+    assert isinstance(main, click.Group)
+    found = main.get_command(click.Context(main), "dead")
+    assert isinstance(found, click.Group)
+    assert names(commands) == list(found.commands)
+    spelt = {opt for command in found.commands.values() for item in command.params for opt in item.opts}
+    documented = {name for row in options for cell in row for name in CODE.findall(cell) if name.startswith("--")}
+    assert documented == {name for name in spelt if name.startswith("--")}
+
+
 def test_capabilities() -> None:
     (rows,) = tables(section("capabilities.md"))
     assert names(rows) == [str(flag.name) for flag in Capability]
