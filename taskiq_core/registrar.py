@@ -13,6 +13,7 @@ from taskiq_core.batch import Batch
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.due import check_spec
 from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.key_template import KeyTemplate
 from taskiq_core.limits import Limit
 from taskiq_core.options import Executor, split_options
 from taskiq_core.registry import default_task_name
@@ -112,7 +113,8 @@ class TaskRegistrar:
         """The decorator as a plain call.
 
         :raises TaskNameConflictError: if another function has the name.
-        :raises ConfigurationError: for an option that cannot be read, or a thing that is no function.
+        :raises ConfigurationError: for an option that cannot be read, a key that names no argument, or a thing that is no
+            function.
         """
         if isinstance(func, AsyncTaskiqDecoratedTask):
             msg = f"{func!r} is a task already; register its `original_func` instead."
@@ -121,6 +123,8 @@ class TaskRegistrar:
         options, labels, warnings = split_options(keywords)
         for spec in options.schedule:
             check_spec(spec)
+        for key in (*(limit.key for limit in options.limits), None if options.unique is None else options.unique.key):
+            KeyTemplate(key, func, task_name=name)
         for warning in warnings:
             logger.warning("Task %s: %s", name, warning)
         task = self._new_task(func, name, labels=labels, options=options)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 
-from taskiq_core.depends.marker import Dependency, find_marker
 from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.marker import Dependency, find_marker
 from taskiq_core.signature import resolve_hints
 
 Overrides = Mapping[Any, Callable[..., Any]]

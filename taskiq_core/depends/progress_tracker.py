@@ -6,7 +6,7 @@ from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.context import Context
-from taskiq_core.depends.marker import TaskiqDepends
+from taskiq_core.marker import TaskiqDepends
 from taskiq_core.progress import TaskProgress, TaskState
 
 __all__ = ["Progress", "ProgressTracker", "TaskProgress", "TaskState"]

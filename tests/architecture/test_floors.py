@@ -49,7 +49,9 @@ FLOORS = tuple(
         due
         formatters
         group_commit
+        key_template
         listening
+        marker
         middleware_chain
         outage
         serializers

@@ -1,0 +1,75 @@
+"""Keys are made of what a task gets, and a key that cannot work is refused where it is written."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel
+
+from taskiq_core import ArgumentError, Concurrency, Context, InMemoryBroker, TaskiqDepends, TaskRouter, Throttle, Unique
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.key_template import KeyTemplate
+from taskiq_core.limits import Key
+
+
+class Order(BaseModel):
+    id: int
+    tags: dict[str, str] = {}
+
+
+def ship(order: Order, express: bool = False, *, ctx: Context = TaskiqDepends(), note: str = "none") -> None: ...
+
+
+def key_of(key: Key | None, *args: Any, func: Callable[..., Any] = ship, **kwargs: Any) -> str:
+    return KeyTemplate(key, func, task_name="shop:ship")(args, kwargs)
+
+
+def test_values_are_what_the_annotations_say_and_defaults_count():
+    order = {"id": "17", "tags": {"to": "Rome"}}
+    assert key_of("{order.id}", order) == "17"
+    assert key_of("{order.tags[to]}/{express}/{note}", order, note="fragile") == "Rome/False/fragile"
+    assert key_of("{order.id:>{order.id}}|{{}}", {"id": 3}) == "  3|{}"
+    assert key_of(None, order) == ""
+    assert key_of("all", order) == "all"
+
+
+def test_a_function_gets_the_arguments_that_it_names():
+    order = {"id": 17}
+    assert key_of(lambda order: order.id % 10, order) == "7"
+    assert key_of(lambda note, express: (note, express), order, True) == "('none', True)"
+    assert key_of(lambda **all: sorted(all), order) == "['express', 'note', 'order']"
+
+
+def test_injected_parameters_are_no_arguments():
+    def task(ctx: Annotated[Context, TaskiqDepends()], a: int, *rest: int, **more: int) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"'ctx' is injected.*arguments are 'a', 'rest', 'more'"):
+        key_of("{ctx}", func=task)
+    assert key_of("{a}", "4", func=lambda a, ctx=TaskiqDepends(Order): None) == "4"
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("{order_id}", "names 'order_id'.*arguments are 'order', 'express', 'note'"),
+        ("{ctx.task_id}", "'ctx' is injected"),
+        ("{}", "names ''"),
+        ("{0}", "names '0'"),
+        ("{order", "cannot be read"),
+        (lambda o: o.id, "names 'o'"),
+        (str, "parameters are not known"),
+    ],
+)
+@pytest.mark.parametrize("option", ["limits", "unique", "throttle"])
+def test_wrong_keys_are_refused_at_registration(option: str, key: Key, says: str):
+    value = {"limits": Concurrency(1, key=key), "unique": Unique(key=key), "throttle": Throttle(1, key=key)}[option]
+    for owner in (InMemoryBroker(), TaskRouter()):
+        with pytest.raises(ConfigurationError, match=f"(?s)'shop:ship' has the key .*{says}"):
+            owner.register_task(ship, "shop:ship", **{option: value})
+
+
+def test_what_the_function_would_refuse_has_no_key():
+    with pytest.raises(ArgumentError):
+        key_of("{order.id}", {"id": "x"})
+    with pytest.raises(AttributeError):
+        key_of("{order.number}", {"id": 1})
