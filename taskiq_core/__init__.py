@@ -63,6 +63,7 @@ from taskiq_core.result_backends.dummy import DummyResultBackend
 from taskiq_core.result_backends.inmemory import InMemoryResultBackend
 from taskiq_core.retry import Retry
 from taskiq_core.router import TaskRouter
+from taskiq_core.routes import Route
 from taskiq_core.schedule import At, Cron, CronSpec, Every, ScheduledTask
 from taskiq_core.schedule_sources import LabelScheduleSource
 from taskiq_core.scheduler import TaskiqScheduler
@@ -109,6 +110,7 @@ __all__ = [
     "ResultGetError",
     "ResultIsReadyError",
     "Retry",
+    "Route",
     "ScheduleSource",
     "ScheduledTask",
     "SendTaskError",

@@ -13,6 +13,7 @@ from taskiq_core.abc.serializer import TaskiqSerializer
 from taskiq_core.formatters.msgpack_formatter import MsgpackFormatter
 from taskiq_core.middleware_chain import MiddlewareChain
 from taskiq_core.retry import Retry
+from taskiq_core.routes import Route, RouteFields, Routes
 from taskiq_core.serializers.json_serializer import JSONSerializer
 from taskiq_core.state import TaskiqState
 
@@ -33,6 +34,7 @@ class BrokerParts:
         self.dependency_overrides: dict[Any, Any] = {}
         self.custom_dependency_context: dict[Any, Any] = {}
         self._coordinator: Coordinator | None = None
+        self._routes: Routes | None = None
 
     @property
     def coordinator(self) -> Coordinator | None:
@@ -40,6 +42,11 @@ class BrokerParts:
         if self._coordinator is not None:
             return self._coordinator
         return self.result_backend if isinstance(self.result_backend, Coordinator) else None
+
+    @property
+    def routes(self) -> Routes | None:
+        """Where tasks go by their names; None: where their options say."""
+        return self._routes
 
     def with_result_backend(self, result_backend: AsyncResultBackend[Any]) -> Self:
         """Where results go."""
@@ -59,6 +66,17 @@ class BrokerParts:
     def with_retry(self, retry: Retry | int) -> Self:
         """How tasks are retried that say nothing themselves, and for which no middleware speaks."""
         self.default_retry = retry if isinstance(retry, Retry) else Retry(retry)
+        return self
+
+    def with_routes(self, routes: Mapping[str, Route | RouteFields]) -> Self:
+        """Queue, priority and delay by task names or patterns: `{"reports.*": {"queue": "io"}}`.
+
+        An exact name beats patterns, and the first pattern that fits wins. A route beats the task's options, and what is said
+        for one send beats the route. It holds for every send of this process, in place of routes given before.
+
+        :raises ConfigurationError: for a route that cannot be read.
+        """
+        self._routes = Routes(routes)
         return self
 
     def with_id_generator(self, task_id_generator: Callable[[], str]) -> Self:

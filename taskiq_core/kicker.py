@@ -16,7 +16,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.created_schedule import CreatedSchedule, create_schedule
 from taskiq_core.exceptions import UnsupportedOptionError
 from taskiq_core.ids import check_task_id
-from taskiq_core.labels import DELAY, EXPIRES_AT, PRIORITY, QUEUE, SCHEDULE_ID, TIMEOUT, parse_priority
+from taskiq_core.labels import DELAY, EXPIRES_AT, PRIORITY, QUEUE, SCHEDULE_ID, TIMEOUT, check_queue, parse_priority
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.retry import seconds
 from taskiq_core.schedule import CronSpec
@@ -49,7 +49,7 @@ class AsyncKicker(Generic[P, R]):
         serve them.
     """
 
-    __slots__ = ("broker", "custom_task_id", "expires", "labels", "return_adapter", "task_name")
+    __slots__ = ("_own_labels", "broker", "custom_task_id", "expires", "labels", "return_adapter", "task_name")
 
     def __init__(
         self,
@@ -62,7 +62,8 @@ class AsyncKicker(Generic[P, R]):
     ) -> None:
         self.task_name = task_name
         self.broker = broker
-        self.labels: dict[str, Any] = dict(labels) if labels else {}
+        self._own_labels = labels or {}
+        self.labels = self._routed(broker)
         self.return_adapter = return_adapter
         self.expires = expires
         self.custom_task_id: str | None = None
@@ -88,17 +89,17 @@ class AsyncKicker(Generic[P, R]):
         return self
 
     def with_broker(self, broker: Sender) -> Self:
-        """Send through another broker."""
+        """Send through another broker, by its routes."""
+        before, after = self._routed(self.broker), self._routed(broker)
+        chosen = {name: value for name, value in self.labels.items() if name not in before or before[name] != value}
+        self.labels = {**after, **chosen}
         self.broker = broker
         return self
 
     def with_queue(self, queue: str) -> Self:
         """Into this queue."""
         self._require(Capability.QUEUES, f"queue={queue!r}")
-        if not isinstance(queue, str) or not queue or "," in queue:  # pyright: ignore[reportUnnecessaryIsInstance]
-            msg = f"a queue is named by a text without commas, not {queue!r}"
-            raise ValueError(msg)
-        QUEUE.set(self.labels, queue)
+        QUEUE.set(self.labels, check_queue(queue))
         return self
 
     def with_priority(self, priority: int) -> Self:
@@ -178,6 +179,12 @@ class AsyncKicker(Generic[P, R]):
 
     def _handle(self, message: TaskiqMessage) -> AsyncTaskiqTask[R]:
         return AsyncTaskiqTask(message.task_id, self.broker.result_backend, self.return_adapter, task_name=message.task_name)
+
+    def _routed(self, broker: Sender) -> dict[str, Any]:
+        routes = broker.routes
+        if routes is None:
+            return dict(self._own_labels)
+        return {**self._own_labels, **routes.labels(self.task_name)}
 
     def _require(self, capability: Capability, option: str) -> None:
         require_capability(self.broker, capability, f"A send of task {self.task_name!r}", option)

@@ -62,6 +62,14 @@ def parse_priority(value: Any) -> int:
     return number
 
 
+def check_queue(value: Any) -> str:
+    """A queue's name: a text without commas."""
+    if not isinstance(value, str) or not value or "," in value:
+        msg = f"a queue is named by a text without commas, not {value!r}"
+        raise ValueError(msg)
+    return value
+
+
 def parse_seconds(value: Any) -> float:
     """Seconds, not negative."""
     number = float(value)

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 from taskiq_core.acks import AcknowledgeType, parse_acknowledge_type
 from taskiq_core.batch import Batch
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.labels import parse_bool, parse_priority
+from taskiq_core.labels import check_queue, parse_bool, parse_priority
 from taskiq_core.limits import Concurrency, Limit, Rate
 from taskiq_core.retry import Retry, seconds
 from taskiq_core.schedule import ScheduleSpec
@@ -68,13 +68,6 @@ def _cast(value: Any) -> Any:
     return value if value == "lenient" else parse_bool(value)
 
 
-def _queue(value: Any) -> str:
-    if not isinstance(value, str) or not value or "," in value:
-        msg = "a queue is named by a text without commas"
-        raise ValueError(msg)
-    return value
-
-
 def _positive(value: Any) -> float:
     number = seconds(value)
     if number == 0:
@@ -118,7 +111,7 @@ def _batch(value: Any) -> Batch:
 
 
 _PARSERS: dict[str, Any] = {
-    "queue": _queue,
+    "queue": check_queue,
     "priority": parse_priority,
     "retry": _retry,
     "timeout": _positive,

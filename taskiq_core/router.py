@@ -18,6 +18,8 @@ class _Unbound:
 
     capabilities = ~Capability.NONE  # the real broker checks when it takes the tasks over
 
+    coordinator = admin = routes = None
+
     @property
     def result_backend(self) -> Any:
         return self._refuse()

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from taskiq_core.abc.coordinator import Coordinator
+from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.capability import Capability
 from taskiq_core.message import TaskiqMessage
+from taskiq_core.routes import Routes
 
 
 class Sender(Protocol):
@@ -18,6 +21,21 @@ class Sender(Protocol):
     @property
     def result_backend(self) -> Any:
         """An `AsyncResultBackend`."""
+        ...
+
+    @property
+    def coordinator(self) -> Coordinator | None:
+        """The shared state on which uniqueness stands."""
+        ...
+
+    @property
+    def admin(self) -> QueueAdmin | None:
+        """Queues and what waits in them."""
+        ...
+
+    @property
+    def routes(self) -> Routes | None:
+        """Where tasks go by their names."""
         ...
 
     def id_generator(self) -> str:

@@ -3,12 +3,14 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
+from taskiq_core.abc.coordinator import Coordinator
 from taskiq_core.acks import AckableMessage
 from taskiq_core.broker import AnyTask, AsyncBroker, shared_tasks
 from taskiq_core.capability import Capability
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.exceptions import SharedBrokerListenError, SharedBrokerSendTaskError
 from taskiq_core.message import BrokerMessage, TaskiqMessage
+from taskiq_core.routes import Routes
 
 
 class AsyncSharedBroker(AsyncBroker):
@@ -24,6 +26,17 @@ class AsyncSharedBroker(AsyncBroker):
         self._default = broker
         self.result_backend = broker.result_backend
         self.capabilities = broker.capabilities
+        self.admin = broker.admin
+
+    @property
+    def coordinator(self) -> Coordinator | None:
+        """That of the default broker."""
+        return None if self._default is None else self._default.coordinator
+
+    @property
+    def routes(self) -> Routes | None:
+        """Those of the default broker."""
+        return None if self._default is None else self._default.routes
 
     def _new_task(self, func: Callable[..., Any], name: str, **parts: Any) -> AnyTask:
         return AsyncTaskiqDecoratedTask(self, name, func, **parts)

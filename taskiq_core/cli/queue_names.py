@@ -12,7 +12,7 @@ logger = logging.getLogger("taskiq.process")
 
 def queues_of(broker: AsyncBroker) -> tuple[str, ...]:
     """The default queue, and those that the tasks of `broker` are sent to."""
-    named = (task.options.queue or QUEUE.get(task.labels) for task in broker.get_all_tasks().values())
+    named = (QUEUE.get(broker.kicker(task).labels) for task in broker.get_all_tasks().values())
     return (DEFAULT_QUEUE, *sorted({name for name in named if name} - {DEFAULT_QUEUE}))
 
 

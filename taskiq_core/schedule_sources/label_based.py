@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.broker import AnyTask, AsyncBroker
-from taskiq_core.labels import DELAY, EXPIRES, LOCAL_ONLY, PRIORITY, QUEUE, SCHEDULE
+from taskiq_core.labels import EXPIRES, SCHEDULE
 from taskiq_core.schedule import ScheduledTask, spec_fields
 from taskiq_core.wire import pack
 
@@ -55,9 +55,14 @@ class LabelScheduleSource(ScheduleSource):
                     seen[name] = seen.get(name, 0) + 1
                     fields["schedule_id"] = name if seen[name] == 1 else f"{name}-{seen[name]}"
                 own: dict[str, Any] = fields.pop("labels", {})
-                yield ScheduledTask(task_name=task.task_name, labels={**own, **_labels_of(task)}, **fields)
+                yield ScheduledTask(task_name=task.task_name, labels={**own, **self._labels_of(task)}, **fields)
             except (ValidationError, TypeError, ValueError) as error:
                 self._report(f"A schedule of task {task.task_name} is left out: {error}")
+
+    def _labels_of(self, task: AnyTask) -> dict[str, Any]:
+        labels = self.broker.kicker(task).labels
+        EXPIRES.set(labels, task.options.expires)
+        return labels
 
     def _report(self, problem: str) -> None:
         if problem not in self._reported:
@@ -74,15 +79,6 @@ def _dicts_of(task: AnyTask) -> Iterator[dict[str, Any]]:
             }
             known["cron"] = str(known["cron"]) if "cron" in known else None
             yield known
-
-
-def _labels_of(task: AnyTask) -> dict[str, Any]:
-    labels = {name: value for name, value in task.labels.items() if name not in LOCAL_ONLY}
-    QUEUE.set(labels, task.options.queue)
-    PRIORITY.set(labels, task.options.priority)
-    DELAY.set(labels, task.options.delay)
-    EXPIRES.set(labels, task.options.expires)
-    return labels
 
 
 def _id_of(task: AnyTask, fields: Mapping[str, Any]) -> str:

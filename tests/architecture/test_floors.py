@@ -35,6 +35,7 @@ FLOORS = tuple(
         result
         result_codec
         retry
+        routes
         schedule
         state
         uniqueness
