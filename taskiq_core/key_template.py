@@ -98,13 +98,7 @@ class KeyTemplate:
         known = [name for name in parameters if name not in marked]
         wrong = next((name for name in self._wanted or () if name not in known), None)
         if wrong is not None:
-            what = (
-                f"{wrong!r} is injected"
-                if wrong in marked
-                else f"it names {wrong!r}"
-                if wrong
-                else "it has a field without name"
-            )
+            what = f"{wrong!r} is injected" if wrong in marked else f"it names {wrong!r}"
             those = f"its arguments are {', '.join(map(repr, known))}" if known else "it has no arguments"
             self._refuse(f"{what}. A key is made of the task's arguments, and {those}")
         return frozenset(marked)
