@@ -16,8 +16,22 @@ from taskiq_core.capability import Capability
 from taskiq_core.created_schedule import CreatedSchedule, create_schedule
 from taskiq_core.exceptions import UnsupportedOptionError
 from taskiq_core.ids import check_task_id
-from taskiq_core.labels import DELAY, EXPIRES_AT, PRIORITY, QUEUE, SCHEDULE_ID, TIMEOUT, check_queue, parse_priority
+from taskiq_core.labels import (
+    DELAY,
+    EXPIRES_AT,
+    ON_FAILURE,
+    ON_SUCCESS,
+    PRIORITY,
+    QUEUE,
+    SCHEDULE_ID,
+    TIMEOUT,
+    Label,
+    check_queue,
+    parse_priority,
+)
 from taskiq_core.message import TaskiqMessage
+from taskiq_core.options import callback_name
+from taskiq_core.registry import Named
 from taskiq_core.retry import seconds
 from taskiq_core.schedule import CronSpec
 from taskiq_core.sync_bridge import run_from_sync
@@ -135,6 +149,22 @@ class AsyncKicker(Generic[P, R]):
     def with_expires(self, expires: float | timedelta) -> Self:
         """Do not start it later than this long from the send."""
         self.expires = seconds(expires)
+        return self
+
+    def with_on_success(self, callback: Named | str) -> Self:
+        """Send this task when this call has succeeded, in place of the task's own `on_success`."""
+        return self._with_callback(ON_SUCCESS, callback)
+
+    def with_on_failure(self, callback: Named | str) -> Self:
+        """Send this task when this call has failed for good, in place of the task's own `on_failure`."""
+        return self._with_callback(ON_FAILURE, callback)
+
+    def _with_callback(self, label: Label[str], callback: Named | str) -> Self:
+        name = callback_name(callback)
+        if name == self.task_name:
+            msg = f"task {name!r} cannot be its own callback"
+            raise ValueError(msg)
+        label.set(self.labels, name)
         return self
 
     # -- sending ------------------------------------------------------------------------------------------------------------

@@ -99,6 +99,12 @@ REQUEUES: Final = Label("X-Taskiq-requeue", int)
 """How often `Context.requeue()` sent it back."""
 UNKNOWN: Final = Label("_unknown", int)
 """How many times a worker did not know the task."""
+ON_SUCCESS: Final = Label("_on_success", str)
+"""The callback of this one call, in place of its task's."""
+ON_FAILURE: Final = Label("_on_failure", str)
+"""As ON_SUCCESS."""
+PARENT_ID: Final = Label("_parent_id", str)
+"""On a callback: the id of the task whose end it was sent for."""
 NO_PROCESS: Final = Label("_no_process", int)
 """How often no process could be got to run it."""
 LAST_ERROR: Final = Label("_last_error", str)
@@ -111,3 +117,11 @@ TYPES_OF_EXCEPTIONS: Final = "types_of_exceptions"
 LOCAL_ONLY: Final = frozenset({SCHEDULE, TYPES_OF_EXCEPTIONS})
 OF_ONE_LIFE: Final = frozenset({label.name for label in (RETRIES, REQUEUES, UNKNOWN, NO_PROCESS, LAST_ERROR)})
 """Labels that count or tell what has happened to a message; one that begins anew has none of them."""
+
+
+def is_framework_label(name: str) -> bool:
+    """Whether a label belongs to the framework or a plugin of it rather than to the application."""
+    return name in _OURS or name.startswith(("_", "X-Taskiq-"))
+
+
+_OURS = frozenset(value.name for value in list(globals().values()) if isinstance(value, Label)) | LOCAL_ONLY

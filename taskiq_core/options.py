@@ -98,7 +98,11 @@ def _throttle(value: Any) -> Throttle:
     return value if isinstance(value, Throttle) else Throttle(value)
 
 
-def _callback(value: Any) -> str:
+def callback_name(value: Any) -> str:
+    """The name of a task that is given as itself or by name.
+
+    :raises ValueError: if it is neither.
+    """
     name = value if isinstance(value, str) else getattr(value, "task_name", None)
     if not isinstance(name, str) or not name:
         msg = "expected a task or the name of one"
@@ -127,8 +131,8 @@ _PARSERS: dict[str, Any] = {
     "unique": _unique,
     "debounce": _debounce,
     "throttle": _throttle,
-    "on_success": _callback,
-    "on_failure": _callback,
+    "on_success": callback_name,
+    "on_failure": callback_name,
     "batch": _batch,
 }
 _ONE_OF_A_KIND = ("unique", "debounce", "throttle")

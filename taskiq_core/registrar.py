@@ -121,6 +121,9 @@ class TaskRegistrar:
             raise ConfigurationError(reason=msg)
         name = task_name or default_task_name(func)
         options, labels, warnings = split_options(keywords)
+        if name in (options.on_success, options.on_failure):
+            reason = f"Task {name!r} is its own callback: it would be sent for ever. To run it again, use retry=."
+            raise ConfigurationError(reason=reason)
         for spec in options.schedule:
             check_spec(spec)
         for key in (*(limit.key for limit in options.limits), None if options.unique is None else options.unique.key):

@@ -9,8 +9,12 @@ from taskiq_core import clock
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
+from taskiq_core.exceptions import SendTaskError
+from taskiq_core.group_commit import NotFlushedError
 from taskiq_core.worker.backoff import Backoff
+from taskiq_core.worker.callbacks import Callbacks
 from taskiq_core.worker.credit import Credit
+from taskiq_core.worker.execution import describe
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.parcel import EarlyAck, Parcel, Step
 from taskiq_core.worker.settings import WorkerSettings
@@ -24,6 +28,8 @@ Settled = Callable[[Sequence[Outcome]], None]
 
 class Outbox:
     """Stores results, then settles; or both in one step, where broker and result backend are one store.
+
+    Callbacks are sent before their task is settled.
 
     Each outcome is a parcel that goes from step to step. What fails is kept and tried again with growing pauses, beside
     whatever comes later: results and acknowledgements of finished tasks survive an outage, so that no finished task runs a
@@ -45,6 +51,7 @@ class Outbox:
         self._credit = credit
         self._patience = settings.result_retry
         self._settled = settled
+        self._callbacks = Callbacks(broker)
         self._joint = False
         self._pending: list[Parcel] = []
         self._failed: list[Parcel] = []
@@ -103,10 +110,12 @@ class Outbox:
         for parcel in batch:
             self._credit.settling.add(parcel.delivery)
             if parcel.step is Step.PACK:
+                parcel.calls_back = self._callbacks.wants(parcel.outcome)
                 parcel.pack(self._backend, joint=self._joint)
         await self._take(batch, Step.STORE, self._store, self._unstored)
         if self._broker.chain.post_save is not None:
             await self._post_save([parcel for parcel in batch if parcel.step is not Step.STORE and not parcel.together])
+        await self._take(batch, Step.CALLBACK, self._call_back, self._uncalled)
         await self._take(batch, Step.SETTLE, self._settle, self._unsettled)
         for parcel in batch:  # one by one: sending again what has been sent may make a second task
             await self._take([parcel], Step.RESEND, self._resend, self._unsettled)
@@ -142,6 +151,9 @@ class Outbox:
     async def _store(self, parcels: Sequence[Parcel]) -> None:
         await self._backend.set_results([parcel.stored for parcel in parcels if parcel.stored is not None])
 
+    async def _call_back(self, parcels: Sequence[Parcel]) -> None:
+        await self._callbacks.send([parcel.outcome for parcel in parcels])
+
     async def _settle(self, parcels: Sequence[Parcel]) -> None:
         await self._subscription.settle([parcel.settlement() for parcel in parcels])
 
@@ -159,6 +171,16 @@ class Outbox:
         if late:
             logger.error("A result could not be stored for %g s: its task is given back. %r", self._patience, error)
             parcel.give_back()
+
+    def _uncalled(self, parcel: Parcel, error: Exception, others_went: bool) -> None:
+        outage = isinstance(error, SendTaskError) and (
+            error.outcome != "refused" or isinstance(error.__cause__, NotFlushedError)
+        )
+        refused = isinstance(error, SendTaskError) and not outage
+        if refused or (parcel.failing_for() > self._patience and (others_went or not outage)):
+            task_id = "?" if parcel.outcome.message is None else parcel.outcome.message.task_id
+            logger.error("The callback of task %s is given up, it cannot be sent: %s", task_id, describe(error))
+            parcel.advance()
 
     def _unsettled(self, parcel: Parcel, error: Exception, others_went: bool) -> None:
         if others_went and parcel.failing_for() > self._patience:

@@ -24,15 +24,16 @@ class Step(enum.Enum):
 
     PACK = "packing"
     STORE = "storing results"
+    CALLBACK = "sending callbacks"
     SETTLE = "settling"
     RESEND = "sending a retry"
     DONE = "nothing"
 
 
 class Parcel:
-    """Goes PACK → STORE (where results live elsewhere) → SETTLE or RESEND → DONE."""
+    """Goes PACK → STORE (where results live elsewhere) → CALLBACK (where there is one) → SETTLE or RESEND → DONE."""
 
-    __slots__ = ("_saved", "delivery", "failing_since", "outcome", "replaced", "step", "stored", "together")
+    __slots__ = ("_saved", "calls_back", "delivery", "failing_since", "outcome", "replaced", "step", "stored", "together")
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -40,6 +41,8 @@ class Parcel:
         self.step = Step.PACK
         self.stored: StoredResult | None = None
         self.together = False
+        self.calls_back = False
+        """True if a callback is to hear of this end."""
         self.replaced = False
         self.failing_since: float | None = None
         self._saved = False
@@ -96,6 +99,10 @@ class Parcel:
         self.step = Step.STORE if self.stored is not None and not self.together else self._after_store()
 
     def _after_store(self) -> Step:
+        # What comes back without a word has not ended, whatever it returned.
+        return Step.CALLBACK if self.calls_back and not self.is_left_to_its_lease else self._after_callback()
+
+    def _after_callback(self) -> Step:
         if self.is_settled:
             return Step.SETTLE
         return Step.RESEND if self.is_resent else Step.DONE
@@ -103,7 +110,10 @@ class Parcel:
     def advance(self) -> None:
         """The step has succeeded."""
         self.failing_since = None
-        self.step = self._after_store() if self.step is Step.STORE else Step.DONE
+        if self.step is Step.STORE:
+            self.step = self._after_store()
+        else:
+            self.step = self._after_callback() if self.step is Step.CALLBACK else Step.DONE
 
     def settlement(self) -> Settlement:
         """What the broker is told."""
@@ -130,6 +140,7 @@ class Parcel:
         """The result will not be stored: let another worker have the message."""
         self.outcome.ending = Ending.NOT_STORED
         self.stored = None
+        self.calls_back = False
         self.step = self._after_store()
         self.failing_since = None
 

@@ -10,6 +10,7 @@ import anyio
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.exceptions import BrokerError, ConfigurationError
 from taskiq_core.worker.backoff import Backoff
+from taskiq_core.worker.callbacks import check_callbacks
 from taskiq_core.worker.invocation import Invocation
 from taskiq_core.worker.receiver import Receiver
 from taskiq_core.worker.recorder import Recorder
@@ -54,8 +55,10 @@ class Worker:
         :raises ConfigurationError: for the first task that cannot work.
         """
         threads = Threads()
-        for task in self.broker.get_all_tasks().values():
+        tasks = self.broker.get_all_tasks()
+        for task in tasks.values():
             Invocation(task, self.broker, threads)
+        check_callbacks(tasks)
 
     def stop(self, *, now: bool = False) -> None:
         """End `run` after the running tasks, within the grace; `now` gives them back instead. May be called repeatedly."""
