@@ -14,8 +14,8 @@ from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.labels import EXPIRES_AT, ON_FAILURE, ON_SUCCESS, PARENT_ID, is_framework_label
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.sending import MessageSender
-from taskiq_core.worker.execution import describe
 from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.tracebacks import describe
 from taskiq_core.worker.verdicts import Ending
 
 logger = logging.getLogger("taskiq.worker")

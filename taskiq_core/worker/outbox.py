@@ -14,10 +14,10 @@ from taskiq_core.group_commit import NotFlushedError
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.callbacks import Callbacks
 from taskiq_core.worker.credit import Credit
-from taskiq_core.worker.execution import describe
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.parcel import EarlyAck, Parcel, Step
 from taskiq_core.worker.settings import WorkerSettings
+from taskiq_core.worker.tracebacks import describe
 
 logger = logging.getLogger("taskiq.worker")
 
