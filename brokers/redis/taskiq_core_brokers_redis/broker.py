@@ -22,6 +22,8 @@ from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, optio
 from taskiq_core_brokers_redis.producer import Producer
 from taskiq_core_brokers_redis.subscription import RedisSubscription
 
+_SECONDS = {"lease", "send_timeout", "dead_ttl"}
+"""Options of a URL."""
 _PAUSE = 0.25
 """Seconds between two tries to reach Redis at the start."""
 
@@ -33,6 +35,7 @@ class RedisBroker(AsyncBroker):
     :param prefix: what the names of all keys begin with; two brokers with different ones share nothing.
     :param lease: seconds until what a worker holds goes to others, if the worker is gone.
     :param send_timeout: seconds within which a send is accepted, refused, or of unknown outcome.
+    :param dead_ttl: seconds that a dead letter is kept; None for ever.
     :param connection: more keyword arguments for redis-py's `Connection`, such as `credential_provider`.
     """
 
@@ -47,10 +50,12 @@ class RedisBroker(AsyncBroker):
         | Capability.BATCH
         | Capability.IDEMPOTENT_SEND
         | Capability.JOINT_SETTLE
+        | Capability.PARK
+        | Capability.DISCARD
         | Capability.CROSS_PROCESS
     )
 
-    url_options: ClassVar[frozenset[str]] = frozenset({"lease", "send_timeout"}) | CONNECTION_OPTIONS
+    url_options: ClassVar[frozenset[str]] = frozenset(_SECONDS) | CONNECTION_OPTIONS
     """What the query of a URL may say."""
 
     def __init__(
@@ -62,21 +67,23 @@ class RedisBroker(AsyncBroker):
         prefix: str | None = None,
         lease: float = DEFAULT_LEASE,
         send_timeout: float = SEND_TIMEOUT,
+        dead_ttl: float | None = None,
         **connection: Any,
     ) -> None:
         super().__init__(result_backend, task_id_generator)
         self.location = locate(url, prefix, connection)
         self.send_timeout = positive_seconds("send_timeout", send_timeout)
+        self._dead_ttl = None if dead_ttl is None else positive_seconds("dead_ttl", dead_ttl)
         self._lease = positive_seconds("lease", lease)
         # A connection that hangs is to be noticed while most of the lease is left.
         self._patience = min(PATIENCE, 0.6 * self.send_timeout, max(1.0, self._lease / 4))
         self._commands = Line(self.location.server, patience=self._patience)
         self._producer: Producer | None = None
-        self.admin: QueueAdmin | None = RedisAdmin(self._commands, self.location.root)
+        self.admin: QueueAdmin | None = RedisAdmin(self._commands, self.location.root, self._dead_ttl)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        in_url = options_in(url, {"lease", "send_timeout"})
+        in_url = options_in(url, _SECONDS)
         numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
         return cls(url, **{**numbers, **options})
 
@@ -121,4 +128,6 @@ class RedisBroker(AsyncBroker):
         await self._producer.send(messages)
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
-        return RedisSubscription(self.location, self._commands, queues, self._lease, self._patience)
+        return RedisSubscription(
+            self.location, self._commands, queues, lease=self._lease, patience=self._patience, dead_ttl=self._dead_ttl
+        )

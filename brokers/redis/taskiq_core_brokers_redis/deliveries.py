@@ -74,8 +74,8 @@ def by_stream(deliveries: Iterable[Delivery]) -> list[Argument]:
     return arguments
 
 
-def settling(settlements: Sequence[Settlement], default_ttl: float | None) -> list[Argument]:
-    """The arguments of the script that settles."""
+def settling(settlements: Sequence[Settlement], default_ttl: float | None, dead_ttl: float | None) -> list[Argument]:
+    """The arguments of the script that settles; the times to live are those of results and dead letters."""
     results: list[StoredResult] = []
     done: defaultdict[bytes, list[Receipt]] = defaultdict(list)
     others: list[Argument] = []
@@ -88,6 +88,8 @@ def settling(settlements: Sequence[Settlement], default_ttl: float | None) -> li
         else:
             others += _other(item)
     arguments = [*storing(results, default_ttl), *others]
+    if dead_ttl is not None and any(item.verdict is Verdict.REJECT for item in settlements):
+        arguments += ("t", round(dead_ttl * 1000))
     for stream, receipts in done.items():
         for start in range(0, len(receipts), _CHUNK):
             part = receipts[start : start + _CHUNK]
@@ -110,7 +112,10 @@ def _other(item: Settlement) -> tuple[Argument, ...]:
     receipt: Receipt = item.delivery.receipt
     if item.verdict is Verdict.REJECT:
         body = item.body or (b"" if receipt.id else item.delivery.body)  # an entry that is not ours has no body of its own
-        return ("d", receipt.stream, receipt.entry, item.reason or "rejected", body)
-    in_place = int(item.verdict is Verdict.RELEASE)
+        detail = (int(item.detail is not None), item.detail or b"")
+        return ("d", receipt.stream, receipt.entry, item.reason or "rejected", body, *detail)
     delay = max(0, round((item.delay or 0) * 1000))
-    return ("b", receipt.stream, receipt.entry, delay, in_place, int(item.body is not None), item.body or b"")
+    new_body = (int(item.body is not None), item.body or b"")
+    if item.park is not None and delay:
+        return ("p", receipt.stream, receipt.entry, delay, item.park, *new_body)
+    return ("b", receipt.stream, receipt.entry, delay, int(item.verdict is Verdict.RELEASE), *new_body)

@@ -19,7 +19,7 @@ from taskiq_core_brokers_redis.plan import Kind, Plan, Question
 from taskiq_core_brokers_redis.scripts import Script
 
 _REGISTER = Script("returning", "register")
-_CLAIM = Script("returning", "claim")
+_CLAIM = Script("parking", "returning", "claim")
 
 
 class Reader:

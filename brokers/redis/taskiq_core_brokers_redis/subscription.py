@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.location import Location
 from taskiq_core_brokers_redis.packing import Argument
+from taskiq_core_brokers_redis.parking import unpark
 from taskiq_core_brokers_redis.reader import Reader
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_brokers_redis.thread_client import ThreadClient
@@ -30,7 +31,7 @@ _MARGIN = 0.5
 _NEVER = 10**12
 
 _EXTEND = Script("returning", "extend")
-_SETTLE = Script("settle")
+_SETTLE = Script("parking", "settle")
 _FORGET = Script("returning", "forget")
 _LEAVE = Script("returning", "leave")
 _BURY = Script("returning", "bury")
@@ -39,7 +40,16 @@ _BURY = Script("returning", "bury")
 class RedisSubscription(Subscription):
     """A member of the consumer groups of some queues. Its lease is one entry in Redis, however much it holds."""
 
-    def __init__(self, location: Location, commands: Line, queues: Sequence[str], lease: float, patience: float) -> None:
+    def __init__(
+        self,
+        location: Location,
+        commands: Line,
+        queues: Sequence[str],
+        *,
+        lease: float,
+        patience: float,
+        dead_ttl: float | None,
+    ) -> None:
         self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self.lease = lease
         self._location = location
@@ -57,6 +67,7 @@ class RedisSubscription(Subscription):
         )
         self._thread_client = ThreadClient(location.server)
         self._result_ttl: float | None = None
+        self._dead_ttl = dead_ttl
         self._releasing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -91,7 +102,7 @@ class RedisSubscription(Subscription):
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         if settlements:
-            await self._commands.run(_SETTLE, self._root, *settling(settlements, self._result_ttl))
+            await self._commands.run(_SETTLE, self._root, *settling(settlements, self._result_ttl, self._dead_ttl))
             self._held.difference_update([item.delivery for item in settlements])
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
@@ -109,6 +120,9 @@ class RedisSubscription(Subscription):
     def forget(self, deliveries: Sequence[Delivery]) -> None:
         self._held.difference_update(deliveries)
         self._soon(self._commands.run(_FORGET, self._root, *self._named(deliveries)))
+
+    async def unpark(self, counts: Mapping[str, int]) -> None:
+        await unpark(self._commands, self._root, [part for item in counts.items() for part in item])
 
     def stores_results_of(self, backend: Any) -> bool:
         same = getattr(getattr(backend, "location", None), "place", None) == self._location.place

@@ -25,7 +25,10 @@ local function promote(queue)
   for _, id in ipairs(due) do
     local packed = redis.call('HGET', later, id)
     if packed then
-      local level, meta, body = unpack(cmsgpack.unpack(packed))
+      local level, meta, body, parked = unpack(cmsgpack.unpack(packed))
+      if parked then
+        strike_from_parked(parked, id)
+      end
       open_level(queue, level)
       append(queue, level, id, body, meta)
     end

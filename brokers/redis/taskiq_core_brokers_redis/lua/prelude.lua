@@ -55,11 +55,12 @@ local function append(queue, level, id, body, meta)
   redis.call('HSET', IDS, id, level .. ':' .. entry .. ':' .. queue)
 end
 
-local function postpone(queue, level, id, body, meta, due)
+-- `parked` is what else a parked message waits for; nil for others.
+local function postpone(queue, level, id, body, meta, due, parked)
   local waiting = key(queue, 'due')
   local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
   redis.call('ZADD', waiting, due, id)
-  redis.call('HSET', key(queue, 'later'), id, cmsgpack.pack({level, meta, body}))
+  redis.call('HSET', key(queue, 'later'), id, cmsgpack.pack({level, meta, body, parked}))
   redis.call('HSET', IDS, id, 'due::' .. queue)
   if not first or due < tonumber(first) then
     nudge(queue)
