@@ -122,7 +122,8 @@ class RedisSubscription(Subscription):
         self._soon(self._commands.run(_FORGET, self._root, *self._named(deliveries)))
 
     async def unpark(self, counts: Mapping[str, int]) -> None:
-        await unpark(self._commands, self._root, [part for item in counts.items() for part in item])
+        parts: list[Argument] = [part for item in counts.items() for part in item]
+        await unpark(self._commands, self._root, parts)
 
     def stores_results_of(self, backend: Any) -> bool:
         same = getattr(getattr(backend, "location", None), "place", None) == self._location.place
