@@ -31,6 +31,7 @@ from taskiq_core.result_backends.dummy import DummyResultBackend
 from taskiq_core.router import TaskRouter
 from taskiq_core.sending import MessageSender
 from taskiq_core.task import AsyncTaskiqTask
+from taskiq_core.tasks import Tasks
 from taskiq_core.utils import maybe_awaitable
 
 AnyTask = AsyncTaskiqDecoratedTask[..., Any]
@@ -146,7 +147,12 @@ class AsyncBroker(BrokerParts, TaskRegistrar, ABC):
     def handle(self, task_id: str, task: AsyncTaskiqDecoratedTask[..., R] | None = None) -> AsyncTaskiqTask[R]:
         """A handle from an id; with its task, results get the types of the task's annotation."""
         adapter, name = (None, "?") if task is None else (task.return_adapter, task.task_name)
-        return AsyncTaskiqTask(task_id, self.result_backend, adapter, task_name=name)
+        return AsyncTaskiqTask(task_id, self.result_backend, adapter, task_name=name, broker=self)
+
+    @property
+    def tasks(self) -> Tasks:
+        """Tasks that have been sent: cancel."""
+        return Tasks(self)
 
     @property
     def dead(self) -> DeadLetters:

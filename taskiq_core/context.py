@@ -1,16 +1,20 @@
 """What a running task can know and do about its own message."""
 
 import inspect
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, NoReturn, Protocol
 
 from taskiq_core.abc.sender import Sender
+from taskiq_core.cancel_signal import CancelSignal
 from taskiq_core.exceptions import TaskRejectedError, TaskRequeuedError
 from taskiq_core.labels import RETRIES
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.retry import seconds
 from taskiq_core.state import TaskiqState
+
+_lock = threading.Lock()
 
 
 class ContextBroker(Sender, Protocol):
@@ -28,7 +32,7 @@ class Context:
     `ack` is what acknowledges the message, sync or async; None where that is not possible.
     """
 
-    __slots__ = ("_ack", "_acked", "broker", "message")
+    __slots__ = ("_ack", "_acked", "_cancelled", "broker", "message")
 
     def __init__(
         self, message: TaskiqMessage, broker: ContextBroker, ack: Callable[[], Any | Awaitable[Any]] | None = None
@@ -37,6 +41,7 @@ class Context:
         self.broker = broker
         self._ack = ack
         self._acked = False
+        self._cancelled: CancelSignal | None = None
 
     @property
     def task_id(self) -> str:
@@ -52,6 +57,17 @@ class Context:
     def attempt(self) -> int:
         """1 in the first run, one more with every retry; requeues do not count."""
         return 1 + (RETRIES.get(self.message.labels) or 0)
+
+    @property
+    def cancelled(self) -> CancelSignal:
+        """Whether somebody has cancelled this task, for those that cannot be stopped: threads.
+
+        Never set in a task that runs in a process of its own, for that is killed.
+        """
+        with _lock:  # it may be asked for in a thread and by the worker at the same time
+            if self._cancelled is None:
+                self._cancelled = CancelSignal()
+            return self._cancelled
 
     @property
     def is_ackable(self) -> bool:

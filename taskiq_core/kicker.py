@@ -208,7 +208,10 @@ class AsyncKicker(Generic[P, R]):
         return TaskiqMessage(self.custom_task_id or self.broker.id_generator(), self.task_name, labels, list(args), kwargs)
 
     def _handle(self, message: TaskiqMessage) -> AsyncTaskiqTask[R]:
-        return AsyncTaskiqTask(message.task_id, self.broker.result_backend, self.return_adapter, task_name=message.task_name)
+        broker = self.broker
+        return AsyncTaskiqTask(
+            message.task_id, broker.result_backend, self.return_adapter, task_name=message.task_name, broker=broker
+        )
 
     def _routed(self, broker: Sender) -> dict[str, Any]:
         routes = broker.routes

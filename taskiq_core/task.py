@@ -11,7 +11,9 @@ from typing_extensions import TypeVar
 
 from taskiq_core import clock
 from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.abc.sender import Cancelled, Sender
 from taskiq_core.exceptions import (
+    ConfigurationError,
     ResultBackendNotConfiguredError,
     ResultGetError,
     ResultIsReadyError,
@@ -43,10 +45,11 @@ def as_timeout(timeout: float | timedelta | None) -> float | None:
 class AsyncTaskiqTask(Generic[R_co]):
     """A handle: await it for the value, or ask it for more.
 
-    `outcome` says what became of the send. Every waiting method may be cancelled at no loss: the task itself goes on.
+    `outcome` says what became of the send; `broker` is the one that it went through, which is needed to cancel. Every waiting
+    method may be cancelled at no loss: the task itself goes on.
     """
 
-    __slots__ = ("outcome", "result_backend", "return_adapter", "task_id", "task_name")
+    __slots__ = ("broker", "outcome", "result_backend", "return_adapter", "task_id", "task_name")
 
     def __init__(
         self,
@@ -56,12 +59,14 @@ class AsyncTaskiqTask(Generic[R_co]):
         *,
         task_name: str = "?",
         outcome: Outcome = "queued",
+        broker: Sender | None = None,
     ) -> None:
         self.task_id = task_id
         self.task_name = task_name
         self.result_backend = result_backend
         self.return_adapter = return_adapter
         self.outcome: Outcome = outcome
+        self.broker = broker
 
     def __repr__(self) -> str:
         return f"<task {self.task_name} {self.task_id}>"
@@ -123,6 +128,18 @@ class AsyncTaskiqTask(Generic[R_co]):
         if self.task_id not in found:
             raise TaskiqResultTimeoutError(timeout=seconds)
         return self.typed(found[self.task_id])
+
+    async def cancel(self, reason: str = "no reason given") -> Cancelled:
+        """Cancel the task, wherever it is: see `broker.tasks.cancel`.
+
+        :raises ConfigurationError: if the handle was made without a broker, or its broker has no coordinator.
+        """
+        if self.broker is None:
+            raise ConfigurationError(
+                reason=f"This handle of task {self.task_id} knows no broker, so it cannot cancel: "
+                "use broker.handle(task_id).cancel() or broker.tasks.cancel(task_id)."
+            )
+        return (await self.broker.tasks.cancel(self.task_id, reason=reason, task_name=self.task_name))[self.task_id]
 
     async def get_progress(self) -> TaskProgress[Any] | None:
         """What the task reported last, or None."""

@@ -11,6 +11,7 @@ from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.exceptions import SharedBrokerListenError, SharedBrokerSendTaskError
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.routes import Routes
+from taskiq_core.tasks import Tasks
 
 
 class AsyncSharedBroker(AsyncBroker):
@@ -32,6 +33,11 @@ class AsyncSharedBroker(AsyncBroker):
     def coordinator(self) -> Coordinator | None:
         """That of the default broker."""
         return None if self._default is None else self._default.coordinator
+
+    @property
+    def tasks(self) -> Tasks:
+        """Those of the default broker."""
+        return Tasks(self if self._default is None else self._default)
 
     @property
     def routes(self) -> Routes | None:

@@ -4,6 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -41,6 +42,8 @@ AckNow = Callable[[Delivery], Awaitable[None]]
 
 _MAX_NOTE = 500
 """Characters of the last error that travel with a retry."""
+_LAST_HOOKS = 5.0
+"""Seconds that the hooks of a cancelled task get, also while the worker stops."""
 _UNKNOWN_PAUSE = 5.0
 """Seconds until a message whose task nobody here knows is offered again."""
 
@@ -100,6 +103,8 @@ class Execution:
         try:
             value = await self._call(outcome, task, slot)
         except BaseException as error:
+            if (why := slot.close()) is not None:
+                return await self.cancelled(outcome, why, time.perf_counter() - started)
             if is_stopped():
                 if isinstance(error, anyio.get_cancelled_exc_class()):
                     raise
@@ -110,6 +115,8 @@ class Execution:
             self._raised(outcome, task, error)
             outcome.result = _error_result(error, outcome.message or message, time.perf_counter() - started)
         else:
+            if (why := slot.close()) is not None:
+                return await self.cancelled(outcome, why, time.perf_counter() - started)
             message = outcome.message or message
             outcome.result = TaskiqResult(
                 is_err=False, return_value=value, execution_time=time.perf_counter() - started, labels=message.labels
@@ -149,7 +156,7 @@ class Execution:
             outcome.ending = Ending.HOOK_RAISED
             message = outcome.message = await self._chain.pre_execute(message)
             outcome.ending = Ending.RETURNED
-        context = Context(message, self._broker, functools.partial(self._ack, outcome))
+        context = slot.task_context = Context(message, self._broker, functools.partial(self._ack, outcome))
         if ack_type is AcknowledgeType.WHEN_SAVED:
             return await invocation.call(message, context, slot, self._chain.around_execute)
         outcome.manual = ack_type is AcknowledgeType.MANUAL
@@ -231,6 +238,28 @@ class Execution:
             outcome.ending, outcome.reason = Ending.FAILED, describe(error)
         outcome.result = _error_result(error, message, seconds)
         await self._after(outcome)
+        return outcome
+
+    async def refused(self, delivery: Delivery, message: TaskiqMessage, reason: str) -> Outcome:
+        """The outcome of a message that was cancelled before its task was called, with hooks as usual."""
+        outcome = Outcome(delivery, Ending.CANCELLED, message)
+        task = self._find(message.task_name)
+        if task is not None:
+            outcome.store, outcome.result_ttl = task.options.store_result, task.options.result_ttl
+        with suppress(ValueError, TypeError):  # of labels that cannot be read
+            outcome.result_ttl = RESULT_TTL.get(message.labels) or outcome.result_ttl
+            outcome.store = outcome.store if (store := STORE_RESULT.get(message.labels)) is None else store
+        return await self.cancelled(outcome, reason)
+
+    async def cancelled(self, outcome: Outcome, reason: str, seconds: float = 0.0) -> Outcome:
+        """The outcome, turned into that of a task that was cancelled, whatever it was. Hooks get a few seconds."""
+        message, error = outcome.message, TaskCancelledError(reason=reason)
+        assert message is not None
+        logger.info("Task %s (%s) is cancelled: %s", message.task_name, message.task_id, reason)
+        outcome.ending, outcome.reason, outcome.manual = Ending.CANCELLED, describe(error), False
+        outcome.result = _error_result(error, message, seconds)
+        with anyio.move_on_after(_LAST_HOOKS, shield=True):
+            await self._after(outcome)
         return outcome
 
     async def _after(self, outcome: Outcome) -> None:

@@ -1,7 +1,7 @@
 """Deliveries that wait for a slot."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import anyio
 
@@ -62,6 +62,17 @@ class Inbox:
         items = list(self._items)
         self._items.clear()
         return items
+
+    def remove(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Take out those of these that still wait; returns them."""
+        unwanted = set(deliveries)
+        gone = [delivery for delivery in self._items if delivery in unwanted]
+        for delivery in gone:
+            self._items.remove(delivery)
+        return gone
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return iter(self._items)
 
     async def take(self) -> Delivery | None:
         """The next delivery; None once the inbox is closed. Cancelling takes nothing."""

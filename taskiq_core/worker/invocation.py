@@ -85,7 +85,11 @@ class Invocation:
         if self._is_async:
             return await function(*args, **kwargs)
         call = functools.partial(function, *args, **kwargs)
-        value = await self._threads.run(call, self.task.task_name, slot.in_thread)
+        slot.enter_thread()
+        try:
+            value = await self._threads.run(call, self.task.task_name, slot.in_thread)
+        finally:
+            slot.leave_thread()
         return await value if inspect.isawaitable(value) else value
 
 

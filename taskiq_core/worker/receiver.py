@@ -15,13 +15,14 @@ from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.backoff import Backoff
+from taskiq_core.worker.cancelling import Cancelling
 from taskiq_core.worker.credit import Credit
 from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.isolation import drive
 from taskiq_core.worker.journal import Journal
 from taskiq_core.worker.leases import Leases
-from taskiq_core.worker.outbox import Outbox
+from taskiq_core.worker.outbox import Outbox, Settled
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.quarantine import Quarantine
 from taskiq_core.worker.recorder import Recorder, read_recording
@@ -61,12 +62,18 @@ class Receiver:
         self._predecessors = predecessors
         self._credit = Credit(settings.concurrency, settings.prefetch)
         self._inbox = Inbox()
-        self._outbox = Outbox(broker, subscription, self._credit, settings)
+        self._settled: list[Settled] = []
+        self._outbox = Outbox(broker, subscription, self._credit, settings, self._settled)
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
         self.threads = Threads()
         self._execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
         self._quarantine = Quarantine(broker, settings, self._execution, self._outbox.ack_now)
+        self._slots: list[Slot] = []
+        self._cancelling = Cancelling(
+            broker, self._execution, self._credit, self._inbox, slots=self._slots, end_with=self._end_with
+        )
+        self._settled.append(self._cancelling.settled)
         self._intake_scope = anyio.CancelScope()
         self._slots_scope = anyio.CancelScope()
         self._received = 0
@@ -87,8 +94,9 @@ class Receiver:
     async def run(self) -> None:
         """Receive and run until stopped. Cancelling stops at once: what was running is given back."""
         async with self._subscription, self._quarantine, anyio.create_task_group() as frame:
-            rooms = [anyio.CancelScope(shield=True) for _ in range(3)]
-            for scope, run in zip(rooms, (self._outbox.run, self._journal.run, self._leases.run), strict=True):
+            work = (self._outbox.run, self._journal.run, self._leases.run, self._cancelling.run)
+            rooms = [anyio.CancelScope(shield=True) for _ in work]
+            for scope, run in zip(rooms, work, strict=True):
                 frame.start_soon(_within, scope, run)
             try:
                 self._recorder.name(self._subscription.consumer)
@@ -124,8 +132,9 @@ class Receiver:
         base = contextvars.copy_context()
         async with anyio.create_task_group() as slots:
             self._slots_scope = slots.cancel_scope
-            for index in range(self._settings.concurrency):
-                slots.start_soon(self._work, Slot(index, self._recorder, base, self._inbox.wake))
+            self._slots += [Slot(n, self._recorder, base, self._inbox.wake) for n in range(self._settings.concurrency)]
+            for slot in self._slots:
+                slots.start_soon(self._work, slot)
             async with anyio.create_task_group() as minding:
                 if self._credit.adapts:
                     minding.start_soon(self._mind_inbox)
@@ -156,7 +165,7 @@ class Receiver:
                     await backoff.sleep("Messages cannot be received, trying again", error)
                     continue
                 backoff.over()
-                self._accept(deliveries)
+                await self._accept(deliveries)
 
     async def _mind_inbox(self) -> None:
         # Tasks may have become longer than the prefetch was made for: what then waits here could run elsewhere.
@@ -178,10 +187,11 @@ class Receiver:
             self._end("burst")
         return ()
 
-    def _accept(self, deliveries: Sequence[Delivery]) -> None:
+    async def _accept(self, deliveries: Sequence[Delivery]) -> None:
         self._received += len(deliveries)
         self._credit.take(deliveries)
-        self._inbox.put(deliveries)
+        self._inbox.put(await self._cancelling.sift(deliveries) if self._cancelling.has_marks else deliveries)
+        self._cancelling.arrived()
         if self._settings.max_tasks is not None and self._received >= self._settings.max_tasks:
             self._end("max_tasks")
 
@@ -193,7 +203,18 @@ class Receiver:
         for delivery in deliveries:
             self._outbox.put(Outcome(delivery, Ending.NOT_STARTED))
 
+    def _end_with(self, outcome: Outcome) -> None:
+        self._journal.ended(outcome)
+        self._outbox.put(outcome)
+
     async def _work(self, slot: Slot) -> None:
+        goes_on = True
+        while goes_on:
+            with slot.renew():
+                goes_on = await self._work_until_cancelled(slot)
+
+    async def _work_until_cancelled(self, slot: Slot) -> bool:
+        """Run tasks until one is cancelled, with its outcome handed over; False if there will be no more tasks."""
         turn = clock.monotonic()
         while (delivery := await self._inbox.take()) is not None:
             try:
@@ -203,28 +224,36 @@ class Receiver:
                     self._outbox.put(Outcome(delivery, Ending.WORKER_STOPPING))
                     raise
                 outcome = self._last_resort(delivery, error)
-            self._journal.ended(outcome)
-            self._outbox.put(outcome)
+            self._end_with(outcome)
+            if slot.told is not None:
+                return True
             if clock.monotonic() - turn > _TURN:
                 self._inbox.wake()
                 await anyio.lowlevel.checkpoint()
                 turn = clock.monotonic()
+        return False
 
     async def _run(self, delivery: Delivery, slot: Slot) -> Outcome:
         message = self._execution.load(delivery)
         if isinstance(message, Outcome):
             return message
+        slot.message = message
         try:
             self._journal.started(delivery, message)
             if self._quarantine.wants(delivery, message):
                 self._inbox.wake()
                 outcome = await self._quarantine.run(delivery, message)
                 if outcome is not None:
-                    return outcome
+                    why = slot.close()
+                    return outcome if why is None else await self._execution.refused(delivery, message, why)
             slot.begin(message.task_id)
             work = self._execution.run(delivery, message, slot)
             return await drive(work, slot.context(), slot.suspended, slot.resumed)
-        except Exception as error:
+        except BaseException as error:
+            if (why := slot.close()) is not None:
+                return await self._execution.refused(delivery, message, why)
+            if not isinstance(error, Exception):
+                raise
             logger.exception("Task %s (%s) could not be run", message.task_name, message.task_id)
             return await self._execution.failed(delivery, message, error)
         finally:

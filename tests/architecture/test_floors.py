@@ -16,6 +16,8 @@ FLOORS = tuple(
         """
         acks
         batch
+        cancel_marks
+        cancel_signal
         capability
         clock
         dead_detail
@@ -80,6 +82,7 @@ FLOORS = tuple(
         dead_letters
         depends
         plugins
+        tasks
         """,
         """
         scheduler

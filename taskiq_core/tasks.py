@@ -1,0 +1,119 @@
+"""`broker.tasks`: what can be done to tasks that have been sent."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Protocol
+
+from taskiq_core import clock
+from taskiq_core.abc.coordinator import Coordinator
+from taskiq_core.abc.records import RecordStore
+from taskiq_core.abc.sender import Cancelled, Sender
+from taskiq_core.cancel_marks import LIVES, mark_key, new_marks
+from taskiq_core.capability import Capability
+from taskiq_core.decor import AsyncTaskiqDecoratedTask
+from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
+from taskiq_core.records import TaskStatus, Transition
+from taskiq_core.result import TaskiqResult
+
+
+class _Broker(Sender, Protocol):
+    """The part of a broker that is used here."""
+
+    @property
+    def records(self) -> RecordStore | None: ...
+
+    def find_task(self, task_name: str) -> AsyncTaskiqDecoratedTask[..., Any] | None: ...
+
+
+class Tasks:
+    """Made anew each time it is asked for; keeps nothing."""
+
+    def __init__(self, broker: _Broker) -> None:
+        self._broker = broker
+
+    async def cancel(
+        self, task_ids: str | Iterable[str], *, reason: str = "no reason given", task_name: str | None = None
+    ) -> dict[str, Cancelled]:
+        """Cancel tasks, wherever they are; works from any process that shares the coordinator. Returns, for each id:
+
+        * "removed": it waited (queued, delayed, for a retry, in a paused queue) and will never start. Its result is a
+          `TaskCancelledError` with the reason;
+        * "requested": a worker has it, or nobody knows it. What runs is cancelled within about a second: an async task at its
+          next `await`; a process is killed; a thread is told, see `Context.cancelled`. It ends as cancelled whatever it
+          returns or raises then, and is not retried. A task that is sent under this id within a day is cancelled too;
+        * "finished": it has a result already, and that stays.
+
+        Any number of ids costs a few round trips. `task_name` says whose options tell how results are kept, where the ids
+        are of one task; without it the records do. Safe to repeat: after an error, or a cancellation of this call, some tasks
+        may be cancelled and others not.
+
+        :raises ConfigurationError: if the broker has no coordinator.
+        :raises TaskiqError: or an error of the driver, if coordinator or broker cannot be reached.
+        """
+        ids = list(dict.fromkeys([task_ids] if isinstance(task_ids, str) else task_ids))
+        coordinator = self._coordinator()
+        if not ids:
+            return {}
+        await coordinator.put(new_marks(ids, reason), LIVES)
+        removed: Collection[str] = frozenset()
+        admin = self._broker.admin
+        if admin is not None and Capability.DISCARD in self._broker.capabilities:
+            removed = await admin.discard(ids)
+        if removed:
+            await self._conclude([task_id for task_id in ids if task_id in removed], reason, task_name)
+        finished = await self._finished([task_id for task_id in ids if task_id not in removed])
+        # What these marks were for is done; left there, they would meet a later task of the same id.
+        await coordinator.put(dict.fromkeys(map(mark_key, (*removed, *finished))))
+        return {task_id: _outcome(task_id, removed, finished) for task_id in ids}
+
+    def _coordinator(self) -> Coordinator:
+        found = self._broker.coordinator
+        if found is None:
+            raise ConfigurationError(
+                reason=f"{type(self._broker).__name__} cannot cancel: it has no coordinator. Give it a result backend that is "
+                "one (memory, SQLite, Redis), or a coordinator of its own with broker.with_coordinator(...)."
+            )
+        return found
+
+    async def _conclude(self, task_ids: list[str], reason: str, task_name: str | None) -> None:
+        """Do for tasks that no worker will see what the worker does for others."""
+        broker, error = self._broker, TaskCancelledError(reason=reason)
+        names = await self._names(task_ids, task_name)
+        if broker.result_backend.keeps_results:
+            result = TaskiqResult[Any](is_err=True, return_value=None, error=error)
+            await broker.result_backend.set_results(
+                [
+                    broker.result_backend.pack(task_id, result, ttl)
+                    for task_id in task_ids
+                    for stores, ttl in [self._keeping(names.get(task_id))]
+                    if stores
+                ]
+            )
+        if broker.records is not None:
+            note = f"{type(error).__name__}: {error}"
+            await broker.records.record(
+                [
+                    Transition(task_id, TaskStatus.CANCELLED, clock.time(), names.get(task_id, ""), error=note)
+                    for task_id in task_ids
+                ]
+            )
+
+    async def _names(self, task_ids: list[str], task_name: str | None) -> Mapping[str, str]:
+        if task_name is not None:
+            return dict.fromkeys(task_ids, task_name)
+        if self._broker.records is None:
+            return {}
+        return {key: record.task_name for key, record in (await self._broker.records.get_records(task_ids)).items()}
+
+    def _keeping(self, task_name: str | None) -> tuple[bool, float | None]:
+        task = None if task_name is None else self._broker.find_task(task_name)
+        return (True, None) if task is None else (task.options.store_result, task.options.result_ttl)
+
+    async def _finished(self, task_ids: list[str]) -> Collection[str]:
+        backend = self._broker.result_backend
+        if not task_ids or not backend.keeps_results:
+            return ()
+        return (await backend.get_results(task_ids)).keys()
+
+
+def _outcome(task_id: str, removed: Collection[str], finished: Collection[str]) -> Cancelled:
+    return "removed" if task_id in removed else "finished" if task_id in finished else "requested"

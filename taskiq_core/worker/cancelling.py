@@ -1,0 +1,174 @@
+"""Tasks that somebody has cancelled: their marks are looked for while the worker holds anything, and they are ended."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+import anyio
+
+from taskiq_core.abc.coordinator import Coordinator
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.cancel_marks import CANCELS, mark_key, reasons_in
+from taskiq_core.delivery import Delivery
+from taskiq_core.message import TaskiqMessage
+from taskiq_core.outage import Outage
+from taskiq_core.worker.credit import Credit
+from taskiq_core.worker.execution import Execution
+from taskiq_core.worker.inbox import Inbox
+from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.slot import Slot
+from taskiq_core.worker.verdicts import Ending
+
+logger = logging.getLogger("taskiq.worker")
+
+_PAUSE = 0.5
+"""Seconds between two looks."""
+_PATIENCE = 1.0
+"""Seconds that messages may be held up by the question whether they are marked."""
+
+_Loaded = tuple[Delivery, TaskiqMessage]
+_Marked = tuple[Delivery, TaskiqMessage, str]
+
+
+class Cancelling:
+    """Asks for the token, and for the marks of what is held when the token has changed; without a coordinator nothing.
+
+    While there are any marks, messages are asked about before they may start: cancelling takes out of the queue what waits,
+    but not what another worker held and gave back, nor what a canceller left that died between the two steps.
+    """
+
+    def __init__(
+        self,
+        broker: AsyncBroker,
+        execution: Execution,
+        credit: Credit,
+        inbox: Inbox,
+        *,
+        slots: Sequence[Slot],
+        end_with: Callable[[Outcome], None],
+    ) -> None:
+        self._coordinator = broker.coordinator
+        self._loads = broker.formatter.loads
+        self._execution = execution
+        self._credit = credit
+        self._inbox = inbox
+        self._slots = slots
+        self._end_with = end_with
+        self.has_marks = False
+        """Whether anybody has cancelled anything that may still have to be stopped."""
+        self._seen: bytes | None = None
+        self._marked: list[_Marked] = []
+        self._obeyed: set[str] = set()
+        self._served: list[str] = []
+        self._next_look = -math.inf
+        self._idle = False
+        self._one_at_a_time = anyio.Lock()
+        self._news = anyio.Event()
+        self._outage = Outage(logger, "Cancellations are noticed again")
+
+    def arrived(self) -> None:
+        """Something is held now."""
+        if self._idle:
+            self._news.set()
+
+    def settled(self, outcomes: Sequence[Outcome]) -> None:
+        """These are settled: marks that were obeyed have served, and must not meet a later task of that id."""
+        if not self._obeyed:
+            return
+        for outcome in outcomes:
+            if outcome.message is None or outcome.message.task_id not in self._obeyed:
+                continue
+            self._obeyed.discard(outcome.message.task_id)
+            if outcome.ending is Ending.CANCELLED:
+                self._served.append(outcome.message.task_id)
+                self._news.set()
+
+    async def run(self) -> None:
+        """Look every half second while anything is held, until cancelled."""
+        if self._coordinator is None:
+            return
+        while True:
+            try:
+                if self._served:
+                    await self._forget(self._coordinator)
+                if self._credit.held and anyio.current_time() >= self._next_look:
+                    self._next_look = anyio.current_time() + _PAUSE
+                    await self._look(self._coordinator)
+                    self._outage.over()
+            except Exception as error:  # noqa: BLE001 - a driver may raise anything
+                self._outage.say("Cancellations cannot be noticed, trying again", error)
+                self._next_look = anyio.current_time() + _PAUSE
+            await self._end_marked()
+            self._idle = not self._credit.held and not self._served
+            pause = math.inf if self._idle else max(0.0, self._next_look - anyio.current_time())
+            with anyio.move_on_after(pause):
+                await self._news.wait()
+            self._news = anyio.Event()
+
+    async def _forget(self, coordinator: Coordinator) -> None:
+        served = list(self._served)
+        await coordinator.put({mark_key(task_id): None for task_id in served})
+        del self._served[: len(served)]
+
+    async def _look(self, coordinator: Coordinator) -> None:
+        async with self._one_at_a_time:
+            token = (await coordinator.get([CANCELS])).get(CANCELS)
+            self.has_marks = token is not None
+            if token is None or token == self._seen:
+                return
+            waiting = self._loaded(self._inbox)
+            running = [slot.message.task_id for slot in self._slots if slot.message is not None]
+            reasons = await self._reasons(coordinator, [*running, *(message.task_id for _, message in waiting)])
+            self._seen = token
+        self._tell(reasons, waiting)
+
+    def _tell(self, reasons: dict[str, str], waiting: list[_Loaded]) -> None:
+        if not reasons:
+            return
+        for slot in self._slots:
+            if slot.message is not None and (reason := reasons.get(slot.message.task_id)) is not None:
+                self._obeyed.add(slot.message.task_id)
+                slot.cancel(reason)
+        chosen = {delivery: (delivery, message, reasons[message.task_id]) for delivery, message in waiting
+                  if message.task_id in reasons}  # fmt: skip
+        self._put_aside(chosen[delivery] for delivery in self._inbox.remove(chosen))
+
+    async def sift(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Those that may start. Answers also while the worker is being stopped."""
+        coordinator = self._coordinator
+        if coordinator is None:
+            return deliveries
+        loaded = self._loaded(deliveries)
+        reasons: dict[str, str] = {}
+        try:
+            with anyio.fail_after(_PATIENCE, shield=True):
+                async with self._one_at_a_time:
+                    reasons = await self._reasons(coordinator, [message.task_id for _, message in loaded])
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything
+            self._outage.say("Cancellations cannot be noticed, trying again", error)
+            self._seen, self.has_marks = None, False  # the next look asks about all
+        marked = {delivery: (delivery, message, reasons[message.task_id]) for delivery, message in loaded
+                  if message.task_id in reasons}  # fmt: skip
+        self._put_aside(marked.values())
+        return [delivery for delivery in deliveries if delivery not in marked] if marked else deliveries
+
+    async def _reasons(self, coordinator: Coordinator, task_ids: Sequence[str]) -> dict[str, str]:
+        return reasons_in(await coordinator.get([mark_key(task_id) for task_id in task_ids]), task_ids) if task_ids else {}
+
+    def _loaded(self, deliveries: Iterable[Delivery]) -> list[_Loaded]:
+        loaded: list[_Loaded] = []
+        for delivery in deliveries:
+            with suppress(Exception):  # what cannot be decoded has no id, and says so when it is its turn
+                loaded.append((delivery, self._loads(delivery.body)))
+        return loaded
+
+    def _put_aside(self, marked: Iterable[_Marked]) -> None:
+        self._marked.extend(marked)
+        self._news.set()
+
+    async def _end_marked(self) -> None:
+        while self._marked:
+            delivery, message, reason = self._marked.pop(0)
+            self._obeyed.add(message.task_id)
+            self._end_with(await self._execution.refused(delivery, message, reason))
