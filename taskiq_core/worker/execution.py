@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 import anyio
@@ -27,13 +26,13 @@ from taskiq_core.labels import ACK_TYPE, EXPIRES_AT, LAST_ERROR, REQUEUES, RESUL
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.invocation import Invocation
-from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.outcome import Outcome, error_result
 from taskiq_core.worker.retrying import grant_retry
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.stopping import forget_own_cancellation, is_stopped
 from taskiq_core.worker.threads import Threads
-from taskiq_core.worker.tracebacks import describe, format_error, users_frames
+from taskiq_core.worker.tracebacks import describe, log_info
 from taskiq_core.worker.verdicts import Ending
 
 logger = logging.getLogger("taskiq.worker")
@@ -113,7 +112,7 @@ class Execution:
             if isinstance(error, anyio.get_cancelled_exc_class()):
                 forget_own_cancellation()
             self._raised(outcome, task, error)
-            outcome.result = _error_result(error, outcome.message or message, time.perf_counter() - started)
+            outcome.result = error_result(error, outcome.message or message, time.perf_counter() - started)
         else:
             if (why := slot.close()) is not None:
                 return await self.cancelled(outcome, why, time.perf_counter() - started)
@@ -196,7 +195,7 @@ class Execution:
             self._failed(outcome, task, error)
         elif outcome.ending is Ending.HOOK_RAISED:
             logger.error("A hook ended task %s (%s) before it ran: %s",
-                         message.task_name, message.task_id, outcome.reason, exc_info=_log_info(error))  # fmt: skip
+                         message.task_name, message.task_id, outcome.reason, exc_info=log_info(error))  # fmt: skip
 
     def _failed(self, outcome: Outcome, task: AnyTask, error: BaseException) -> None:
         message = outcome.message
@@ -213,7 +212,7 @@ class Execution:
             )  # fmt: skip
             return
         outcome.ending = Ending.FAILED_KEEP_COPY if task.options.dead_letter else Ending.FAILED
-        logger.error("Task %s (%s) failed: %s", message.task_name, message.task_id, outcome.reason, exc_info=_log_info(error))
+        logger.error("Task %s (%s) failed: %s", message.task_name, message.task_id, outcome.reason, exc_info=log_info(error))
 
     def _again(self, delivery: Delivery, labels: dict[str, Any]) -> bytes:
         # Made of what came, not of what hooks and the task have made of it: they will see it again.
@@ -236,7 +235,7 @@ class Execution:
             outcome.ending = Ending.RETURNED
         if outcome.ending is Ending.RETURNED:
             outcome.ending, outcome.reason = Ending.FAILED, describe(error)
-        outcome.result = _error_result(error, message, seconds)
+        outcome.result = error_result(error, message, seconds)
         await self._after(outcome)
         return outcome
 
@@ -257,7 +256,9 @@ class Execution:
         assert message is not None
         logger.info("Task %s (%s) is cancelled: %s", message.task_name, message.task_id, reason)
         outcome.ending, outcome.reason, outcome.manual = Ending.CANCELLED, describe(error), False
-        outcome.result = _error_result(error, message, seconds)
+        outcome.result = TaskiqResult(
+            is_err=True, return_value=None, error=error, execution_time=seconds, labels=message.labels
+        )
         with anyio.move_on_after(_LAST_HOOKS, shield=True):
             await self._after(outcome)
         return outcome
@@ -272,23 +273,3 @@ class Execution:
                 outcome.store = False
         if chain.post_execute is not None:
             await chain.post_execute(message, result)
-
-
-def _error_result(error: BaseException, message: TaskiqMessage, seconds: float) -> TaskiqResult[Any]:
-    shown: BaseException = error
-    if isinstance(error, anyio.get_cancelled_exc_class()):
-        shown = TaskCancelledError(reason="it cancelled itself")
-    return TaskiqResult(
-        is_err=True, return_value=None, error=shown, execution_time=seconds, labels=message.labels, traceback=_traceback(error)
-    )
-
-
-def _log_info(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-    return type(error), error, users_frames(error)
-
-
-def _traceback(error: BaseException) -> str:
-    try:
-        return format_error(error)
-    except Exception:  # noqa: BLE001 - there are exceptions whose own fields break the formatting
-        return describe(error)

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+
 from taskiq_core.delivery import Delivery
+from taskiq_core.exceptions import TaskCancelledError
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
+from taskiq_core.worker.tracebacks import traceback_of
 from taskiq_core.worker.verdicts import Ending
 
 
@@ -28,3 +32,18 @@ class Outcome:
     """True if the task acknowledges by itself: the framework never does."""
     acked: bool = False
     """True if the delivery was acknowledged already."""
+
+
+def error_result(error: BaseException, message: TaskiqMessage, seconds: float) -> TaskiqResult[Any]:
+    """The result of a task that ended with `error` after so many seconds."""
+    shown: BaseException = error
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        shown = TaskCancelledError(reason="it cancelled itself")
+    return TaskiqResult(
+        is_err=True,
+        return_value=None,
+        error=shown,
+        execution_time=seconds,
+        labels=message.labels,
+        traceback=traceback_of(error),
+    )

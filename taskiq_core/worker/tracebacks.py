@@ -32,6 +32,19 @@ def format_error(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, users_frames(error)))
 
 
+def traceback_of(error: BaseException) -> str:
+    """The same; where that cannot be had, one line."""
+    try:
+        return format_error(error)
+    except Exception:  # noqa: BLE001 - there are exceptions whose own fields break the formatting
+        return describe(error)
+
+
+def log_info(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """The error as `exc_info` of a log record."""
+    return type(error), error, users_frames(error)
+
+
 def describe(error: BaseException) -> str:
     """One line about an error that every store can hold, also about one that cannot be printed."""
     try:
