@@ -1,6 +1,6 @@
 """Laws about dead letters, and about looking into queues."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 
@@ -9,13 +9,14 @@ from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_QUEUE
-from taskiq_core.delivery import DeadLetter, Settlement, Verdict
+from taskiq_core.delivery import DeadLetter, Delivery, Settlement, Verdict
 from taskiq_core.message import BrokerMessage
 from taskiq_core.testing.broker_tools import (
     DEFAULT,
     BrokerSuite,
     admin_of,
     bodies,
+    claims,
     collect,
     messages,
     settle,
@@ -40,6 +41,60 @@ class DeadLetterLaws(BrokerSuite):
         assert [(letter.body, letter.queue, letter.reason) for letter in letters] == [expected]
         assert abs(letters[0].died_at - clock.time()) < 3600, "died_at is in seconds since the epoch"
         assert letters[0].id
+
+    @law(Capability.DEAD_LETTER)
+    async def test_dead_letters_tell_what_happened(self, broker: AsyncBroker) -> None:
+        """A letter has the task id, the count of deliveries, and what its settlement gave: the detail and a new body."""
+        await broker.kick_many(messages(1))
+        async with broker.subscribe(DEFAULT) as subscription:
+            await settle(subscription, [await take_one(subscription)], Verdict.RETRY)
+            taken = await take_one(subscription)
+            detail = b"\x00\xff any bytes"
+            await settle(subscription, [taken], Verdict.REJECT, reason="bad", detail=detail, body=b"told \xff more")
+        (letter,) = await admin_of(broker).dead_letters()
+        assert (letter.body, letter.detail, letter.attempts) == (b"told \xff more", detail, 2)
+        of_ids = claims(broker, Capability.IDEMPOTENT_SEND)
+        assert letter.task_id in ((taken.body.decode(),) if of_ids else ("", taken.body.decode()))
+        assert [item.body for item in await self.requeued(broker, [letter.id])] == [b"told \xff more"]
+        await reject(broker, messages(1))
+        assert [item.detail for item in await admin_of(broker).dead_letters()] == [None]
+
+    @law(Capability.DEAD_LETTER)
+    async def test_dead_letters_are_found_by_id(self, broker: AsyncBroker) -> None:
+        """`find_dead` gives the letters in the order asked for, and leaves out what does not exist."""
+        await reject(broker, messages(3))
+        admin = admin_of(broker)
+        one, two, three = await admin.dead_letters()
+        await admin.purge_dead([two.id])
+        assert await admin.find_dead([three.id, "no such letter", two.id, one.id]) == [three, one]
+        assert not await admin.find_dead([])
+
+    @law(Capability.DEAD_LETTER)
+    async def test_dead_letters_are_turned_page_by_page(self, broker: AsyncBroker) -> None:
+        """`before` goes on where a page ended, whatever has been purged, requeued or added in the meantime."""
+        admin = admin_of(broker)
+        await reject(broker, messages(9))
+        letters = await admin.dead_letters()
+        read = list(await admin.dead_letters(limit=3))
+        await reject(broker, messages(2))
+        await admin.purge_dead([read[-1].id, letters[4].id])
+        await admin.requeue_dead([letters[0].id])
+        while page := await admin.dead_letters(limit=2, before=read[-1].id):
+            assert len(page) <= 2
+            read += page
+        assert read == [*letters[:4], *letters[5:]]
+
+    @law(Capability.DEAD_LETTER | Capability.QUEUES)
+    async def test_pages_of_one_queue(self, broker: AsyncBroker) -> None:
+        """Pages of one queue leave out the others' letters, and none of its own."""
+        admin = admin_of(broker)
+        for queue in ("one", "two", "one", "two", "one"):
+            await reject(broker, messages(2, queue=queue))
+        wanted = [letter for letter in await admin.dead_letters() if letter.queue == "one"]
+        read = list(await admin.dead_letters(queue="one", limit=2))
+        while page := await admin.dead_letters(queue="one", limit=2, before=read[-1].id):
+            read += page
+        assert (len(wanted), read) == (6, wanted)
 
     @law(Capability.DEAD_LETTER)
     async def test_dead_letters_are_listed_newest_first(self, broker: AsyncBroker) -> None:
@@ -75,6 +130,32 @@ class DeadLetterLaws(BrokerSuite):
         assert bodies(back) == sorted(letter.body for letter in again)
         assert [item.deaths for item in back] == [0, 0]
         assert [letter.id for letter in await admin_of(broker).dead_letters()] == [left.id]
+
+    @law(Capability.DEAD_LETTER)
+    async def test_dead_letters_can_be_requeued_with_new_bodies(self, broker: AsyncBroker) -> None:
+        """Those that are given a new body come with it, once; bodies of letters that are not requeued do nothing."""
+        admin = admin_of(broker)
+        await reject(broker, messages(3))
+        first, second, third = await admin.dead_letters()
+        bodies_by_id = {first.id: b"mended \xff", third.id: b"nobody's", "no such letter": b"nobody's"}
+        back = await self.requeued(broker, [first.id, second.id], bodies_by_id)
+        assert bodies(back) == sorted([b"mended \xff", second.body])
+        assert await admin.dead_letters() == [third]
+
+    @law(Capability.DEAD_LETTER)
+    async def test_old_dead_letters_can_be_purged(self, broker: AsyncBroker) -> None:
+        """`older_than` deletes those that died longer ago, of all or of the ids given, and no others."""
+        admin = admin_of(broker)
+        await reject(broker, messages(3))
+        old = await admin.dead_letters()
+        assert await admin.purge_dead(older_than=3600) == 0
+        assert await admin.purge_dead(ids(old), older_than=3600) == 0
+        await anyio.sleep(0.5)
+        await reject(broker, messages(1))
+        fresh = (await admin.dead_letters())[0]
+        assert await admin.purge_dead([old[0].id, fresh.id], older_than=0.4) == 1
+        assert await admin.purge_dead(older_than=0.4) == 2
+        assert await admin.dead_letters() == [fresh]
 
     @law(Capability.DEAD_LETTER)
     async def test_dead_letters_can_be_purged(self, broker: AsyncBroker) -> None:
@@ -127,6 +208,13 @@ class DeadLetterLaws(BrokerSuite):
             held = await collect(subscription, 2)
             assert await admin_of(broker).purge(DEFAULT_QUEUE) == 3
         assert bodies(await whats_there(broker)) == bodies(held)
+
+    async def requeued(
+        self, broker: AsyncBroker, letters: Sequence[str], new: Mapping[str, bytes] | None = None
+    ) -> list[Delivery]:
+        """Requeue dead letters, and take what is there then."""
+        assert await admin_of(broker).requeue_dead(letters, new) == len(letters)
+        return await whats_there(broker)
 
 
 async def reject(broker: AsyncBroker, sent: list[BrokerMessage], reason: str = "bad") -> None:

@@ -154,6 +154,22 @@ class SendingLaws(BrokerSuite):
         of_body = {message.message: message.priority for message in sent}
         assert [of_body[item.body] for item in taken] == [9, 8, 7, 6, None, 4, 3, 2, 1, 0]
 
+    @law(Capability.PRIORITY)
+    async def test_lower_priorities_are_not_starved(self, broker: AsyncBroker) -> None:
+        """While there is always something of the highest priority, each other one has some share: of 64 deliveries, one."""
+        for limit in (1, 10):
+            lows = [messages(1, priority=priority)[0] for priority in (6, 3, 0)]
+            await broker.kick_many([*messages(220, priority=9), *lows])
+            async with broker.subscribe(DEFAULT) as subscription:
+                waiting, taken = set(bodies(lows)), 0
+                while waiting:
+                    batch = await collect(subscription, limit)
+                    waiting -= {item.body for item in batch}
+                    taken += len(batch)
+                    await settle(subscription, batch)
+            assert taken <= 64 * len(lows) + limit, f"{taken} deliveries, {limit} at a time, before the last had its turn"
+            await whats_there(broker)
+
     @law(Capability.DELAY)
     async def test_a_delayed_message_waits(self, broker: AsyncBroker) -> None:
         """A delayed message comes when it is due and not before, and holds nobody else up."""
