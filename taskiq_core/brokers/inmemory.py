@@ -1,6 +1,5 @@
 """A broker in this process: a real queue that the real worker works through."""
 
-import math
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
@@ -8,20 +7,21 @@ from typing import Any, Self
 
 import anyio
 
-from taskiq_core import clock
-from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
+from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.background import BackgroundTask
 from taskiq_core.broker import AsyncBroker
+from taskiq_core.brokers.memory_admin import MemoryAdmin
 from taskiq_core.brokers.memory_queue import ALL_QUEUES, MemoryQueue
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_CONCURRENCY, DEFAULT_LEASE
-from taskiq_core.delivery import DeadLetter, Delivery, Settlement
+from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.events import TaskiqEvents
 from taskiq_core.exceptions import BrokerError, ConfigurationError, SendTaskError, UnknownTaskError
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.result_backends.inmemory import InMemoryResultBackend
+from taskiq_core.url_options import positive_seconds
 from taskiq_core.worker import Worker, WorkerSettings
 
 
@@ -35,6 +35,7 @@ class InMemoryBroker(AsyncBroker):
     :param max_async_tasks: how many tasks run at once.
     :param max_stored_results: results beyond that many push the oldest out.
     :param lease: seconds; matters only to subscriptions of your own.
+    :param dead_ttl: seconds that dead letters are kept; None: for ever.
     """
 
     capabilities = (
@@ -59,11 +60,12 @@ class InMemoryBroker(AsyncBroker):
         max_async_tasks: int = DEFAULT_CONCURRENCY,
         max_stored_results: int = 100_000,
         lease: float = DEFAULT_LEASE,
+        dead_ttl: float | None = None,
     ) -> None:
         backend = result_backend or InMemoryResultBackend(max_stored_results=max_stored_results)
         super().__init__(backend, task_id_generator)
-        self.queue = MemoryQueue()
-        self.admin: QueueAdmin | None = MemoryAdmin(self)
+        self.queue = MemoryQueue(None if dead_ttl is None else positive_seconds("dead_ttl", dead_ttl))
+        self.admin: QueueAdmin | None = MemoryAdmin(self.queue, self.wake)
         self._lease = lease
         self._await_inplace = await_inplace
         self._max_async_tasks = max_async_tasks
@@ -211,61 +213,3 @@ class MemorySubscription(Subscription):
     async def bury(self, consumer: str, accused: Collection[str]) -> None:
         self._broker.queue.bury(consumer, accused)
         self._broker.wake()
-
-
-class MemoryAdmin(QueueAdmin):
-    """Looks into the queue of an in-memory broker."""
-
-    def __init__(self, broker: InMemoryBroker) -> None:
-        self._broker = broker
-
-    async def depth(self, queue: str) -> QueueDepth:
-        return self._broker.queue.depth(queue)
-
-    async def purge(self, queue: str) -> int:
-        return self._broker.queue.purge(queue)
-
-    async def pause(self, queue: str) -> None:
-        self._broker.queue.paused.add(queue)
-        self._broker.wake()  # who waits for the work to end
-
-    async def resume(self, queue: str) -> None:
-        self._broker.queue.paused.discard(queue)
-        self._broker.wake()
-
-    async def paused(self) -> frozenset[str]:
-        return frozenset(self._broker.queue.paused)
-
-    async def discard(self, task_ids: Collection[str]) -> frozenset[str]:
-        gone = self._broker.queue.discard(task_ids)
-        self._broker.wake()
-        return gone
-
-    async def unpark_all(self, prefix: str) -> int:
-        count = self._broker.queue.unpark_all(prefix)
-        self._broker.wake()
-        return count
-
-    async def dead_letters(
-        self, *, queue: str | None = None, limit: int = 100, before: str | None = None
-    ) -> Sequence[DeadLetter]:
-        newest_first = list(self._broker.queue.dead.values())[::-1]
-        if before is not None:
-            newest_first = newest_first[[letter.id for letter in newest_first].index(before) + 1 :]
-        return [letter for letter in newest_first if queue in (None, letter.queue)][:limit]
-
-    async def find_dead(self, ids: Sequence[str]) -> Sequence[DeadLetter]:
-        dead = self._broker.queue.dead
-        return [dead[item] for item in ids if item in dead]
-
-    async def requeue_dead(self, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> int:
-        count = self._broker.queue.revive(ids, bodies or {})
-        self._broker.wake()
-        return count
-
-    async def purge_dead(self, ids: Sequence[str] | None = None, *, older_than: float | None = None) -> int:
-        dead, limit = self._broker.queue.dead, math.inf if older_than is None else clock.time() - older_than
-        chosen = [item for item in (list(dead) if ids is None else ids) if item in dead and dead[item].died_at < limit]
-        for item in chosen:
-            del dead[item]
-        return len(chosen)

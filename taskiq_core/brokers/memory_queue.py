@@ -3,15 +3,17 @@
 import heapq
 import itertools
 import math
-import uuid
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from taskiq_core import clock
 from taskiq_core.abc.queue_admin import QueueDepth
+from taskiq_core.brokers.memory_dead import DeadLetters
+from taskiq_core.brokers.memory_entry import Entry
+from taskiq_core.brokers.memory_parking import ParkingLot
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
-from taskiq_core.delivery import DeadLetter, Delivery, Settlement, Verdict
+from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core.low_share import LowShare
 from taskiq_core.message import BrokerMessage
 
 _LEVELS = 10
@@ -20,42 +22,19 @@ ALL_QUEUES = ("*",)
 """A subscription to whatever queues there are."""
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
-    """A message in the store."""
-
-    task_id: str
-    body: bytes
-    queue: str
-    priority: int
-    attempt: int = 0
-    deaths: int = 0
-    accused: bool = False
-    delayed: bool = False
-    parked: str | None = None
-    holder: str | None = None
-    lease_until: float = 0.0
-    forgotten: bool = False
-
-
-@dataclass(slots=True)
-class BuriedMessage(DeadLetter):
-    """A dead letter, and what it needs to rise as it was."""
-
-    priority: int = DEFAULT_PRIORITY
-
-
 class MemoryQueue:
     """All operations are immediate."""
 
-    def __init__(self) -> None:
+    def __init__(self, dead_ttl: float | None = None) -> None:
         self._ready: dict[str, list[deque[Entry]]] = {}
         self._delayed: list[tuple[float, int, Entry]] = []
         self._held: dict[str, set[Entry]] = {}
         self._known: dict[str, Entry] = {}
         self._order = itertools.count()
         self._no_lease_ends_before = math.inf
-        self.dead: dict[str, BuriedMessage] = {}
+        self._parked = ParkingLot()
+        self._share = LowShare()
+        self.dead = DeadLetters(dead_ttl)
         self.paused: set[str] = set()
         """Queues of which `take` takes nothing."""
 
@@ -72,7 +51,7 @@ class MemoryQueue:
             self._place(entry, message.delay)
 
     def _place(self, entry: Entry, delay: float | None = None, *, first: bool = False) -> None:
-        entry.delayed, entry.parked = bool(delay), None
+        entry.delayed = bool(delay)
         if delay:
             heapq.heappush(self._delayed, (clock.monotonic() + delay, next(self._order), entry))
             return
@@ -90,23 +69,37 @@ class MemoryQueue:
         """Up to `limit` ready messages for `holder`, highest priority first."""
         self._promote()
         names = self._open(self._ready if queues == ALL_QUEUES else queues)
-        taken: list[Delivery] = []
+        entries: list[Entry] = []
+        owed = self._share.owed(limit)
+        if owed and (low := self._share.turn(lambda level: self._highest_below(names, level))) is not None:
+            self._pop(entries, names, low, owed)
+        for level in range(_LEVELS - 1, -1, -1):
+            self._pop(entries, names, level, limit)
+        self._share.delivered(len(entries))
+        return self._hand_over(entries, holder, lease)
+
+    def _pop(self, entries: list[Entry], queues: Iterable[str], level: int, limit: int) -> None:
+        """Fill up `entries` with ready ones of that priority."""
+        for queue in queues:
+            levels = self._ready.get(queue)
+            if levels is not None:
+                ready = levels[level]
+                while ready and len(entries) < limit:
+                    entries.append(ready.popleft())
+
+    def _highest_below(self, queues: Iterable[str], level: int) -> int | None:
+        lower = range(level - 1, -1, -1)
+        return next((item for item in lower if any(self._ready[queue][item] for queue in queues if queue in self._ready)), None)
+
+    def _hand_over(self, entries: Sequence[Entry], holder: str, lease: float) -> list[Delivery]:
         held = self._held.setdefault(holder, set())
+        held.update(entries)
         until = clock.monotonic() + lease
         self._no_lease_ends_before = min(self._no_lease_ends_before, until)
-        for level in range(_LEVELS - 1, -1, -1):
-            for queue in names:
-                ready = self._ready.get(queue)
-                if ready is None:
-                    continue
-                entries = ready[level]
-                while entries and len(taken) < limit:
-                    entry = entries.popleft()
-                    entry.attempt += 1
-                    entry.holder, entry.lease_until, entry.forgotten = holder, until, False
-                    held.add(entry)
-                    taken.append(Delivery(entry.body, entry, entry.attempt, queue, entry.deaths, entry.accused))
-        return taken
+        for entry in entries:
+            entry.attempt += 1
+            entry.holder, entry.lease_until, entry.forgotten = holder, until, False
+        return [Delivery(item.body, item, item.attempt, item.queue, item.deaths, item.accused) for item in entries]
 
     def _open(self, queues: Iterable[str]) -> list[str]:
         return [queue for queue in queues if queue not in self.paused]
@@ -115,10 +108,14 @@ class MemoryQueue:
         now = clock.monotonic()
         while self._delayed and self._delayed[0][0] <= now:
             self._place(heapq.heappop(self._delayed)[2])
+        self._wake(self._parked.take_due())
 
     def next_event(self) -> float | None:
-        """Seconds until a delayed message is due or a lease may end; None if neither is in sight."""
+        """Seconds until a message is due or a lease may end; None if neither is in sight."""
         times = [self._delayed[0][0]] if self._delayed else []
+        back = self._parked.next_time()
+        if back is not None:
+            times.append(back)
         if any(self._held.values()):
             times.append(self._no_lease_ends_before)
         return max(0.0, min(times) - clock.monotonic()) if times else None
@@ -186,14 +183,17 @@ class MemoryQueue:
                 del self._known[entry.task_id]
             elif settlement.verdict is Verdict.REJECT:
                 del self._known[entry.task_id]
-                self._bury_message(entry, settlement)
+                self.dead.add(entry, settlement)
             else:
-                entry.body = entry.body if settlement.body is None else settlement.body
-                delay = settlement.delay
-                if delay and settlement.park is not None:
-                    delay *= 1 + len(self._parked(settlement.park))
-                self._place(entry, delay, first=settlement.verdict is Verdict.RELEASE)
-                entry.parked = settlement.park if delay else None
+                self._give_back(entry, settlement)
+
+    def _give_back(self, entry: Entry, settlement: Settlement) -> None:
+        entry.body = entry.body if settlement.body is None else settlement.body
+        released = settlement.verdict is Verdict.RELEASE
+        if released and settlement.park is not None and settlement.delay:
+            self._parked.park(entry, settlement.park, settlement.delay)
+        else:
+            self._place(entry, settlement.delay, first=released)
 
     def _holds(self, delivery: Delivery, holder: str) -> bool:
         entry: Entry = delivery.receipt
@@ -204,45 +204,21 @@ class MemoryQueue:
             self._held[entry.holder].discard(entry)
             entry.holder = None
 
-    def _bury_message(self, entry: Entry, settlement: Settlement) -> None:
-        letter_id = uuid.uuid4().hex
-        self.dead[letter_id] = BuriedMessage(
-            id=letter_id,
-            body=entry.body if settlement.body is None else settlement.body,
-            queue=entry.queue,
-            reason=settlement.reason or "rejected",
-            died_at=clock.time(),
-            attempts=entry.attempt,
-            task_id=entry.task_id,
-            detail=settlement.detail,
-            priority=entry.priority,
-        )
-
     # -- parking ------------------------------------------------------------------------------------------------------------
-
-    def _parked(self, text: str) -> list[tuple[float, int, Entry]]:
-        return sorted(item for item in self._delayed if item[2].parked == text)
 
     def unpark(self, counts: Mapping[str, int]) -> None:
         """Make ready up to so many of those parked for each text, the eldest first."""
-        for text, count in counts.items():
-            self._wake_parked([entry for _, _, entry in self._parked(text)[:count]])
+        self._wake(self._parked.take(counts))
 
     def unpark_all(self, prefix: str) -> int:
         """Make ready what is parked for anything that begins so."""
-        found = [entry for _, _, entry in sorted(self._delayed) if entry.parked is not None and entry.parked.startswith(prefix)]
-        self._wake_parked(found)
+        found = self._parked.take_all(prefix)
+        self._wake(found)
         return len(found)
 
-    def _wake_parked(self, entries: Sequence[Entry]) -> None:
-        self._forget_delays(entries)
+    def _wake(self, entries: Sequence[Entry]) -> None:
         for entry in reversed(entries):
             self._place(entry, first=True)
-
-    def _forget_delays(self, entries: Sequence[Entry]) -> None:
-        gone = {id(entry) for entry in entries}
-        self._delayed = [item for item in self._delayed if id(item[2]) not in gone]
-        heapq.heapify(self._delayed)
 
     # -- looking ------------------------------------------------------------------------------------------------------------
 
@@ -250,41 +226,51 @@ class MemoryQueue:
         """Counts of one queue."""
         self._promote()
         ready = sum(len(level) for level in self._ready.get(queue, ()))
-        delayed = sum(entry.queue == queue for _, _, entry in self._delayed)
+        waiting = sum(entry.queue == queue for entry in self._waiting())
         leased = sum(entry.queue == queue for entries in self._held.values() for entry in entries)
-        return QueueDepth(ready, delayed, leased)
+        return QueueDepth(ready, waiting, leased)
+
+    def _waiting(self) -> Iterator[Entry]:
+        return itertools.chain((entry for _, _, entry in self._delayed), self._parked)
 
     def purge(self, queue: str) -> int:
-        """Forget what is ready or delayed."""
-        gone = [entry for level in self._ready.pop(queue, []) for entry in level]
-        gone += [entry for _, _, entry in self._delayed if entry.queue == queue]
-        self._delayed = [item for item in self._delayed if item[2].queue != queue]
-        heapq.heapify(self._delayed)
-        for entry in gone:
-            del self._known[entry.task_id]
+        """Forget what is ready, delayed or parked."""
+        gone = [entry for level in self._ready.get(queue, ()) for entry in level]
+        gone += [entry for entry in self._waiting() if entry.queue == queue]
+        self._remove(gone)
         return len(gone)
 
     def discard(self, task_ids: Collection[str]) -> frozenset[str]:
         """Forget those of these messages that nobody holds; returns whose they were."""
-        gone = [entry for task_id in task_ids if (entry := self._known.get(task_id)) is not None and entry.holder is None]
-        self._forget_delays([entry for entry in gone if entry.delayed])
-        for entry in gone:
-            if not entry.delayed:
-                self._ready[entry.queue][entry.priority].remove(entry)
-            del self._known[entry.task_id]
+        known = (self._known.get(task_id) for task_id in set(task_ids))
+        gone = [entry for entry in known if entry is not None and entry.holder is None]
+        self._remove(gone)
         return frozenset(entry.task_id for entry in gone)
+
+    def _remove(self, entries: Sequence[Entry]) -> None:
+        """Each place where some of them stand is gone through once."""
+        gone = set(entries)
+        for queue, priority in {(entry.queue, entry.priority) for entry in entries if not entry.waits}:
+            levels = self._ready[queue]
+            levels[priority] = deque(entry for entry in levels[priority] if entry not in gone)
+        if any(entry.delayed for entry in entries):
+            self._delayed = [item for item in self._delayed if item[2] not in gone]
+            heapq.heapify(self._delayed)
+        self._parked.remove(entry for entry in entries if entry.parked is not None)
+        for entry in entries:
+            del self._known[entry.task_id]
 
     def revive(self, ids: Sequence[str], bodies: Mapping[str, bytes]) -> int:
         """Put dead letters back as if new, some with new bodies."""
-        letters = [self.dead.pop(item) for item in ids if item in self.dead]
+        letters = self.dead.take(ids)
         self.add(BrokerMessage(x.task_id, "", bodies.get(x.id, x.body), queue=x.queue, priority=x.priority) for x in letters)
         return len(letters)
 
     def works_on(self, task_id: str) -> bool:
-        """Whether that message is ready or held (one that is delayed or in a paused queue does not count)."""
+        """Whether that message is ready or held (one that waits or is in a paused queue does not count)."""
         self._promote()
         entry = self._known.get(task_id)
-        return entry is not None and (entry.holder is not None or not (entry.delayed or entry.queue in self.paused))
+        return entry is not None and (entry.holder is not None or not (entry.waits or entry.queue in self.paused))
 
     @property
     def busy(self) -> bool:

@@ -67,6 +67,7 @@ class DeadLetterLaws(BrokerSuite):
         one, two, three = await admin.dead_letters()
         await admin.purge_dead([two.id])
         assert await admin.find_dead([three.id, "no such letter", two.id, one.id]) == [three, one]
+        assert await admin.find_dead([one.id, three.id]) == [one, three]
         assert not await admin.find_dead([])
 
     @law(Capability.DEAD_LETTER)

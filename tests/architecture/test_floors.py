@@ -30,6 +30,7 @@ FLOORS = tuple(
         ids
         labels
         limits
+        low_share
         message
         options
         progress

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lying_brokers import lying
 
-from taskiq_core.brokers.inmemory import InMemoryBroker, MemoryAdmin, MemorySubscription
+from taskiq_core.brokers.inmemory import InMemoryBroker, MemorySubscription
+from taskiq_core.brokers.memory_admin import MemoryAdmin
 from taskiq_core.delivery import Delivery, Settlement
 
 
@@ -15,15 +17,15 @@ def pausing(liar: type[MemoryAdmin]) -> type[InMemoryBroker]:
     class Liar(InMemoryBroker):
         def __init__(self, *, lease: float) -> None:
             super().__init__(lease=lease)
-            self.admin = liar(self)
+            self.admin = liar(self.queue, self.wake)
 
     Liar.__name__ = liar.__name__
     return Liar
 
 
 class OnlySaysSo(MemoryAdmin):
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(broker)
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
         self.said: set[str] = set()
 
     async def pause(self, queue: str) -> None:
@@ -41,7 +43,7 @@ class DropsWhatWaits(MemoryAdmin):
 
 class WakesNobody(MemoryAdmin):
     async def resume(self, queue: str) -> None:
-        self._broker.queue.paused.discard(queue)
+        self._queue.paused.discard(queue)
 
 
 class PausesAll(MemoryAdmin):
@@ -51,8 +53,8 @@ class PausesAll(MemoryAdmin):
 
 
 class NeedsOneResumeEach(MemoryAdmin):
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(broker)
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
         self.pauses: Counter[str] = Counter()
 
     async def pause(self, queue: str) -> None:
@@ -79,7 +81,7 @@ class PurgeResumes(MemoryAdmin):
 
 class RequeueDelivers(MemoryAdmin):
     async def requeue_dead(self, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> int:
-        self._broker.queue.paused.clear()
+        self._queue.paused.clear()
         return await super().requeue_dead(ids, bodies)
 
 

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import joint_brokers as joint
+import lying_admins as admins
 import lying_brokers as liars
+import lying_parks as parks
 import lying_pauses as pauses
 import pytest
 
@@ -54,6 +56,7 @@ SUBSCRIPTIONS = (
     (liars.SettlesTwice, "settling_twice_is_settling_once"),
     (liars.DropsTheRejected, "rejected_messages_are_kept_with_their_reason"),
     (liars.DropsReasons, "rejected_messages_are_kept_with_their_reason"),
+    *parks.PARKS,
 )
 
 ADMINS = (
@@ -65,6 +68,8 @@ ADMINS = (
     (pauses.ListsNothing, "pauses_are_listed"),
     (pauses.PurgeResumes, "paused_queues_are_administered"),
     (pauses.RequeueDelivers, "paused_queues_are_administered"),
+    *parks.ADMINS,
+    *admins.LIARS,
 )
 
 BROKERS = (
@@ -81,6 +86,8 @@ BROKERS = (
     (liars.SendsOneByOne, "a_refused_batch_leaves_nothing"),
     (liars.SendsOneByOne, "a_cancelled_batch_is_there_whole_or_not_at_all"),
     (liars.claiming(Capability.DURABLE), "pauses_outlive_their_broker"),
+    (liars.claiming(Capability.DURABLE), "the_parked_outlive_their_broker"),
+    (liars.claiming(Capability.CROSS_PROCESS), "who_waits_is_woken_by_a_call"),
     (liars.claiming(Capability.CROSS_PROCESS), "a_pause_reaches_other_instances"),
     *((pauses.pausing(liar), law) for liar, law in ADMINS),
     (pauses.KeepsWhatWaits, "a_pause_reaches_who_waits"),

@@ -98,7 +98,7 @@ async def test_dead_letters_rise_with_their_id_and_priority() -> None:
             await broker.wait_all()
             assert broker.admin is not None
             (letter,) = await broker.admin.dead_letters()
-            assert broker.queue.dead[letter.id].priority == 9
+            assert broker.queue.dead.find([letter.id])[0].priority == 9
             assert await broker.admin.requeue_dead([letter.id]) == 1
             await broker.wait_all()
     assert seen == [(handle.task_id, 0), (handle.task_id, 1)]
@@ -110,7 +110,7 @@ def test_a_risen_message_goes_before_others_of_lower_priority() -> None:
     (urgent,) = queue.take(["default"], 1, "me", 30)
     queue.settle([Settlement(urgent, Verdict.REJECT)], "me")
     queue.add([BrokerMessage("plain", "a.task", b"plain", priority=5)])
-    queue.revive(list(queue.dead), {})
+    queue.revive([letter.id for letter in queue.dead.page(None, 10, None)], {})
     assert [item.body for item in queue.take(["default"], 2, "me", 30)] == [b"urgent", b"plain"]
 
 
