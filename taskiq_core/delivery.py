@@ -63,9 +63,12 @@ class Settlement:
     result: StoredResult | None = None
     """To be stored in the same step; only where `Subscription.stores_results_of` said yes."""
     park: str | None = None
-    """For RELEASE, on brokers with `Capability.PARK`: what the message waits for. It comes back when `Subscription.unpark` is
-    called with this text and its turn has come. The eldest of those that wait for one thing comes back by itself after `delay`,
-    each other one as much later than the one before it."""
+    """For RELEASE with a `delay`, on brokers with `Capability.PARK`: what the message waits for.
+
+    It stands at the end of the line of those that wait for the same, and comes back when `Subscription.unpark` is called with
+    this text and its turn has come. Who is first in a line comes back by itself, `delay` after it became the first: one at a
+    time comes, should a call have been lost.
+    """
     detail: bytes | None = None
     """For REJECT: what is to be kept beside the reason; for `DeadLetter.detail`."""
 
