@@ -107,8 +107,14 @@ PARENT_ID: Final = Label("_parent_id", str)
 """On a callback: the id of the task whose end it was sent for."""
 NO_PROCESS: Final = Label("_no_process", int)
 """How often no process could be got to run it."""
+BOOKED: Final = Label("_booked", parse_bool)
+"""True while it waits for the time that a rate limit has given it."""
+WAITS: Final = Label("_waits", int)
+"""How often it found all slots of a limit taken, on brokers without `Capability.PARK`."""
 LAST_ERROR: Final = Label("_last_error", str)
 """Type and text of the error that caused the retry."""
+WAITING: Final = (BOOKED.name, WAITS.name)
+"""What a message carries only until it starts."""
 
 SCHEDULE: Final = "schedule"
 """Taskiq's label with a list of schedules; read from the task, never sent."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from taskiq_core.retry import seconds
 
@@ -29,6 +29,8 @@ class Concurrency:
     :raises ValueError: for an `n` below 1.
     """
 
+    kind: ClassVar[str] = "at-once"
+
     n: int
     key: Key | None = None
     name: str | None = None
@@ -37,8 +39,8 @@ class Concurrency:
         _check_count("Concurrency", self.n)
 
     def identity(self, task_name: str) -> str:
-        """What names this limit in the shared state."""
-        return self.name or f"{task_name}:at-once:{_text(self.key)}"
+        """What tells this limit from others of its kind."""
+        return self.name or f"{task_name}:{_text(self.key)}"
 
     @property
     def setting(self) -> str:
@@ -55,6 +57,8 @@ class Rate:
 
     :raises ValueError: for numbers that make no sense.
     """
+
+    kind: ClassVar[str] = "rate"
 
     n: int
     per: float | timedelta = 1.0
@@ -89,8 +93,8 @@ class Rate:
         return self.window + margin(self.window)
 
     def identity(self, task_name: str) -> str:
-        """What names this limit in the shared state."""
-        return self.name or f"{task_name}:rate:{_text(self.key)}"
+        """What tells this limit from others of its kind."""
+        return self.name or f"{task_name}:{_text(self.key)}"
 
     @property
     def setting(self) -> str:
@@ -99,6 +103,24 @@ class Rate:
 
 
 Limit: TypeAlias = Concurrency | Rate
+
+_END = "\x1f"
+"""Ends what comes before a key, so that no name is the beginning of another."""
+
+
+def setting_key(limit: Limit, task_name: str) -> str:
+    """Under what the shared state holds what was set for this limit at run time."""
+    return f"limit:{limit.kind}:{limit.identity(task_name)}"
+
+
+def places(limit: Limit, task_name: str) -> str:
+    """How the names of all keys of this limit begin in the shared state; the value of the key follows."""
+    return f"{limit.kind}:{limit.identity(task_name)}{_END}"
+
+
+def waiting_for_rates(task_name: str) -> str:
+    """How that begins for which this task's messages are parked while they wait for their time; the task id follows."""
+    return f"time:{task_name}{_END}"
 
 
 def _check_count(kind: str, n: int) -> None:

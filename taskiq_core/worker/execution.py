@@ -22,7 +22,7 @@ from taskiq_core.exceptions import (
     TaskRequeuedError,
     UnknownTaskError,
 )
-from taskiq_core.labels import ACK_TYPE, EXPIRES_AT, LAST_ERROR, REQUEUES, RESULT_TTL, RETRIES, STORE_RESULT, UNKNOWN
+from taskiq_core.labels import ACK_TYPE, EXPIRES_AT, LAST_ERROR, REQUEUES, RESULT_TTL, RETRIES, STORE_RESULT, UNKNOWN, WAITING
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.invocation import Invocation
@@ -217,6 +217,8 @@ class Execution:
     def _again(self, delivery: Delivery, labels: dict[str, Any]) -> bytes:
         # Made of what came, not of what hooks and the task have made of it: they will see it again.
         message = self._loads(delivery.body)
+        for label in WAITING:
+            message.labels.pop(label, None)
         message.labels.update(labels)
         return self._broker.formatter.dumps(message).message
 

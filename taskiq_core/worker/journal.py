@@ -35,6 +35,7 @@ _STATUS = {
     Ending.UNDECODABLE: TaskStatus.REJECTED,
     Ending.CANCELLED: TaskStatus.CANCELLED,
     Ending.EXPIRED: TaskStatus.CANCELLED,
+    Ending.PARKED: TaskStatus.PENDING,
     Ending.NO_PROCESS: TaskStatus.PENDING,
     Ending.UNKNOWN_TASK: TaskStatus.PENDING,
     Ending.WORKER_STOPPING: TaskStatus.PENDING,

@@ -32,6 +32,8 @@ class Outcome:
     """True if the task acknowledges by itself: the framework never does."""
     acked: bool = False
     """True if the delivery was acknowledged already."""
+    park: str | None = None
+    """What it waits for; see `Settlement.park`."""
 
 
 def error_result(error: BaseException, message: TaskiqMessage, seconds: float) -> TaskiqResult[Any]:

@@ -14,10 +14,12 @@ from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
 from taskiq_core.result import TaskiqResult
+from taskiq_core.worker.admission import Admission
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.cancelling import Cancelling
 from taskiq_core.worker.credit import Credit
 from taskiq_core.worker.execution import Execution
+from taskiq_core.worker.held_slots import HeldSlots
 from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.isolation import drive
 from taskiq_core.worker.journal import Journal
@@ -62,13 +64,15 @@ class Receiver:
         self._predecessors = predecessors
         self._credit = Credit(settings.concurrency, settings.prefetch)
         self._inbox = Inbox()
-        self._settled: list[Settled] = []
+        self._held_slots = HeldSlots(broker, subscription)
+        self._settled: list[Settled] = [self._held_slots.settled]
         self._outbox = Outbox(broker, subscription, self._credit, settings, self._settled)
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
         self.threads = Threads()
         self._execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
         self._quarantine = Quarantine(broker, settings, self._execution, self._outbox.ack_now)
+        self._admission = Admission(broker, self._held_slots, self._execution.failed, self._inbox.wake)
         self._slots: list[Slot] = []
         self._cancelling = Cancelling(
             broker, self._execution, self._credit, self._inbox, slots=self._slots, end_with=self._end_with
@@ -94,7 +98,14 @@ class Receiver:
     async def run(self) -> None:
         """Receive and run until stopped. Cancelling stops at once: what was running is given back."""
         async with self._subscription, self._quarantine, anyio.create_task_group() as frame:
-            work = (self._outbox.run, self._journal.run, self._leases.run, self._cancelling.run)
+            work = (
+                self._outbox.run,
+                self._journal.run,
+                self._leases.run,
+                self._cancelling.run,
+                self._admission.run,
+                self._held_slots.run,
+            )
             rooms = [anyio.CancelScope(shield=True) for _ in work]
             for scope, run in zip(rooms, work, strict=True):
                 frame.start_soon(_within, scope, run)
@@ -108,10 +119,12 @@ class Receiver:
                 self._journal.close()
                 with anyio.move_on_after(_DRAIN, shield=True) as late:
                     await self._outbox.done.wait()
+                    self._held_slots.close()
                     await self._journal.done.wait()
+                    await self._held_slots.done.wait()
                 for scope in rooms:
                     scope.cancel()
-                if late.cancelled_caught:
+                if late.cancelled_caught and not (self._outbox.done.is_set() and self._journal.done.is_set()):
                     logger.error("Some results and verdicts could not be sent in time; their tasks will run again.")
 
     async def _bury_predecessors(self) -> None:
@@ -239,6 +252,11 @@ class Receiver:
             return message
         slot.message = message
         try:
+            if (limits := self._admission.limits_of(message)) is not None:
+                parked = await self._admission.ask(delivery, message, limits)
+                if parked is not None:
+                    why = slot.close()
+                    return parked if why is None else await self._execution.refused(delivery, message, why)
             self._journal.started(delivery, message)
             if self._quarantine.wants(delivery, message):
                 self._inbox.wake()

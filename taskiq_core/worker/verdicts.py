@@ -16,6 +16,7 @@ class Ending(enum.Enum):
     UNKNOWN_EVERYWHERE = "task unknown, and passed on too often"
     CONDEMNED = "its process died each time it ran alone"
     NO_PROCESS = "no process could be got to run it"
+    PARKED = "waits for a limit"
     EXPIRED = "too late to start"
     HOOK_RAISED = "a pre_execute hook raised"
     RETURNED = "returned"
@@ -45,6 +46,7 @@ _TABLE: dict[Ending, Judgement] = {
     Ending.UNKNOWN_EVERYWHERE: Judgement(True, Verdict.REJECT),
     Ending.CONDEMNED: Judgement(True, Verdict.REJECT),
     Ending.NO_PROCESS: Judgement(False, Verdict.RELEASE),
+    Ending.PARKED: Judgement(False, Verdict.RELEASE),
     Ending.EXPIRED: Judgement(True, Verdict.ACK),
     Ending.HOOK_RAISED: Judgement(True, Verdict.ACK),
     Ending.RETURNED: Judgement(True, Verdict.ACK),
