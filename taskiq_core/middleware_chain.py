@@ -73,7 +73,7 @@ class MiddlewareChain:
                 if inspect.isawaitable(stopped):
                     await stopped
             except BaseException as error:
-                if _from_outside(error):
+                if is_from_outside(error):
                     raise
                 logger.exception("%s.shutdown() failed", type(middleware).__qualname__)
 
@@ -118,7 +118,7 @@ def _observe(hooks: list[Callable[..., Any]]) -> Callable[..., Awaitable[None]] 
                 if inspect.isawaitable(answer):
                     await answer
             except BaseException as error:
-                if _from_outside(error):
+                if is_from_outside(error):
                     raise
                 logger.exception("%s() failed for task %s (%s)", _name(hook), message.task_name, message.task_id)
 
@@ -134,7 +134,7 @@ def _nest(hooks: list[Callable[..., Any]]) -> Around | None:
     return run if hooks else None
 
 
-def _from_outside(error: BaseException) -> bool:
+def is_from_outside(error: BaseException) -> bool:
     """Whether `error` came to the hook rather than from it."""
     if isinstance(error, Exception):
         return False
