@@ -69,6 +69,20 @@ from taskiq_core.schedule_sources import LabelScheduleSource
 from taskiq_core.scheduler import TaskiqScheduler
 from taskiq_core.state import TaskiqState
 from taskiq_core.task import AsyncTaskiqTask
+from taskiq_core.task_events import (
+    TaskCancelled,
+    TaskEnded,
+    TaskEvent,
+    TaskFailure,
+    TaskRejected,
+    TaskReleased,
+    TaskRequeued,
+    TaskRetrying,
+    TaskSent,
+    TaskStarted,
+    TaskSucceeded,
+    WorkerEvent,
+)
 from taskiq_core.uniqueness import Debounce, Throttle, Unique
 from taskiq_core.worker import Worker, WorkerSettings
 
@@ -119,14 +133,25 @@ __all__ = [
     "SmartRetryMiddleware",
     "StoredResult",
     "Subscription",
+    "TaskCancelled",
     "TaskCancelledError",
+    "TaskEnded",
+    "TaskEvent",
     "TaskFailed",
+    "TaskFailure",
     "TaskProgress",
+    "TaskRejected",
     "TaskRejectedError",
+    "TaskReleased",
+    "TaskRequeued",
     "TaskRetry",
+    "TaskRetrying",
     "TaskRouter",
+    "TaskSent",
+    "TaskStarted",
     "TaskState",
     "TaskStatus",
+    "TaskSucceeded",
     "TaskiqDepends",
     "TaskiqError",
     "TaskiqEvents",
@@ -144,6 +169,7 @@ __all__ = [
     "UnsupportedOptionError",
     "Verdict",
     "Worker",
+    "WorkerEvent",
     "WorkerSettings",
     "async_shared_broker",
     "broker_from_url",

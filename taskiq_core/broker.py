@@ -11,11 +11,12 @@ from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.acks import AckableMessage
+from taskiq_core.broker_events import BrokerEvents
 from taskiq_core.broker_parts import BrokerParts
 from taskiq_core.capability import Capability
 from taskiq_core.dead_letters import DeadLetters
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
-from taskiq_core.defaults import MAX_MESSAGE_SIZE, SEND_TIMEOUT
+from taskiq_core.defaults import EVENTS_DRAIN, MAX_MESSAGE_SIZE, SEND_TIMEOUT
 from taskiq_core.events import EventHandler, TaskiqEvents
 from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, TaskBrokerMismatchError
 from taskiq_core.group_commit import GroupCommit
@@ -43,7 +44,7 @@ shared_tasks: TaskRegistry[AnyTask] = TaskRegistry()
 """Tasks of `async_shared_broker`, which every broker knows."""
 
 
-class AsyncBroker(BrokerParts, TaskRegistrar, ABC):
+class AsyncBroker(BrokerParts, BrokerEvents, TaskRegistrar, ABC):
     """Sends messages; opens subscriptions for workers to receive them.
 
     A plugin overrides `kick` or `kick_many`, and `listen` or `subscribe`; the base class makes the other of each pair, and
@@ -232,6 +233,8 @@ class AsyncBroker(BrokerParts, TaskRegistrar, ABC):
         if self.home is None:
             return
         self._home = None
+        if self.announcer is not None:
+            await self.announcer.drain(EVENTS_DRAIN)
         await self._fire(TaskiqEvents.WORKER_SHUTDOWN if self.is_worker_process else TaskiqEvents.CLIENT_SHUTDOWN)
         await self.chain.shutdown()
         await self.result_backend.shutdown()

@@ -40,7 +40,7 @@ class BrokerEvents:
         """
         classes = tuple(_class_of(event) for event in events)
         if not classes:
-            raise ConfigurationError(reason="broker.on() needs the classes of events to listen for, as in broker.on(TaskStarted).")
+            raise ConfigurationError(reason="broker.on() needs the classes of events, as in broker.on(TaskStarted).")
 
         def attach(listener: Callable[[Any], R]) -> Callable[[Any], R]:
             if self.announcer is None:

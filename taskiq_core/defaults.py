@@ -12,6 +12,8 @@ DEFAULT_GRACE: Final = 30.0
 """Seconds that running tasks get to finish when their worker stops."""
 SEND_TIMEOUT: Final = 5.0
 """Seconds within which a send is accepted, refused or unknown."""
+EVENTS_DRAIN: Final = 2.0
+"""Seconds that listeners get at the end for the events that they have not been told yet."""
 RESULT_RETRY: Final = 60.0
 """Seconds during which a worker tries to store a result before it gives the message back."""
 MAX_MESSAGE_SIZE: Final = 64 * 1024 * 1024

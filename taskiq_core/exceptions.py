@@ -34,6 +34,7 @@ its fields, which plain `args` would not.
 from typing import Any
 
 from taskiq_core.error import TaskiqError as TaskiqError  # noqa: PLC0414 - the tree starts with it
+from taskiq_core.task_events import TaskFailure
 
 
 class BrokerError(TaskiqError):
@@ -283,6 +284,11 @@ class TaskFailed(TaskiqError):  # noqa: N818
     __template__ = "{reason}"
     reason: str = "The task failed"
     retry: bool = False
+
+    @classmethod
+    def heard_as(cls) -> type[TaskFailure]:
+        """`broker.on(TaskFailed)` means the event."""
+        return TaskFailure
 
     def __init__(self, reason: str = "The task failed", *, retry: bool = False) -> None:
         super().__init__(reason=reason, retry=retry)

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
+from taskiq_core import clock
 from taskiq_core.abc.formatter import TaskiqFormatter
+from taskiq_core.announcer import Announcer
 from taskiq_core.exceptions import MessageTooLargeError, SendTaskError, TaskiqError
 from taskiq_core.group_commit import NotFlushedError
 from taskiq_core.ids import check_task_id
+from taskiq_core.labels import DELAY, QUEUE
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.middleware_chain import MiddlewareChain
+from taskiq_core.task_events import TaskSent
 
 
 class Transport(Protocol):
@@ -17,6 +21,7 @@ class Transport(Protocol):
     chain: MiddlewareChain
     formatter: TaskiqFormatter
     max_message_size: int
+    announcer: Announcer | None
 
     async def kick(self, message: BrokerMessage) -> None: ...
     async def kick_many(self, messages: Sequence[BrokerMessage]) -> None: ...
@@ -53,6 +58,9 @@ class MessageSender:
         if chain.post_send is not None:
             for message in messages:
                 await chain.post_send(message)
+        if transport.announcer is not None and transport.announcer.wants(TaskSent):
+            for message in messages:
+                transport.announcer.announce(_sent(message))
 
     def _format(self, message: TaskiqMessage) -> BrokerMessage:
         try:
@@ -68,6 +76,18 @@ class MessageSender:
         if size > self._transport.max_message_size:
             raise MessageTooLargeError(task_name=message.task_name, size=size, limit=self._transport.max_message_size)
         return formatted
+
+
+def _sent(message: TaskiqMessage) -> TaskSent:
+    labels = dict(message.labels)
+    return TaskSent(
+        task_id=message.task_id,
+        task_name=message.task_name,
+        at=clock.time(),
+        queue=QUEUE.get(labels),
+        labels=labels,
+        delay=DELAY.get(labels),
+    )
 
 
 def _raise_as_send_error(error: Exception, task_name: str) -> NoReturn:

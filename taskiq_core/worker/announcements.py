@@ -75,10 +75,17 @@ class Announcements:
             "task_name": message.task_name,
             "at": clock.time(),
             "queue": delivery.queue,
-            "labels": message.labels,
-            "attempt": 1 + (RETRIES.get(message.labels) or 0),
+            "labels": dict(message.labels),
+            "attempt": _attempt(message),
             "worker": self._worker,
         }
+
+
+def _attempt(message: TaskiqMessage) -> int:
+    try:
+        return 1 + (RETRIES.get(message.labels) or 0)
+    except ValueError:  # who runs it says so
+        return 1
 
 
 def _kind(outcome: Outcome) -> type[TaskEnded] | None:

@@ -15,6 +15,7 @@ from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.admission import Admission
+from taskiq_core.worker.announcements import Announcements
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.cancelling import Cancelling
 from taskiq_core.worker.credit import Credit
@@ -65,7 +66,8 @@ class Receiver:
         self._credit = Credit(settings.concurrency, settings.prefetch)
         self._inbox = Inbox()
         self._held_slots = HeldSlots(broker, subscription)
-        self._settled: list[Settled] = [self._held_slots.settled]
+        self._announcements = Announcements(broker)
+        self._settled: list[Settled] = [self._held_slots.settled, self._announcements.settled]
         self._outbox = Outbox(broker, subscription, self._credit, settings, self._settled)
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
@@ -258,6 +260,7 @@ class Receiver:
                     why = slot.close()
                     return parked if why is None else await self._execution.refused(delivery, message, why)
             self._journal.started(delivery, message)
+            self._announcements.started(delivery, message)
             if self._quarantine.wants(delivery, message):
                 self._inbox.wake()
                 outcome = await self._quarantine.run(delivery, message)

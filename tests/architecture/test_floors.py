@@ -41,6 +41,7 @@ FLOORS = tuple(
         routes
         schedule
         state
+        task_events
         uniqueness
         utils
         wire
@@ -49,6 +50,7 @@ FLOORS = tuple(
         abc
         """,
         """
+        announcer
         background
         due
         formatters
@@ -78,6 +80,7 @@ FLOORS = tuple(
         """,
         """
         broker
+        broker_events
         broker_parts
         context
         dead_letters
