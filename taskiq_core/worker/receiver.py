@@ -28,7 +28,7 @@ from taskiq_core.worker.leases import Leases
 from taskiq_core.worker.outbox import Outbox, Settled
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.quarantine import Quarantine
-from taskiq_core.worker.recorder import Recorder, read_recording
+from taskiq_core.worker.recorder import Recorder, bury
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.stopping import is_cancelled_natively, is_stopped
@@ -113,7 +113,7 @@ class Receiver:
                 frame.start_soon(_within, scope, run)
             try:
                 self._recorder.name(self._subscription.consumer)
-                await self._bury_predecessors()
+                await bury(self._predecessors, self._subscription)
                 await self._line()
             finally:
                 self._release(self._inbox.close())
@@ -128,20 +128,6 @@ class Receiver:
                     scope.cancel()
                 if late.cancelled_caught and not (self._outbox.done.is_set() and self._journal.done.is_set()):
                     logger.error("Some results and verdicts could not be sent in time; their tasks will run again.")
-
-    async def _bury_predecessors(self) -> None:
-        for path in self._predecessors:
-            try:
-                recording = read_recording(path)
-                if recording is not None:
-                    await self._subscription.bury(recording.consumer, recording.accused)
-            except Exception as error:  # noqa: BLE001 - its lease does the same, later; and the next worker finds the file
-                logger.warning("What a dead worker held comes back when its lease ends: %r", error)
-                continue
-            if recording is not None:
-                logger.info("Took back what worker %s held; on the CPU when it died: %s.",
-                            recording.consumer, ", ".join(recording.accused) or "nothing")  # fmt: skip
-            path.unlink(missing_ok=True)
 
     async def _line(self) -> None:
         base = contextvars.copy_context()

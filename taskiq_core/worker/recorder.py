@@ -8,15 +8,21 @@ Layout: 128 bytes of header (magic, length of the consumer name, the name), then
 flag, length of the task id, the id.
 """
 
+import logging
 import mmap
 import os
 import sys
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskiq_core.abc.subscription import Subscription
+
 if sys.platform != "win32":
     import fcntl
+
+logger = logging.getLogger("taskiq.worker")
 
 _MAGIC = b"tqrec1"
 _RECORD = 128
@@ -110,6 +116,22 @@ def read_recording(path: Path) -> Recording | None:
         if data[at] or data[at + 1]:
             accused.append(data[at + _HEADER : at + _HEADER + data[at + 2]].decode(errors="replace"))
     return Recording(consumer, tuple(accused))
+
+
+async def bury(predecessors: Sequence[Path], subscription: Subscription) -> None:
+    """Have what dead workers held taken back, and remove their files. What fails is left to the next worker."""
+    for path in predecessors:
+        try:
+            recording = read_recording(path)
+            if recording is not None:
+                await subscription.bury(recording.consumer, recording.accused)
+        except Exception as error:  # noqa: BLE001 - its lease does the same, later; and the next worker finds the file
+            logger.warning("What a dead worker held comes back when its lease ends: %r", error)
+            continue
+        if recording is not None:
+            logger.info("Took back what worker %s held; on the CPU when it died: %s.",
+                        recording.consumer, ", ".join(recording.accused) or "nothing")  # fmt: skip
+        path.unlink(missing_ok=True)
 
 
 def _lock(fd: int) -> None:
