@@ -52,6 +52,7 @@ from taskiq_core.exceptions import (
 )
 from taskiq_core.gather import gather
 from taskiq_core.kicker import AsyncKicker, Call, call
+from taskiq_core.limit_control import Limits, LimitState
 from taskiq_core.limits import Concurrency, Rate
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.middlewares import SimpleRetryMiddleware, SmartRetryMiddleware
@@ -115,6 +116,8 @@ __all__ = [
     "InMemoryBroker",
     "InMemoryResultBackend",
     "LabelScheduleSource",
+    "LimitState",
+    "Limits",
     "NoResultError",
     "Progress",
     "ProgressTracker",

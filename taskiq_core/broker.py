@@ -23,6 +23,7 @@ from taskiq_core.group_commit import GroupCommit
 from taskiq_core.ids import new_task_id
 from taskiq_core.kicker import AsyncKicker
 from taskiq_core.labels import DELAY
+from taskiq_core.limit_control import Limits
 from taskiq_core.listening import ListeningSubscription
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.option_check import check_options
@@ -149,6 +150,11 @@ class AsyncBroker(BrokerParts, BrokerEvents, TaskRegistrar, ABC):
         """A handle from an id; with its task, results get the types of the task's annotation."""
         adapter, name = (None, "?") if task is None else (task.return_adapter, task.task_name)
         return AsyncTaskiqTask(task_id, self.result_backend, adapter, task_name=name, broker=self)
+
+    @property
+    def limits(self) -> Limits:
+        """Limits of tasks: look at them, change them."""
+        return Limits(self)
 
     @property
     def tasks(self) -> Tasks:

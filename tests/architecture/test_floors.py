@@ -85,6 +85,7 @@ FLOORS = tuple(
         context
         dead_letters
         depends
+        limit_control
         plugins
         tasks
         """,
