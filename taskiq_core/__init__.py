@@ -37,6 +37,7 @@ from taskiq_core.depends import Progress, ProgressTracker, TaskiqDepends
 from taskiq_core.events import TaskiqEvents
 from taskiq_core.exceptions import (
     ArgumentError,
+    DuplicateTaskError,
     NoResultError,
     ResultGetError,
     ResultIsReadyError,
@@ -112,6 +113,7 @@ __all__ = [
     "Debounce",
     "Delivery",
     "DummyResultBackend",
+    "DuplicateTaskError",
     "Every",
     "InMemoryBroker",
     "InMemoryResultBackend",

@@ -10,6 +10,8 @@ from typing_extensions import TypeVar
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.abc.sender import Sender
 from taskiq_core.created_schedule import CreatedSchedule
+from taskiq_core.deduplication import Guard
+from taskiq_core.guards import compile_guard
 from taskiq_core.kicker import AsyncKicker, Call
 from taskiq_core.labels import DELAY, LOCAL_ONLY, PRIORITY, QUEUE
 from taskiq_core.options import TaskOptions
@@ -40,6 +42,7 @@ class AsyncTaskiqDecoratedTask(Generic[P, R]):
         self.original_func = original_func
         self.labels: dict[str, Any] = labels or {}
         self.options = options or TaskOptions()
+        self.guard: Guard | None = compile_guard(task_name, original_func, self.options)
         self.__name__: str = getattr(original_func, "__name__", task_name)
         self.__qualname__: str = getattr(original_func, "__qualname__", task_name)
         self.__module__ = getattr(original_func, "__module__", __name__)
@@ -70,7 +73,14 @@ class AsyncTaskiqDecoratedTask(Generic[P, R]):
 
     def kicker(self) -> AsyncKicker[P, R]:
         """A kicker of its own for one send with other settings."""
-        return AsyncKicker(self.task_name, self.broker, self._send_labels(), self.return_adapter, expires=self.options.expires)
+        return AsyncKicker(
+            self.task_name,
+            self.broker,
+            self._send_labels(),
+            self.return_adapter,
+            expires=self.options.expires,
+            guard=self.guard,
+        )
 
     async def kiq(self, *args: P.args, **kwargs: P.kwargs) -> AsyncTaskiqTask[R]:
         """Send; returns when the broker has accepted the message.

@@ -6,6 +6,7 @@ TaskiqError
 │   ├── MessageTooLargeError
 │   ├── MessageRefusedError
 │   └── SharedBrokerSendTaskError
+├── DuplicateTaskError             a unique task whose place is taken, with `on_conflict="raise"`
 ├── BrokerError                    a broker could not be reached or used
 ├── ResultBackendError
 │   ├── ResultGetError (ResultUnreadableError) · ResultSetError · ResultIsReadyError
@@ -55,6 +56,14 @@ class SendTaskError(TaskiqError):
     task_name: str = "?"
     reason: str = "the broker raised an error"
     outcome: str = "unknown"
+
+
+class DuplicateTaskError(TaskiqError):
+    """What is unique has its place taken, by the task of this id; nothing was sent."""
+
+    __template__ = "Task {task_name!r} was not sent: {task_id} is in its place"
+    task_name: str
+    task_id: str
 
 
 class MessageTooLargeError(SendTaskError):

@@ -14,7 +14,9 @@ from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.abc.sender import Sender
 from taskiq_core.capability import Capability
 from taskiq_core.created_schedule import CreatedSchedule, create_schedule
+from taskiq_core.deduplication import Guard
 from taskiq_core.exceptions import UnsupportedOptionError
+from taskiq_core.idempotency import Idempotent, idempotent_id
 from taskiq_core.ids import check_task_id
 from taskiq_core.labels import (
     DELAY,
@@ -35,7 +37,7 @@ from taskiq_core.registry import Named
 from taskiq_core.retry import seconds
 from taskiq_core.schedule import CronSpec
 from taskiq_core.sync_bridge import run_from_sync
-from taskiq_core.task import AsyncTaskiqTask
+from taskiq_core.task import AsyncTaskiqTask, Outcome
 
 logger = logging.getLogger("taskiq.sending")
 
@@ -63,7 +65,7 @@ class AsyncKicker(Generic[P, R]):
         serve them.
     """
 
-    __slots__ = ("_own_labels", "broker", "custom_task_id", "expires", "labels", "return_adapter", "task_name")
+    __slots__ = ("_own_labels", "broker", "custom_task_id", "expires", "guard", "labels", "return_adapter", "task_name")
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class AsyncKicker(Generic[P, R]):
         return_adapter: TypeAdapter[Any] | None = None,
         *,
         expires: float | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.task_name = task_name
         self.broker = broker
@@ -80,6 +83,7 @@ class AsyncKicker(Generic[P, R]):
         self.labels = self._routed(broker)
         self.return_adapter = return_adapter
         self.expires = expires
+        self.guard = guard
         self.custom_task_id: str | None = None
 
     # -- settings -----------------------------------------------------------------------------------------------------------
@@ -95,6 +99,21 @@ class AsyncKicker(Generic[P, R]):
         :raises ValueError: if it is not a text of 1 to 255 characters.
         """
         self.custom_task_id = check_task_id(task_id)
+        return self
+
+    def with_idempotency_key(self, key: str, ttl: float | timedelta = 86_400.0) -> Self:
+        """Make one task of all sends with this key, whatever becomes of the first: for `ttl` seconds after that.
+
+        The id is made of the task's name and the key. A repeat sends nothing and its outcome is "duplicate", unless nobody
+        knows what became of the first send: then it is sent again under the same id.
+
+        :raises ValueError: beside `with_task_id`, or for a ttl of 0.
+        """
+        if self.custom_task_id is not None or not seconds(ttl):
+            msg = "an idempotency key makes the task id, and its ttl is more than 0: drop with_task_id() or mend the ttl"
+            raise ValueError(msg)
+        self.custom_task_id = idempotent_id(self.task_name, key)
+        self.guard = Idempotent(self.custom_task_id, seconds(ttl), self.guard)
         return self
 
     def with_schedule_id(self, schedule_id: str) -> Self:
@@ -170,13 +189,16 @@ class AsyncKicker(Generic[P, R]):
     # -- sending ------------------------------------------------------------------------------------------------------------
 
     async def kiq(self, *args: P.args, **kwargs: P.kwargs) -> AsyncTaskiqTask[R]:
-        """Send; returns when the broker has accepted the message.
+        """Send; returns when the broker has accepted the message, or it was a duplicate (`outcome` of the handle).
 
         :raises SendTaskError: if it did not; `outcome` says whether that is certain.
+        :raises DuplicateTaskError: for a duplicate of a task with `Unique(on_conflict="raise")`.
         """
         message = self._prepare_message(*args, **kwargs)
+        if self.guard is not None:
+            return (await self._send_guarded(self.guard, [message]))[0]
         await self.broker.send((message,))
-        return self._handle(message)
+        return self._handle(message.task_id)
 
     def kiq_sync(self, *args: P.args, **kwargs: P.kwargs) -> AsyncTaskiqTask[R]:
         """Send from synchronous code; blocks until the broker has accepted the message.
@@ -190,15 +212,22 @@ class AsyncKicker(Generic[P, R]):
         """Send many calls in one round trip: all accepted, or an error.
 
         :raises SendTaskError: see `kiq`.
+        :raises DuplicateTaskError: see `kiq`; nothing is sent then.
         :raises ValueError: with a custom task id and more than one call.
         """
         if self.custom_task_id is not None and len(calls) > 1:
             msg = "one task id cannot serve several calls"
             raise ValueError(msg)
         messages = [self._prepare_message(*item.args, **item.kwargs) for item in calls]
+        if messages and self.guard is not None:
+            return await self._send_guarded(self.guard, messages)
         if messages:
             await self.broker.send(messages)
-        return [self._handle(message) for message in messages]
+        return [self._handle(message.task_id) for message in messages]
+
+    async def _send_guarded(self, guard: Guard, messages: Sequence[TaskiqMessage]) -> list[AsyncTaskiqTask[R]]:
+        sent = await guard.send(self.broker, messages, chosen=self.custom_task_id is not None)
+        return [self._handle(item.task_id, item.outcome) for item in sent]
 
     def _prepare_message(self, *args: Any, **kwargs: Any) -> TaskiqMessage:
         # Under this name taskiq-pipelines calls it.
@@ -207,11 +236,9 @@ class AsyncKicker(Generic[P, R]):
             EXPIRES_AT.set(labels, clock.time() + self.expires)
         return TaskiqMessage(self.custom_task_id or self.broker.id_generator(), self.task_name, labels, list(args), kwargs)
 
-    def _handle(self, message: TaskiqMessage) -> AsyncTaskiqTask[R]:
-        broker = self.broker
-        return AsyncTaskiqTask(
-            message.task_id, broker.result_backend, self.return_adapter, task_name=message.task_name, broker=broker
-        )
+    def _handle(self, task_id: str, outcome: Outcome = "queued") -> AsyncTaskiqTask[R]:
+        backend, adapter = self.broker.result_backend, self.return_adapter
+        return AsyncTaskiqTask(task_id, backend, adapter, task_name=self.task_name, outcome=outcome, broker=self.broker)
 
     def _routed(self, broker: Sender) -> dict[str, Any]:
         routes = broker.routes

@@ -115,6 +115,8 @@ LAST_ERROR: Final = Label("_last_error", str)
 """Type and text of the error that caused the retry."""
 WAITING: Final = (BOOKED.name, WAITS.name)
 """What a message carries only until it starts."""
+UNIQUE: Final = Label("_unique", str)
+"""The place of a unique task, see `uniqueness.Place`."""
 
 SCHEDULE: Final = "schedule"
 """Taskiq's label with a list of schedules; read from the task, never sent."""

@@ -11,6 +11,7 @@ from taskiq_core.kicker import require_capability
 from taskiq_core.limits import Limit, setting_key
 from taskiq_core.options import TaskOptions
 from taskiq_core.routes import Route
+from taskiq_core.uniqueness import Debounce, Unique
 
 
 def check_options(broker: Sender, tasks: Iterable[AsyncTaskiqDecoratedTask[..., Any]]) -> None:
@@ -28,6 +29,7 @@ def check_options(broker: Sender, tasks: Iterable[AsyncTaskiqDecoratedTask[..., 
         if options.dead_letter:
             require_capability(broker, Capability.DEAD_LETTER, f"Task {task.task_name!r}", "dead_letter=True")
         _require_limits(broker, task, limits)
+        _require_uniqueness(broker, f"Task {task.task_name!r}", options)
         backend = broker.result_backend
         if options.result_ttl is not None and not backend.serves_ttl:
             raise UnsupportedOptionError(
@@ -67,6 +69,21 @@ def _require_limits(broker: Sender, task: AsyncTaskiqDecoratedTask[..., Any], kn
         if known.setdefault(identity, limit).setting != limit.setting:
             reason = f"The limit {limit.name!r} is not the same for all tasks that share it: {limit} of {task.task_name!r}."
             raise ConfigurationError(reason=reason)
+
+
+def _require_uniqueness(broker: Sender, subject: str, options: TaskOptions) -> None:
+    wish = options.unique
+    if wish is None:
+        return
+    option = f"{type(wish).__name__}(...)"
+    require_coordinator(broker, subject, option)
+    if isinstance(wish, Debounce) and options.delay:
+        reason = f"{subject} is debounced, which says when it runs, and has a delay: drop one of the two."
+        raise ConfigurationError(reason=reason)
+    if isinstance(wish, Debounce):
+        require_capability(broker, Capability.DELAY, subject, option)
+    if isinstance(wish, Debounce) or (isinstance(wish, Unique) and wish.on_conflict == "replace"):
+        require_capability(broker, Capability.DISCARD, subject, option)
 
 
 def _require_places(broker: Sender, subject: str, wish: TaskOptions | Route) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, NamedTuple, Self
 
 from taskiq_core.limits import Key
 from taskiq_core.retry import seconds
@@ -68,6 +68,24 @@ class Throttle:
 
     def __post_init__(self) -> None:
         _positive(self, "per")
+
+
+class Place(NamedTuple):
+    """Where the claim of a message is and when workers give it up; travels with the message, as text."""
+
+    until: Until
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.until}:{self.key}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Undo `str`; None for any other text."""
+        until, _, key = text.partition(":")
+        if until not in ("started", "finished"):
+            return None
+        return cls("started" if until == "started" else "finished", key)
 
 
 def _positive(owner: object, name: str) -> None:

@@ -10,7 +10,8 @@ from uuid import uuid4
 import anyio
 
 from taskiq_core.abc.coordinator import Coordinator
-from taskiq_core.abc.sender import Sender
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.deduplication import send_guarded
 from taskiq_core.exceptions import ScheduledTaskCancelledError
 from taskiq_core.outage import Outage
 from taskiq_core.scheduler.clock import Clock
@@ -44,7 +45,7 @@ class Dispatcher:
     """
 
     def __init__(
-        self, broker: Sender, coordinator: Coordinator | None, clock: Clock, claim_ttl: float, stopping: anyio.Event
+        self, broker: AsyncBroker, coordinator: Coordinator | None, clock: Clock, claim_ttl: float, stopping: anyio.Event
     ) -> None:
         self._broker = broker
         self._ledger = FireLedger(coordinator)
@@ -118,8 +119,14 @@ class Dispatcher:
             await maybe_awaitable(fire.source.pre_send(fire.schedule))
         except ScheduledTaskCancelledError:
             return Outcome.SKIPPED
-        await self._broker.send([fire.message(self._clock.now())])
-        logger.info("Schedule %s: sent task %s for %s", fire.schedule.schedule_id, fire.schedule.task_name, fire.due)
+        name = fire.schedule.task_name
+        task = self._broker.find_task(name)
+        sent = await send_guarded(self._broker, None if task is None else task.guard, fire.message(self._clock.now()))
+        if sent.outcome == "duplicate":
+            logger.info("Schedule %s: task %s for %s is %s, sent before",
+                        fire.schedule.schedule_id, name, fire.due, sent.task_id)  # fmt: skip
+        else:
+            logger.info("Schedule %s: sent task %s for %s", fire.schedule.schedule_id, name, fire.due)
         return Outcome.DONE
 
     async def _mark(self, fire: Fire, owner: str, outcome: Outcome) -> Outcome:

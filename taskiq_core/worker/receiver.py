@@ -18,6 +18,7 @@ from taskiq_core.worker.admission import Admission
 from taskiq_core.worker.announcements import Announcements
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.cancelling import Cancelling
+from taskiq_core.worker.claims import Claims
 from taskiq_core.worker.credit import Credit
 from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.held_slots import HeldSlots
@@ -67,7 +68,8 @@ class Receiver:
         self._inbox = Inbox()
         self._held_slots = HeldSlots(broker, subscription)
         self._announcements = Announcements(broker)
-        self._settled: list[Settled] = [self._held_slots.settled, self._announcements.settled]
+        self._claims = Claims(broker.coordinator)
+        self._settled: list[Settled] = [self._held_slots.settled, self._announcements.settled, self._claims.settled]
         self._outbox = Outbox(broker, subscription, self._credit, settings, self._settled)
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
@@ -107,6 +109,7 @@ class Receiver:
                 self._cancelling.run,
                 self._admission.run,
                 self._held_slots.run,
+                self._claims.run,
             )
             rooms = [anyio.CancelScope(shield=True) for _ in work]
             for scope, run in zip(rooms, work, strict=True):
@@ -122,8 +125,10 @@ class Receiver:
                 with anyio.move_on_after(_DRAIN, shield=True) as late:
                     await self._outbox.done.wait()
                     self._held_slots.close()
+                    self._claims.close()
                     await self._journal.done.wait()
                     await self._held_slots.done.wait()
+                    await self._claims.done.wait()
                 for scope in rooms:
                     scope.cancel()
                 if late.cancelled_caught and not (self._outbox.done.is_set() and self._journal.done.is_set()):
@@ -247,6 +252,7 @@ class Receiver:
                     return parked if why is None else await self._execution.refused(delivery, message, why)
             self._journal.started(delivery, message)
             self._announcements.started(delivery, message)
+            self._claims.started(message)
             if self._quarantine.wants(delivery, message):
                 self._inbox.wake()
                 outcome = await self._quarantine.run(delivery, message)

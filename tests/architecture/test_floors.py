@@ -67,7 +67,12 @@ FLOORS = tuple(
         """,
         """
         created_schedule
+        claiming
         decor
+        deduplication
+        guards
+        idempotency
+        replacing
         gather
         kicker
         option_check

@@ -1,0 +1,127 @@
+"""Sends of which the last counts: `Unique(on_conflict="replace")` and `Debounce`."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from taskiq_core import clock
+from taskiq_core.abc.coordinator import Claim, Coordinator
+from taskiq_core.abc.sender import Sender
+from taskiq_core.claiming import alone, asked, coordinator_of, give_back
+from taskiq_core.deduplication import FirstCounts, Sent, holders_of, renewed
+from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
+from taskiq_core.labels import DELAY
+from taskiq_core.message import TaskiqMessage
+from taskiq_core.result import TaskiqResult
+
+_WAITS_LONG: Final = 86_400.0
+"""Seconds for which a debounced message is found again that is due and gets no worker."""
+
+
+@dataclass(frozen=True)
+class Replacing(FirstCounts):
+    """Takes what waits out of its queue and gives its place to the new message. What a worker has keeps its place."""
+
+    stores_result: bool = True
+    result_ttl: float | None = None
+
+    async def send(self, broker: Sender, messages: Sequence[TaskiqMessage], *, chosen: bool) -> list[Sent]:
+        """See `Guard`. Of several messages with one key in a batch only the last is sent."""
+        coordinator = coordinator_of(broker, f"Task {self.task_name!r}, which is {self.kind},")
+        keys = [self.claim_for(message).key for message in messages]
+        last = dict(zip(keys, messages, strict=True))
+        ends: dict[str, Sent] = {}
+        for key, message in last.items():
+            async with alone(coordinator, key, self.task_name):
+                ends[key] = await self.send_alone(broker, coordinator, message, chosen=chosen)
+        return [
+            ends[key] if last[key] is message else Sent(ends[key].task_id, "duplicate")
+            for key, message in zip(keys, messages, strict=True)
+        ]
+
+    async def send_alone(self, broker: Sender, coordinator: Coordinator, message: TaskiqMessage, *, chosen: bool) -> Sent:
+        """Send one message while no other sender touches its key."""
+        claim = self.claim_for(message)
+        held = await renewed(coordinator, [claim], self.task_name) if chosen else frozenset[str]()
+        fresh = [] if claim.key in held else [(claim.key, claim.owner)]
+        try:
+            while not (await asked(coordinator.claim([claim]), self.task_name))[0]:
+                first = (await holders_of(coordinator, [claim.key], self.task_name)).get(claim.key)
+                if first is None:
+                    continue
+                if not await self.take_out(broker, first, message.task_id):
+                    return Sent(first, "duplicate")
+                await asked(coordinator.release([(claim.key, first)]), self.task_name)
+        except BaseException:
+            await give_back(coordinator, fresh)
+            raise
+        await self.send_claimed(broker, coordinator, [message], fresh)
+        return Sent(message.task_id, "queued")
+
+    async def take_out(self, broker: Sender, task_id: str, successor: str, outcome: str = "refused") -> bool:
+        """Take a message out of its queue, and tell those who wait for its result; False if it does not wait there."""
+        assert broker.admin is not None, "checked at start-up"
+        if task_id not in await asked(broker.admin.discard([task_id]), self.task_name, outcome):
+            return False
+        backend = broker.result_backend
+        if self.stores_result and backend.keeps_results:
+            error = TaskCancelledError(reason=f"replaced by {successor}")
+            result = TaskiqResult[Any](is_err=True, return_value=None, error=error)
+            await asked(backend.set_results([backend.pack(task_id, result, self.result_ttl)]), self.task_name, outcome)
+        return True
+
+
+@dataclass(frozen=True)
+class Debouncing(Replacing):
+    """Sends each message with a delay, and takes out the one before it: after, so that a failed send loses nothing.
+
+    When its series has begun is kept with the claim, which is given up when the message starts; so ends the series.
+    """
+
+    wait: float = 0.0
+    max_wait: float | None = None
+
+    async def send_alone(self, broker: Sender, coordinator: Coordinator, message: TaskiqMessage, *, chosen: bool) -> Sent:
+        """See `Replacing`."""
+        if DELAY.get(message.labels):
+            reason = f"Task {self.task_name!r} is debounced, which says when it runs, and has a delay: drop one of the two."
+            raise ConfigurationError(reason=reason)
+        claim = self.claim_for(message)
+        before = (await holders_of(coordinator, [claim.key], self.task_name)).get(claim.key)
+        delay = await self._delay(coordinator, claim, goes_on=before is not None)
+        DELAY.set(message.labels, delay)
+        moved = before is not None and before != message.task_id
+        try:
+            await self._move(coordinator, claim, before if moved else None)
+            fresh = [(claim.key, claim.owner)] if before != message.task_id else []
+            await self.send_claimed(broker, coordinator, [message], fresh)
+        except Exception:
+            if moved and before is not None:
+                # Is free if the send was refused: then the one before goes on.
+                with contextlib.suppress(Exception):
+                    await coordinator.claim([Claim(claim.key, before, claim.ttl)])
+            raise
+        if moved and before is not None:
+            await self.take_out(broker, before, message.task_id, outcome="unknown")
+        return Sent(message.task_id, "queued")
+
+    async def _move(self, coordinator: Coordinator, claim: Claim, before: str | None) -> None:
+        if before is not None:
+            await asked(coordinator.release([(claim.key, before)]), self.task_name)
+        await asked(coordinator.claim([claim]), self.task_name)
+
+    async def _delay(self, coordinator: Coordinator, claim: Claim, *, goes_on: bool) -> float:
+        if self.max_wait is None:
+            return self.wait
+        since, now = f"since:{claim.key}", clock.time()
+        known = await asked(coordinator.get([since]), self.task_name) if goes_on else {}
+        begun = float(known[since]) if since in known else now
+        if since not in known:
+            await asked(coordinator.put({since: repr(now).encode()}, self.ttl), self.task_name)
+        return max(0.0, min(self.wait, begun + self.max_wait - now))
+
+
+def debounce_ttl(wait: float, max_wait: float | None) -> float:
+    """Seconds for which the last message of a series is found again."""
+    return max(wait, max_wait or 0.0) + _WAITS_LONG
