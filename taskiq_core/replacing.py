@@ -13,6 +13,7 @@ from taskiq_core.deduplication import FirstCounts, Sent, holders_of, renewed
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
 from taskiq_core.labels import DELAY
 from taskiq_core.message import TaskiqMessage
+from taskiq_core.records import TaskStatus, Transition
 from taskiq_core.result import TaskiqResult
 
 _WAITS_LONG: Final = 86_400.0
@@ -64,11 +65,14 @@ class Replacing(FirstCounts):
         assert broker.admin is not None, "checked at start-up"
         if task_id not in await asked(broker.admin.discard([task_id]), self.task_name, outcome):
             return False
-        backend = broker.result_backend
+        backend, error = broker.result_backend, TaskCancelledError(reason=f"replaced by {successor}")
         if self.stores_result and backend.keeps_results:
-            error = TaskCancelledError(reason=f"replaced by {successor}")
             result = TaskiqResult[Any](is_err=True, return_value=None, error=error)
             await asked(backend.set_results([backend.pack(task_id, result, self.result_ttl)]), self.task_name, outcome)
+        if broker.records is not None:
+            note = f"{type(error).__name__}: {error}"
+            ended = Transition(task_id, TaskStatus.CANCELLED, clock.time(), self.task_name, error=note)
+            await asked(broker.records.record([ended]), self.task_name, outcome)
         return True
 
 

@@ -18,10 +18,14 @@ class _Unbound:
 
     capabilities = ~Capability.NONE  # the real broker checks when it takes the tasks over
 
-    coordinator = admin = routes = None
+    coordinator = admin = records = routes = None
 
     @property
     def result_backend(self) -> Any:
+        return self._refuse()
+
+    @property
+    def tasks(self) -> Any:
         return self._refuse()
 
     def id_generator(self) -> str:

@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 from taskiq_core import clock
 from taskiq_core.abc.coordinator import Coordinator
-from taskiq_core.abc.records import RecordStore
 from taskiq_core.abc.sender import Cancelled, Sender
 from taskiq_core.cancel_marks import LIVES, mark_key, new_marks
 from taskiq_core.capability import Capability
+from taskiq_core.claiming import note_gone
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
 from taskiq_core.records import TaskStatus, Transition
@@ -17,9 +17,6 @@ from taskiq_core.result import TaskiqResult
 
 class _Broker(Sender, Protocol):
     """The part of a broker that is used here."""
-
-    @property
-    def records(self) -> RecordStore | None: ...
 
     def find_task(self, task_name: str) -> AsyncTaskiqDecoratedTask[..., Any] | None: ...
 
@@ -59,6 +56,7 @@ class Tasks:
         if admin is not None and Capability.DISCARD in self._broker.capabilities:
             removed = await admin.discard(ids)
         if removed:
+            await note_gone(coordinator, removed)
             await self._conclude([task_id for task_id in ids if task_id in removed], reason, task_name)
         finished = await self._finished([task_id for task_id in ids if task_id not in removed])
         # What these marks were for is done; left there, they would meet a later task of the same id.

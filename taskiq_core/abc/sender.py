@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 
 from taskiq_core.abc.coordinator import Coordinator
 from taskiq_core.abc.queue_admin import QueueAdmin
+from taskiq_core.abc.records import RecordStore
 from taskiq_core.capability import Capability
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.routes import Routes
@@ -45,6 +46,11 @@ class Sender(Protocol):
     @property
     def admin(self) -> QueueAdmin | None:
         """Queues and what waits in them."""
+        ...
+
+    @property
+    def records(self) -> RecordStore | None:
+        """Where status transitions go."""
         ...
 
     @property

@@ -34,7 +34,7 @@ class Memory(AsyncResultBackend[Any]):
 
 class Broker:
     capabilities = Capability.ACK
-    coordinator = admin = routes = None
+    coordinator = admin = records = routes = None
 
     def __init__(self) -> None:
         self.state = TaskiqState()

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 class Base:
     capabilities = Capability.ACK
     result_backend = None
-    coordinator = admin = routes = None
+    coordinator = admin = records = routes = None
 
     def __init__(self) -> None:
         self.state = TaskiqState()
