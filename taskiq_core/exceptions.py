@@ -3,15 +3,12 @@
 ```
 TaskiqError
 ├── SendTaskError                  the broker did not take the message: `outcome` says refused or unknown
-│   ├── MessageTooLargeError
-│   ├── MessageRefusedError
-│   └── SharedBrokerSendTaskError
+│   └── MessageTooLargeError · MessageRefusedError · SharedBrokerSendTaskError
 ├── DuplicateTaskError             a unique task whose place is taken, with `on_conflict="raise"`
 ├── BrokerError                    a broker could not be reached or used
 ├── ResultBackendError
 │   ├── ResultGetError (ResultUnreadableError) · ResultSetError · ResultIsReadyError
-│   ├── ResultBackendNotConfiguredError
-│   └── TaskiqResultTimeoutError
+│   └── ResultBackendNotConfiguredError · TaskiqResultTimeoutError
 ├── ConfigurationError             found at start-up or registration, before any message moves
 │   ├── TaskNameConflictError · TaskBrokerMismatchError
 │   ├── UnsupportedOptionError · UnknownSchemeError
