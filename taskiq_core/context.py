@@ -11,7 +11,7 @@ from taskiq_core.cancel_signal import CancelSignal
 from taskiq_core.exceptions import TaskRejectedError, TaskRequeuedError
 from taskiq_core.labels import RETRIES
 from taskiq_core.message import TaskiqMessage
-from taskiq_core.retry import seconds
+from taskiq_core.retry import seconds as as_seconds
 from taskiq_core.state import TaskiqState
 
 _lock = threading.Lock()
@@ -32,7 +32,7 @@ class Context:
     `ack` is what acknowledges the message, sync or async; None where that is not possible.
     """
 
-    __slots__ = ("_ack", "_acked", "_cancelled", "broker", "message")
+    __slots__ = ("_ack", "_acked", "_cancelled", "_extend", "broker", "message")
 
     def __init__(
         self, message: TaskiqMessage, broker: ContextBroker, ack: Callable[[], Any | Awaitable[Any]] | None = None
@@ -42,6 +42,7 @@ class Context:
         self._ack = ack
         self._acked = False
         self._cancelled: CancelSignal | None = None
+        self._extend: Callable[[float], None] | None = None
 
     @property
     def task_id(self) -> str:
@@ -100,6 +101,22 @@ class Context:
             self._acked = False
             raise
 
+    def extend(self, seconds: float | timedelta) -> None:
+        """Have the time limit of this run end that long from now, if it would end earlier; it never comes nearer.
+
+        Works in async tasks, threads and processes; a run without a time limit has none afterwards either. From a thread it
+        returns when the event loop has taken note.
+
+        :raises ValueError: for a negative time.
+        """
+        time = as_seconds(seconds)
+        if self._extend is not None:
+            self._extend(time)
+
+    def limited(self, extend: Callable[[float], None] | None) -> None:
+        """Called by the worker: the run has a time limit, moved by `extend`, from any thread; None: it has none any more."""
+        self._extend = extend
+
     async def requeue(self, delay: float | timedelta = 0.0) -> NoReturn:
         """End this run and give the message back to its queue, to come again after `delay` seconds; burns no retry.
 
@@ -108,7 +125,7 @@ class Context:
         :raises TaskRequeuedError: always; it must reach the worker.
         :raises ValueError: for a negative delay.
         """
-        raise TaskRequeuedError(delay=seconds(delay))
+        raise TaskRequeuedError(delay=as_seconds(delay))
 
     def reject(self, reason: str = "no reason given") -> NoReturn:
         """End this run with an error result and move the message to the dead letters; never retried.

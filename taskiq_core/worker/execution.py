@@ -25,7 +25,7 @@ from taskiq_core.exceptions import (
 from taskiq_core.labels import ACK_TYPE, EXPIRES_AT, LAST_ERROR, REQUEUES, RESULT_TTL, RETRIES, STORE_RESULT, UNKNOWN, WAITING
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
-from taskiq_core.worker.invocation import Invocation
+from taskiq_core.worker.invocation import AskForTime, Invocation
 from taskiq_core.worker.outcome import Outcome, error_result
 from taskiq_core.worker.retrying import grant_retry
 from taskiq_core.worker.settings import WorkerSettings
@@ -48,7 +48,10 @@ _UNKNOWN_PAUSE = 5.0
 
 
 class Execution:
-    """Loads, finds, hooks, calls, and says how it ended."""
+    """Loads, finds, hooks, calls, and says how it ended.
+
+    `ask_for_time` reaches whoever limits the time of runs; None: that is done here.
+    """
 
     def __init__(
         self,
@@ -56,14 +59,13 @@ class Execution:
         settings: WorkerSettings,
         threads: Threads,
         ack_now: AckNow,
-        *,
-        limits_time: bool = True,
+        ask_for_time: AskForTime | None = None,
     ) -> None:
         self._broker = broker
         self._settings = settings
         self._threads = threads
         self._ack_now = ack_now
-        self._limits_time = limits_time
+        self._ask_for_time = ask_for_time
         self._loads = broker.formatter.loads
         self._find = broker.find_task
         self._chain = broker.chain
@@ -85,9 +87,7 @@ class Execution:
         """
         known = self._compiled.get(task.task_name)
         if known is None or known.task is not task:
-            known = self._compiled[task.task_name] = Invocation(
-                task, self._broker, self._threads, limits_time=self._limits_time
-            )
+            known = self._compiled[task.task_name] = Invocation(task, self._broker, self._threads, self._ask_for_time)
         return known
 
     async def run(self, delivery: Delivery, message: TaskiqMessage, slot: Slot) -> Outcome:

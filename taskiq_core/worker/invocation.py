@@ -5,8 +5,6 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import anyio
-
 from taskiq_core.abc.middleware import CallNext
 from taskiq_core.acks import AcknowledgeType
 from taskiq_core.broker import AnyTask, AsyncBroker
@@ -19,14 +17,19 @@ from taskiq_core.signature import compile_arguments
 from taskiq_core.worker.sandbox_request import TaskPlace
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.threads import Threads
+from taskiq_core.worker.time_limit import TimeLimit
 
+AskForTime = Callable[[float], None]
 Around = Callable[[CallNext, TaskiqMessage], Awaitable[Any]]
 
 
 class Invocation:
-    """One task, compiled: everything that can be decided before the first message is decided here."""
+    """One task, compiled: everything that can be decided before the first message is decided here.
 
-    def __init__(self, task: AnyTask, broker: AsyncBroker, threads: Threads, *, limits_time: bool = True) -> None:
+    `ask_for_time` reaches whoever limits the time of its runs; None: that is done here.
+    """
+
+    def __init__(self, task: AnyTask, broker: AsyncBroker, threads: Threads, ask_for_time: AskForTime | None = None) -> None:
         func = task.original_func
         self.task = task
         self._broker = broker
@@ -43,7 +46,7 @@ class Invocation:
                 "make it a plain `def`, or drop the option."
             )
         self._timeout = task.options.timeout
-        self._limits_time = limits_time
+        self._ask_for_time = ask_for_time
         self._simple = self._resolver is None and self._is_async
 
     async def call(self, message: TaskiqMessage, context: Context, slot: Slot, around: Around | None) -> Any:
@@ -54,7 +57,9 @@ class Invocation:
         :raises BaseException: whatever the function or a dependency raised.
         """
         timeout = None
-        if self._limits_time:
+        if self._ask_for_time is not None:
+            context.limited(self._ask_for_time)
+        else:
             timeout = (TIMEOUT.get(message.labels) if message.labels else None) or self._timeout
         if timeout is None and around is None:
             if self._simple:
@@ -65,11 +70,15 @@ class Invocation:
         running = work(message) if around is None else around(work, message)
         if timeout is None:
             return await running
-        with anyio.move_on_after(timeout) as scope:
-            return await running
-        if scope.cancelled_caught:
-            msg = f"Task {message.task_name!r} ran longer than its timeout of {timeout:g} s."
-            raise TimeoutError(msg)
+        limit = TimeLimit(timeout)
+        with limit.scope:
+            context.limited(limit.extend)
+            try:
+                return await running
+            finally:
+                context.limited(None)
+        if limit.scope.cancelled_caught:
+            raise limit.exceeded(message.task_name)
         return None
 
     async def _with_dependencies(self, message: TaskiqMessage, context: Context, slot: Slot) -> Any:

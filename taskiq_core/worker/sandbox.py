@@ -16,7 +16,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from taskiq_core.acks import AcknowledgeType
 from taskiq_core.error import TaskiqError
-from taskiq_core.worker.sandbox_pipe import LENGTH, pack_frame
+from taskiq_core.worker.sandbox_pipe import LENGTH, more_time, pack_frame
 from taskiq_core.worker.sandbox_request import SandboxSetup
 
 _START = 60.0
@@ -81,10 +81,12 @@ class _Sandbox:
         """What has come of the task.
 
         :raises SandboxDiedError: if the process ended instead.
-        :raises TimeoutError: after `timeout` seconds.
+        :raises TimeoutError: after `timeout` seconds, or as many more as the task has asked for.
         """
-        with anyio.fail_after(timeout):
-            return await self._frame()
+        with anyio.fail_after(timeout) as scope:
+            while (seconds := more_time(frame := await self._frame())) is not None:
+                scope.deadline = max(scope.deadline, anyio.current_time() + seconds)
+            return frame
 
     async def _frame(self) -> bytes:
         try:

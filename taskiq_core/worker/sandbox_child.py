@@ -1,7 +1,8 @@
 """The process behind `SandboxPool`: reads requests from its stdin, runs them, writes outcomes to what was its stdout.
 
 First comes one `SandboxSetup`. Each request is answered by two frames: an empty one when the task has been imported and its
-broker started, or a text that says why not; then, after an empty one, the outcome.
+broker started, or a text that says why not; then, after an empty one, the outcome. Before that may come any number of frames
+that ask for more time.
 
 What tasks print goes to the worker's stdout, whose descriptor is the argument. The process ends at once when the worker
 does, so that a task never runs on beside its own redelivery.
@@ -31,10 +32,11 @@ from taskiq_core.delivery import Delivery
 from taskiq_core.exceptions import ResultNotSerializableError
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.execution import Execution
+from taskiq_core.worker.invocation import AskForTime
 from taskiq_core.worker.isolation import drive
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.recorder import Recorder
-from taskiq_core.worker.sandbox_pipe import WorkerPipe, end_with, leave
+from taskiq_core.worker.sandbox_pipe import WorkerPipe, end_with, leave, pack_more_time
 from taskiq_core.worker.sandbox_request import LOGGING, MAIN, SandboxSetup, TaskPlace, dump_outcome, load_request
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
@@ -77,8 +79,9 @@ def _main_module(path: str) -> types.ModuleType:
 
 
 class _Runner:
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, ask_for_time: AskForTime) -> None:
         self._settings = settings
+        self._ask_for_time = ask_for_time
         self._ready: dict[str, tuple[AsyncBroker, Execution, Slot]] = {}
 
     async def prepare(self, place: TaskPlace) -> str | None:
@@ -94,7 +97,7 @@ class _Runner:
             broker = _find_broker(place)
             broker.is_worker_process, broker.origin = True, place.origin
             await broker.startup()
-            execution = Execution(broker, self._settings, Threads(), _no_ack, limits_time=False)
+            execution = Execution(broker, self._settings, Threads(), _no_ack, self._ask_for_time)
             slot = Slot(0, Recorder(None, 1), contextvars.copy_context(), lambda: None)
             self._ready[place.origin] = broker, execution, slot
         broker = self._ready[place.origin][0]
@@ -158,7 +161,8 @@ def _listen(pipe: WorkerPipe, portal: anyio.from_thread.BlockingPortal, runner: 
 
 async def _serve(pipe: WorkerPipe, settings: WorkerSettings) -> None:
     async with anyio.from_thread.BlockingPortal() as portal:
-        await anyio.to_thread.run_sync(partial(_listen, pipe, portal, _Runner(settings)))
+        runner = _Runner(settings, lambda seconds: pipe.write(pack_more_time(seconds)))
+        await anyio.to_thread.run_sync(partial(_listen, pipe, portal, runner))
 
 
 def _ignore(number: int, frame: types.FrameType | None) -> None:

@@ -19,6 +19,24 @@ def pack_frame(body: bytes) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
+_MORE_TIME = struct.Struct("!cd")
+_PLEASE = b"+"
+"""Begins no outcome: those are lists."""
+
+
+def pack_more_time(seconds: float) -> bytes:
+    """What a process sends before its outcome to have its time end that many seconds from now."""
+    return _MORE_TIME.pack(_PLEASE, seconds)
+
+
+def more_time(body: bytes) -> float | None:
+    """The seconds that are asked for; None if the frame's body is something else."""
+    if len(body) != _MORE_TIME.size or not body.startswith(_PLEASE):
+        return None
+    seconds: float = _MORE_TIME.unpack(body)[1]
+    return seconds
+
+
 class WorkerPipe:
     """Takes over stdin and stdout for frames: what tasks print goes to `screen`, and what they read is empty.
 
