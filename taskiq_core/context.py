@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol
 from taskiq_core.abc.sender import Sender
 from taskiq_core.cancel_signal import CancelSignal
 from taskiq_core.exceptions import TaskRejectedError, TaskRequeuedError
-from taskiq_core.labels import RETRIES
+from taskiq_core.labels import LAST_ERROR, RETRIES
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.retry import seconds as as_seconds
 from taskiq_core.state import TaskiqState
@@ -58,6 +58,11 @@ class Context:
     def attempt(self) -> int:
         """1 in the first run, one more with every retry; requeues do not count."""
         return 1 + (RETRIES.get(self.message.labels) or 0)
+
+    @property
+    def last_error(self) -> str | None:
+        """Type and text of the error that caused this attempt; None in the first run."""
+        return LAST_ERROR.get(self.message.labels)
 
     @property
     def cancelled(self) -> CancelSignal:

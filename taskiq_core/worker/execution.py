@@ -212,7 +212,9 @@ class Execution:
             )  # fmt: skip
             return
         outcome.ending = Ending.FAILED_KEEP_COPY if task.options.dead_letter else Ending.FAILED
-        logger.error("Task %s (%s) failed: %s", message.task_name, message.task_id, outcome.reason, exc_info=log_info(error))
+        how = f"failed in run {retries + 1}" if retries else "failed"
+        name, task_id = message.task_name, message.task_id
+        logger.error("Task %s (%s) %s: %s", name, task_id, how, outcome.reason, exc_info=log_info(error))
 
     def _again(self, delivery: Delivery, labels: dict[str, Any]) -> bytes:
         # Made of what came, not of what hooks and the task have made of it: they will see it again.

@@ -39,7 +39,7 @@ async def test_retries_keep_the_id_and_tell_the_attempt_and_the_last_error(broke
 
     @broker.task(retry=Retry(2))
     async def flaky(ctx: Context = TaskiqDepends()) -> str:
-        seen.append((ctx.task_id, ctx.attempt, ctx.message.labels.get("_last_error")))
+        seen.append((ctx.task_id, ctx.attempt, ctx.last_error))
         if ctx.attempt < 3:
             raise ValueError(f"try {ctx.attempt}")
         return "done"
