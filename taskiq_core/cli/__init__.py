@@ -8,6 +8,7 @@ import click
 COMMANDS: Final = {
     "dead": "taskiq_core.cli.dead:dead",
     "queues": "taskiq_core.cli.queues:queues",
+    "tasks": "taskiq_core.cli.tasks:tasks",
     "worker": "taskiq_core.cli.worker:worker",
     "scheduler": "taskiq_core.cli.scheduler:scheduler",
 }

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import anyio
@@ -14,10 +14,9 @@ from taskiq_core.delivery import Delivery
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.outage import Outage
 from taskiq_core.worker.credit import Credit
-from taskiq_core.worker.execution import Execution
-from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.slot import Slot
+from taskiq_core.worker.station import Station
 from taskiq_core.worker.verdicts import Ending
 
 logger = logging.getLogger("taskiq.worker")
@@ -41,20 +40,15 @@ class Cancelling:
     def __init__(
         self,
         broker: AsyncBroker,
-        execution: Execution,
         credit: Credit,
-        inbox: Inbox,
-        *,
+        station: Station,
         slots: Sequence[Slot],
-        end_with: Callable[[Outcome], None],
     ) -> None:
         self._coordinator = broker.coordinator
         self._loads = broker.formatter.loads
-        self._execution = execution
         self._credit = credit
-        self._inbox = inbox
+        self._station = station
         self._slots = slots
-        self._end_with = end_with
         self.has_marks = False
         """Whether anybody has cancelled anything that may still have to be stopped."""
         self._seen: bytes | None = None
@@ -117,7 +111,7 @@ class Cancelling:
             self.has_marks = token is not None
             if token is None or token == self._seen:
                 return
-            waiting = self._loaded(self._inbox)
+            waiting = self._loaded(self._station.inbox)
             running = [slot.message.task_id for slot in self._slots if slot.message is not None]
             reasons = await self._reasons(coordinator, [*running, *(message.task_id for _, message in waiting)])
             self._seen = token
@@ -132,7 +126,7 @@ class Cancelling:
                 slot.cancel(reason)
         chosen = {delivery: (delivery, message, reasons[message.task_id]) for delivery, message in waiting
                   if message.task_id in reasons}  # fmt: skip
-        self._put_aside(chosen[delivery] for delivery in self._inbox.remove(chosen))
+        self._put_aside(chosen[delivery] for delivery in self._station.inbox.remove(chosen))
 
     async def sift(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """Those that may start. Answers also while the worker is being stopped."""
@@ -171,4 +165,4 @@ class Cancelling:
         while self._marked:
             delivery, message, reason = self._marked.pop(0)
             self._obeyed.add(message.task_id)
-            self._end_with(await self._execution.refused(delivery, message, reason))
+            self._station.end_with(await self._station.execution.refused(delivery, message, reason))

@@ -4,16 +4,13 @@ import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
-import anyio.lowlevel
 
-from taskiq_core import clock
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
-from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.admission import Admission
 from taskiq_core.worker.announcements import Announcements
 from taskiq_core.worker.backoff import Backoff
@@ -23,7 +20,6 @@ from taskiq_core.worker.credit import Credit
 from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.held_slots import HeldSlots
 from taskiq_core.worker.inbox import Inbox
-from taskiq_core.worker.isolation import drive
 from taskiq_core.worker.journal import Journal
 from taskiq_core.worker.leases import Leases
 from taskiq_core.worker.outbox import Outbox, Settled
@@ -32,15 +28,13 @@ from taskiq_core.worker.quarantine import Quarantine
 from taskiq_core.worker.recorder import Recorder, bury
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
+from taskiq_core.worker.station import Station
 from taskiq_core.worker.stopping import is_cancelled_natively, is_stopped
 from taskiq_core.worker.threads import Threads
-from taskiq_core.worker.tracebacks import describe
 from taskiq_core.worker.verdicts import Ending
 
 logger = logging.getLogger("taskiq.worker")
 
-_TURN = 0.005
-"""Seconds that a slot may go on without letting others run."""
 _DRAIN = 0.8
 """Seconds for results and verdicts to get out after the last task has ended."""
 _STALE = 0.2
@@ -67,20 +61,21 @@ class Receiver:
         self._credit = Credit(settings.concurrency, settings.prefetch)
         self._inbox = Inbox()
         self._held_slots = HeldSlots(broker, subscription)
-        self._announcements = Announcements(broker)
         self._claims = Claims(broker.coordinator)
-        self._settled: list[Settled] = [self._held_slots.settled, self._announcements.settled, self._claims.settled]
+        announcements = Announcements(broker)
+        self._settled: list[Settled] = [self._held_slots.settled, announcements.settled, self._claims.settled]
         self._outbox = Outbox(broker, subscription, self._credit, settings, self._settled)
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
         self.threads = Threads()
-        self._execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
-        self._quarantine = Quarantine(broker, settings, self._execution, self._outbox.ack_now)
-        self._admission = Admission(broker, self._held_slots, self._execution.failed, self._inbox.wake)
-        self._slots: list[Slot] = []
-        self._cancelling = Cancelling(
-            broker, self._execution, self._credit, self._inbox, slots=self._slots, end_with=self._end_with
+        execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
+        self._quarantine = Quarantine(broker, settings, execution, self._outbox.ack_now)
+        self._admission = Admission(broker, self._held_slots, execution.failed, self._inbox.wake)
+        self._station = Station(
+            self._inbox, self._outbox, self._journal, execution, self._quarantine, self._admission, announcements, self._claims
         )
+        self._slots: list[Slot] = []
+        self._cancelling = Cancelling(broker, self._credit, self._station, self._slots)
         self._settled.append(self._cancelling.settled)
         self._intake_scope = anyio.CancelScope()
         self._slots_scope = anyio.CancelScope()
@@ -140,7 +135,7 @@ class Receiver:
             self._slots_scope = slots.cancel_scope
             self._slots += [Slot(n, self._recorder, base, self._inbox.wake) for n in range(self._settings.concurrency)]
             for slot in self._slots:
-                slots.start_soon(self._work, slot)
+                slots.start_soon(self._station.work, slot)
             async with anyio.create_task_group() as minding:
                 if self._credit.adapts:
                     minding.start_soon(self._mind_inbox)
@@ -208,78 +203,6 @@ class Receiver:
     def _release(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             self._outbox.put(Outcome(delivery, Ending.NOT_STARTED))
-
-    def _end_with(self, outcome: Outcome) -> None:
-        self._journal.ended(outcome)
-        self._outbox.put(outcome)
-
-    async def _work(self, slot: Slot) -> None:
-        goes_on = True
-        while goes_on:
-            with slot.renew():
-                goes_on = await self._work_until_cancelled(slot)
-
-    async def _work_until_cancelled(self, slot: Slot) -> bool:
-        """Run tasks until one is cancelled, with its outcome handed over; False if there will be no more tasks."""
-        turn = clock.monotonic()
-        while (delivery := await self._inbox.take()) is not None:
-            try:
-                outcome = await self._run(delivery, slot)
-            except BaseException as error:
-                if isinstance(error, anyio.get_cancelled_exc_class()) and is_stopped():
-                    self._outbox.put(Outcome(delivery, Ending.WORKER_STOPPING))
-                    raise
-                outcome = self._last_resort(delivery, error)
-            self._end_with(outcome)
-            if slot.told is not None:
-                return True
-            if clock.monotonic() - turn > _TURN:
-                self._inbox.wake()
-                await anyio.lowlevel.checkpoint()
-                turn = clock.monotonic()
-        return False
-
-    async def _run(self, delivery: Delivery, slot: Slot) -> Outcome:
-        message = self._execution.load(delivery)
-        if isinstance(message, Outcome):
-            return message
-        slot.message = message
-        try:
-            if (limits := self._admission.limits_of(message)) is not None:
-                parked = await self._admission.ask(delivery, message, limits)
-                if parked is not None:
-                    why = slot.close()
-                    return parked if why is None else await self._execution.refused(delivery, message, why)
-            self._journal.started(delivery, message)
-            self._announcements.started(delivery, message)
-            self._claims.started(message)
-            if self._quarantine.wants(delivery, message):
-                self._inbox.wake()
-                outcome = await self._quarantine.run(delivery, message)
-                if outcome is not None:
-                    why = slot.close()
-                    return outcome if why is None else await self._execution.refused(delivery, message, why)
-            slot.begin(message.task_id)
-            work = self._execution.run(delivery, message, slot)
-            return await drive(work, slot.context(), slot.suspended, slot.resumed)
-        except BaseException as error:
-            if (why := slot.close()) is not None:
-                return await self._execution.refused(delivery, message, why)
-            if not isinstance(error, Exception):
-                raise
-            logger.exception("Task %s (%s) could not be run", message.task_name, message.task_id)
-            return await self._execution.failed(delivery, message, error)
-        finally:
-            slot.end()
-
-    def _last_resort(self, delivery: Delivery, error: BaseException) -> Outcome:
-        # The law that no task ends its worker: whatever got past every other handler becomes an outcome here.
-        logger.critical("A message could not be handled, its task is failed: %s", describe(error))
-        message = self._execution.load(delivery)
-        if isinstance(message, Outcome):
-            return message
-        result = TaskiqResult[Any](is_err=True, return_value=None, error=RuntimeError(describe(error)))
-        return Outcome(delivery, Ending.FAILED, message, result, reason=describe(error))
 
 
 async def _within(scope: anyio.CancelScope, run: Callable[[], Awaitable[None]]) -> None:

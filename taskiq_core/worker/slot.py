@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from contextvars import Context
+from typing import NoReturn
 
 import anyio
 
 from taskiq_core.context import Context as TaskContext
+from taskiq_core.exceptions import TaskCancelledError
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.worker.recorder import Recorder
 
@@ -85,6 +87,13 @@ class Slot:
         self._in_thread = False
         if self.told is not None:
             self._scope.cancel()
+
+    def obey(self) -> NoReturn:
+        """End what is here, told before it has begun.
+
+        :raises TaskCancelledError: always.
+        """
+        raise TaskCancelledError(reason=self.told or "no reason given")
 
     def close(self) -> str | None:
         """The task has ended and can no longer be cancelled: returns why it was, None if it was not."""

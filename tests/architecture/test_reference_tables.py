@@ -113,6 +113,17 @@ def test_commands_for_dead_letters() -> None:
     assert documented == {name for name in spelt if name.startswith("--")}
 
 
+def test_commands_for_tasks() -> None:
+    commands, options = tables(section("command_line.md", "taskiq tasks COMMAND [APP] ID..."))
+    assert isinstance(main, click.Group)
+    found = main.get_command(click.Context(main), "tasks")
+    assert isinstance(found, click.Group)
+    assert names(commands) == list(found.commands)
+    assert names(options) == [
+        opt for item in found.commands["cancel"].params if isinstance(item, click.Option) for opt in item.opts
+    ]
+
+
 def test_capabilities() -> None:
     (rows,) = tables(section("capabilities.md"))
     assert names(rows) == [str(flag.name) for flag in Capability]
