@@ -1,6 +1,6 @@
 """The contracts: what a plugin implements and the core relies on. They import only the vocabulary."""
 
-from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
+from taskiq_core.abc.coordinator import Admission, AdmissionRequest, Claim, Coordinator, RateLimit, SlotLimit
 from taskiq_core.abc.formatter import TaskiqFormatter
 from taskiq_core.abc.middleware import TaskiqMiddleware
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
@@ -11,18 +11,20 @@ from taskiq_core.abc.serializer import TaskiqSerializer
 from taskiq_core.abc.subscription import Subscription
 
 __all__ = [
+    "Admission",
+    "AdmissionRequest",
     "AsyncResultBackend",
     "Claim",
     "Coordinator",
     "QueueAdmin",
     "QueueDepth",
+    "RateLimit",
     "RecordPage",
     "RecordStore",
     "ScheduleSource",
-    "SlotRequest",
+    "SlotLimit",
     "Subscription",
     "TaskiqFormatter",
     "TaskiqMiddleware",
     "TaskiqSerializer",
-    "TokenRequest",
 ]

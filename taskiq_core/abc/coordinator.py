@@ -16,9 +16,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class SlotLimit:
-    """At most `limit` holders of `key` at once.
+    """At most `limit` holders of `key` at once; with 0, nobody.
 
-    Where a value is `put` under `setting`, the text of a number, it is that many instead: so limits change at run time.
+    Where the value of `setting` is the text of a whole number, it is that many instead, from the next call on: so limits
+    change at run time. A value that is no such text is as good as none.
     """
 
     key: str
@@ -28,11 +29,15 @@ class SlotLimit:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `limit` starts under `key` in any `window` seconds.
+    """At most `limit` starts, 1 or more, under `key` in any `window` seconds.
 
     Who has to wait is given a time: as if `limit` could start in every `pace` seconds, a little more than the window, so that
-    whoever comes at its time finds the window open. Where a value is `put` under `setting`, the text of three numbers, they
-    are limit, window and pace instead, and times are given anew from then on.
+    whoever comes at its time finds the window open.
+
+    Where the value of `setting` is the text of three numbers, they are limit, window and pace instead, from the next call on:
+    a whole number from 1 on, and seconds, of which the pace has no fewer than the window. A value that is no such text is as
+    good as none. When the value has changed, times are given anew, as if nobody waited. Starts are forgotten when they leave
+    the window, so one that grows has forgotten what was before the old one.
     """
 
     key: str
@@ -44,7 +49,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """`holder` wants to start: with a slot of each of `slots`, for `ttl` seconds, and within all `rates`.
+    """`holder` wants to start: with a slot of each of `slots`, for `ttl` seconds, and within all `rates`; no key twice.
 
     `booked` says that it was given a time by an earlier answer, and that this has come.
     """
@@ -69,33 +74,13 @@ class Admission:
         return self.full is None and self.wait <= 0
 
 
-@dataclass(frozen=True, slots=True)
-class SlotRequest:
-    """`holder` wants one of `limit` slots of `key` for `ttl` seconds; asking again renews."""
-
-    key: str
-    holder: str
-    limit: int
-    ttl: float
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
-    """Somebody wants `tokens` from the bucket `key`, which holds `burst` and gains `rate` per second."""
-
-    key: str
-    rate: float
-    burst: float
-    tokens: float = 1.0
-
-
 class Coordinator(ABC):
     """Shared state with atomic steps; every operation takes a batch and costs one round trip.
 
     Claims, slots, starts, counters, joins and values are things of their own: one key may name one of each.
 
     Time is the store's, so that workers' clocks do not matter. Keys are free text; whatever has expired leaves nothing
-    behind in the end. Each item of a batch is decided in order, as if it came alone.
+    behind in the end, and so do starts and times given. Each item of a batch is decided in order, as if it came alone.
     """
 
     cross_process: bool = True
@@ -105,39 +90,43 @@ class Coordinator(ABC):
     async def claim(self, claims: Sequence[Claim]) -> list[bool]:
         """True for each key that its owner now holds: it was free, or had expired, or was already theirs (then renewed)."""
 
+    @abstractmethod
     async def holders(self, keys: Sequence[str]) -> dict[str, str]:
         """Who holds the keys that somebody has claimed."""
-        raise NotImplementedError
 
     @abstractmethod
     async def release(self, claims: Sequence[tuple[str, str]]) -> None:
         """Give up (key, owner) pairs; one that is not the owner's stays."""
 
+    @abstractmethod
     async def admit(self, requests: Sequence[AdmissionRequest]) -> list[Admission]:
         """Let start who may: each takes all that it asked for, or nothing.
 
-        A holder that has its slots keeps them, and they live `ttl` seconds from now: so slots are renewed, by a request with
-        no rates. Slots of holders that did not renew are free again. Who finds slots full takes nothing and is given no time.
-        Who finds slots but has to wait for a rate is given a time, once: it comes back then and says that it is `booked`. If
-        the window is open it starts; if it opens within about 50 ms, or the tenth part of the window, it waits for so long;
-        else it is given a new time, behind the others.
-        """
-        raise NotImplementedError
+        A holder that has its slots keeps them, also where the limit is lower now, and they live `ttl` seconds from now: so
+        slots are renewed, by a request with no rates. Slots of holders that did not renew are free again. Who finds slots
+        full takes nothing and is given no time.
 
+        Who finds slots but has to wait for a rate is given a time, behind all that were given before, and takes nothing else.
+        It comes back then and says that it is `booked`, and starts if the windows are open. If they will be within 50 ms, or
+        the tenth part of the window where that is more, it is told to come again then; each who waits so has an opening of
+        its own. Else it is given a new time, behind the others. Of several rates, that which makes it wait the longest gives
+        the time.
+        """
+
+    @abstractmethod
     async def leave(self, places: Sequence[tuple[str, SlotLimit]]) -> list[int]:
-        """Give up the slots of (holder, limit) pairs; how many of each limit are free then.
+        """Give up the slots of (holder, limit) pairs; how many of each limit are free when all have left, 0 at least.
 
         Who has no slot gives up none, and gets the answer.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
         """Those values that were put and have not expired."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def put(self, entries: Mapping[str, bytes | None], ttl: float | None = None) -> None:
         """Set values for `ttl` seconds, or for ever, all in one step; None deletes."""
-        raise NotImplementedError
 
     @abstractmethod
     async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:

@@ -1,54 +1,136 @@
-"""When tasks under one rate limit started, and what times were given to those who wait."""
+"""When tasks under one rate limit started, and when those who wait shall come: what every store decides by."""
 
-from collections import deque
+from bisect import bisect_right, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from taskiq_core.abc.coordinator import RateLimit
 
 _PATIENCE = 0.05
 
 
-class Starts:
-    """The newest `limit` starts and the newest `limit` times given, in seconds of one clock."""
+class Times(Protocol):
+    """Seconds of one clock, in order."""
 
-    __slots__ = ("_given", "_started", "limit", "pace", "window")
+    def __len__(self) -> int: ...
+
+    def newest(self, n: int) -> float:
+        """The n-th newest; there are at least so many."""
+        ...
+
+    def after(self, moment: float) -> int:
+        """How many are later."""
+        ...
+
+    def add(self, time: float) -> None:
+        """One more."""
+        ...
+
+
+class TimesInMemory:
+    """A sorted list."""
+
+    __slots__ = ("_times",)
 
     def __init__(self) -> None:
-        self.limit, self.window, self.pace = 0, 0.0, 0.0
-        self._started: deque[float] = deque()
-        self._given: deque[float] = deque()
+        self._times: list[float] = []
 
-    def adjust(self, limit: int, window: float, pace: float) -> None:
-        """Hold to this limit from now on; times given under another one are no longer counted."""
-        if (limit, window, pace) == (self.limit, self.window, self.pace):
-            return
-        self.limit, self.window, self.pace = limit, window, pace
-        self._started = deque(self._started, maxlen=max(limit, self._started.maxlen or 0))
-        self._given = deque((time for time in self._started), maxlen=limit)
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def newest(self, n: int) -> float:
+        return self._times[-n]
+
+    def after(self, moment: float) -> int:
+        return len(self._times) - bisect_right(self._times, moment)
+
+    def add(self, time: float) -> None:
+        insort(self._times, time)
+
+    def forget(self, until: float) -> None:
+        """Drop those up to a moment."""
+        del self._times[: bisect_right(self._times, until)]
+
+    def keep(self, newest: int) -> None:
+        """Drop all but so many."""
+        del self._times[:-newest]
+
+
+@dataclass(slots=True)
+class Book:
+    """What is known of one rate: the starts of the last window, the times given, and who is called again in a moment.
+
+    A time that is given is one `pace` after the one that was given `limit` times before; a start at once counts as given too.
+    So whoever comes at its time finds the window open, unless those before it came late.
+    """
+
+    rate: RateLimit
+    starts: Times
+    bookings: Times
+    recalls: Times
 
     @property
     def patience(self) -> float:
-        """How long who comes at its time waits for a window that is about to open."""
-        return max(_PATIENCE, self.window / 10)
+        """How far away the opening may be for which one who came at its time keeps its turn."""
+        return max(_PATIENCE, self.rate.window / 10)
 
-    def opens_at(self, now: float) -> float:
-        """When the window has room."""
-        if len(self._started) < self.limit:
-            return now
-        return max(now, self._started[-self.limit] + self.window)
+    def opening(self, now: float, ahead: int = 0) -> float:
+        """When the window has room for one more, after `ahead` others."""
+        place = self.rate.limit - ahead
+        return now if len(self.starts) < place else max(now, self.starts.newest(place) + self.rate.window)
+
+    def recall(self, now: float) -> float:
+        """When one who came at its time and has to wait is called again: each at an opening of its own."""
+        ahead = self.recalls.after(now)
+        return self.opening(now, ahead) if ahead < self.rate.limit else now + self.rate.window
 
     def next_time(self, now: float) -> float:
-        """The time that is given next."""
-        if len(self._given) < self.limit:
-            return now
-        return max(now, self._given[-self.limit] + self.pace)
+        """The time that is given next, behind all that were given before."""
+        time, limit = now, self.rate.limit
+        if len(self.bookings) > 0:
+            time = max(time, self.bookings.newest(1))
+        if len(self.bookings) >= limit:
+            time = max(time, self.bookings.newest(limit) + self.rate.pace)
+        ahead = self.bookings.after(now)
+        return max(time, self.opening(now, ahead)) if ahead < limit else time
 
-    def give(self, time: float) -> None:
-        """A time is given."""
-        self._given.append(time)
+    @property
+    def end(self) -> float:
+        """From when on it says no more than a new one."""
+        kinds = ((self.starts, self.rate.window), (self.bookings, self.rate.pace), (self.recalls, 0.0))
+        return max((times.newest(1) + more for times, more in kinds if len(times) > 0), default=0.0)
 
-    def start(self, now: float) -> None:
-        """One has started."""
-        self._started.append(now)
 
-    def expires_in(self, now: float) -> float:
-        """Seconds until the book is as good as a new one, if nothing happens."""
-        newest = max((times[-1] for times in (self._started, self._given) if times), default=now)
-        return max(0.0, newest - now) + self.pace
+def wait_for(books: Sequence[Book], now: float, *, booked: bool) -> float:
+    """Start within all of these rates: 0.0; or else be given a time: the seconds until then."""
+    if booked:
+        openings = [book.opening(now) for book in books]
+        if max(openings, default=now) <= now:
+            for book in books:
+                book.starts.add(now)
+            return 0.0
+        if all(opening - now <= book.patience for opening, book in zip(openings, books, strict=True)):
+            recalls = [book.recall(now) for book in books]
+            if all(recall - now <= book.patience for recall, book in zip(recalls, books, strict=True)):
+                return _recall(books, recalls, now)
+    return _give(books, [book.next_time(now) for book in books], now)
+
+
+def _recall(books: Sequence[Book], recalls: Sequence[float], now: float) -> float:
+    time = max(recalls)
+    for book, recall in zip(books, recalls, strict=True):
+        if recall > now:
+            book.recalls.add(time)
+    return time - now
+
+
+def _give(books: Sequence[Book], times: Sequence[float], now: float) -> float:
+    time = max(times, default=now)
+    for book, own in zip(books, times, strict=True):
+        if time <= now:
+            book.starts.add(now)
+        # A time far behind what this rate would have given must not push back those who need this rate only.
+        if own == time:
+            book.bookings.add(time)
+    return time - now

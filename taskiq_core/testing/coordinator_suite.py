@@ -1,23 +1,18 @@
 """The laws that every coordinator keeps."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 import anyio
 
-from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
-from taskiq_core.testing.suite import Suite, law
+from taskiq_core.abc.coordinator import Claim, Coordinator, RateLimit, SlotLimit
+from taskiq_core.testing.coordinator_tools import LONG, TTL, all_of, may, slot, start, until, waits
+from taskiq_core.testing.laws_pacing import PacingLaws
+from taskiq_core.testing.laws_rates import RateLaws
+from taskiq_core.testing.laws_slots import SlotLaws
+from taskiq_core.testing.laws_values import ValueLaws
+from taskiq_core.testing.suite import law
 
-TTL = 0.5
-"""Seconds of what shall expire."""
 
-LONG = 600.0
-
-
-class CoordinatorContract(Suite[Coordinator]):
+class CoordinatorContract(SlotLaws, RateLaws, PacingLaws, ValueLaws):
     """Inherit, and override `fresh_store`. Races run over two instances where `shared` says that they see each other."""
-
-    racers: int = 50
 
     # -- claims ------------------------------------------------------------------------------------------------------------
 
@@ -43,7 +38,7 @@ class CoordinatorContract(Suite[Coordinator]):
         """An owner that does not renew loses the key when its ttl ends, and not before."""
         await coordinator.claim([Claim("renewed", "a", TTL), Claim("k", "a", TTL), Claim("renewed", "a", LONG)])
         begin = anyio.current_time()
-        await until(lambda: granted(coordinator.claim([Claim("k", "b", LONG)])))
+        await until(lambda: all_of(coordinator.claim([Claim("k", "b", LONG)])))
         assert anyio.current_time() - begin >= TTL - 0.1
         assert await coordinator.claim([Claim("renewed", "b", LONG), Claim("k", "a", LONG)]) == [False, False]
 
@@ -58,88 +53,20 @@ class CoordinatorContract(Suite[Coordinator]):
         outcomes = await self.race(coordinator, race)
         assert [sum(column) for column in zip(*outcomes, strict=True)] == [1] * len(keys)
 
-    # -- slots -------------------------------------------------------------------------------------------------------------
-
     @law()
-    async def test_slots_are_limited_and_renewed(self, coordinator: Coordinator) -> None:
-        """No more holders than `limit`; who asks again keeps its slot and takes no second one."""
-        batch = [SlotRequest("k", holder, 2, LONG) for holder in ("a", "b", "c", "a")]
-        assert await coordinator.acquire_slots(batch) == [True, True, False, True]
-        assert await coordinator.acquire_slots([SlotRequest("other", "c", 1, LONG), SlotRequest("none", "c", 0, LONG)]) == [
-            True,
-            False,
-        ]
-        await coordinator.release_slots([("k", "a"), ("k", "nobody"), ("unknown", "a")])
-        batch = [SlotRequest("k", holder, 2, LONG) for holder in ("c", "a", "b")]
-        assert await coordinator.acquire_slots(batch) == [True, False, True]
+    async def test_claims_have_holders(self, coordinator: Coordinator) -> None:
+        """Those of the keys that somebody holds, and nobody where a claim was released or has expired."""
+        await coordinator.claim([Claim("k", "a", LONG), Claim("gone", "b", LONG), Claim("brief", "c", TTL)])
+        await coordinator.claim([Claim("k", "b", LONG)])
+        await coordinator.release([("gone", "b")])
+        found = await coordinator.holders(["k", "gone", "unknown", "k"])
+        assert found == {"k": "a"}
+        assert await coordinator.holders([]) == {}
 
-    @law()
-    async def test_a_dead_holders_slot_is_free_again(self, coordinator: Coordinator) -> None:
-        """A slot that is not renewed is free after its ttl; one that is renewed is not."""
-        await coordinator.acquire_slots([SlotRequest("k", "alive", 2, LONG), SlotRequest("k", "dead", 2, TTL)])
-        begin = anyio.current_time()
-        await until(lambda: granted(coordinator.acquire_slots([SlotRequest("k", "heir", 2, LONG)])))
-        assert anyio.current_time() - begin >= TTL - 0.1
-        assert await coordinator.acquire_slots([SlotRequest("k", "late", 2, LONG)]) == [False]
+        async def expired() -> bool:
+            return await coordinator.holders(["brief"]) == {}
 
-    @law()
-    async def test_a_race_for_slots_fills_them_exactly(self, coordinator: Coordinator) -> None:
-        """Of fifty that want one of seven slots at the same time, seven get one."""
-
-        async def race(peer: Coordinator, number: int) -> list[bool]:
-            return await peer.acquire_slots([SlotRequest("k", f"holder{number}", 7, LONG)])
-
-        assert sum(won for (won,) in await self.race(coordinator, race)) == 7
-
-    # -- tokens ------------------------------------------------------------------------------------------------------------
-
-    @law()
-    async def test_a_bucket_gives_its_burst_and_then_says_when(self, coordinator: Coordinator) -> None:
-        """A full bucket gives `burst` tokens at once; then the answer is the seconds until there are enough."""
-        request = TokenRequest("k", rate=0.1, burst=3)
-        waits = await coordinator.take_tokens([request] * 3)
-        assert waits == [0.0, 0.0, 0.0]
-        (wait,) = await coordinator.take_tokens([request])
-        assert 8.0 < wait <= 10.01
-        (wait,) = await coordinator.take_tokens([TokenRequest("k", 0.1, 3, tokens=2)])
-        assert 18.0 < wait <= 20.01
-        assert await coordinator.take_tokens([TokenRequest("other", 0.1, 3, tokens=3)]) == [0.0]
-
-    @law()
-    async def test_what_is_refused_takes_nothing(self, coordinator: Coordinator) -> None:
-        """A request for more than there is leaves the tokens to smaller ones."""
-        await coordinator.take_tokens([TokenRequest("k", 0.01, 4, tokens=2)])
-        waits = await coordinator.take_tokens([TokenRequest("k", 0.01, 4, tokens=3), TokenRequest("k", 0.01, 4, tokens=2)])
-        assert waits[0] > 0
-        assert waits[1] == 0.0
-
-    @law()
-    async def test_tokens_come_back_at_the_rate(self, coordinator: Coordinator) -> None:
-        """Over any time a bucket gives no more than `burst` and `rate` per second, and it does give that."""
-        rate, burst, got = 20.0, 5.0, 0
-        begin = anyio.current_time()
-        while got < 15:
-            (wait,) = await coordinator.take_tokens([TokenRequest("k", rate, burst)])
-            got += wait == 0.0
-            assert got <= burst + rate * (anyio.current_time() - begin) + 0.1, f"{got} tokens too early"
-            await anyio.sleep(wait)
-
-    @law()
-    async def test_a_bucket_never_exceeds_its_burst(self, coordinator: Coordinator) -> None:
-        """However long nobody asks, no more than `burst` tokens gather."""
-        await coordinator.take_tokens([TokenRequest("k", 100.0, 2.0, tokens=2)])
-        await anyio.sleep(0.2)
-        waits = await coordinator.take_tokens([TokenRequest("k", 0.001, 2.0)] * 5)
-        assert [wait == 0.0 for wait in waits] == [True, True, False, False, False]
-
-    @law()
-    async def test_a_race_for_tokens_gives_no_more_than_there_are(self, coordinator: Coordinator) -> None:
-        """Of fifty that want one of nine tokens at the same time, nine get one."""
-
-        async def race(peer: Coordinator, number: int) -> list[float]:
-            return await peer.take_tokens([TokenRequest("k", 0.001, 9)])
-
-        assert sum(wait == 0.0 for (wait,) in await self.race(coordinator, race)) == 9
+        await until(expired)
 
     # -- counters and joins ------------------------------------------------------------------------------------------------
 
@@ -196,41 +123,20 @@ class CoordinatorContract(Suite[Coordinator]):
 
     @law()
     async def test_forgetting_drops_every_kind(self, coordinator: Coordinator) -> None:
-        """A forgotten key is as new for claims, slots, tokens, counters and joins; others stay."""
+        """A forgotten key is as new for claims, slots, rates, values, counters and joins; others stay."""
         for key in ("k", "kept"):
             await coordinator.claim([Claim(key, "a", LONG)])
-            await coordinator.acquire_slots([SlotRequest(key, "a", 1, LONG)])
-            await coordinator.take_tokens([TokenRequest(key, 0.001, 1)])
+            await coordinator.admit([slot("a", SlotLimit(key, 1)), *[start(RateLimit(key, 1, LONG, LONG))] * 3])
+            await coordinator.put({key: b"1"})
             await coordinator.add({key: 1}, LONG)
             await coordinator.arrive(key, ["a"], 1, LONG)
         await coordinator.forget(["k", "unknown"])
+        await coordinator.forget([])
+        assert await coordinator.get(["k", "kept"]) == {"kept": b"1"}
         for key, new in (("k", True), ("kept", False)):
             assert await coordinator.claim([Claim(key, "b", LONG)]) == [new]
-            assert await coordinator.acquire_slots([SlotRequest(key, "b", 1, LONG)]) == [new]
-            assert (await coordinator.take_tokens([TokenRequest(key, 0.001, 1)]) == [0.0]) == new
+            assert await may(coordinator, slot("b", SlotLimit(key, 1))) == [new]
+            first, second = await waits(coordinator, *[start(RateLimit(key, 1, LONG, LONG))] * 2)
+            assert (first == 0, second < LONG + 1) == (new, new)
             assert await coordinator.add({key: 1}, LONG) == {key: 1 if new else 2}
             assert await coordinator.arrive(key, ["a"], 1, LONG) == new
-
-    async def race(self, coordinator: Coordinator, run: Callable[[Coordinator, int], Awaitable[Any]]) -> list[Any]:
-        """Run all racers at once and return their outcomes."""
-        peers = [coordinator, await self.another()] if self.shared else [coordinator]
-        outcomes: list[Any] = []
-
-        async def one(number: int) -> None:
-            outcomes.append(await run(peers[number % len(peers)], number))
-
-        async with anyio.create_task_group() as group:
-            for number in range(self.racers):
-                group.start_soon(one, number)
-        return outcomes
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Ask again until it holds; the law's deadline ends the wait."""
-    while not await holds():  # noqa: ASYNC110 - expiry tells nobody
-        await anyio.sleep(0.02)
-
-
-async def granted(answer: Awaitable[list[bool]]) -> bool:
-    """Whether all of a batch was granted."""
-    return all(await answer)

@@ -1,6 +1,5 @@
 """Stores that are each wrong in one way, and one honest schedule source."""
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +7,7 @@ from typing import Any
 
 import anyio.lowlevel
 
-from taskiq_core.abc import Claim, ScheduleSource, SlotRequest, TokenRequest
+from taskiq_core.abc import ScheduleSource
 from taskiq_core.delivery import StoredResult
 from taskiq_core.progress import TaskProgress
 from taskiq_core.records import TaskStatus, Transition
@@ -126,89 +125,6 @@ class CleansUpRunning(Memory):
 class PagesOverlap(Memory):
     async def list_records(self, **narrow: Any) -> Any:
         return await super().list_records(**{**narrow, "cursor": None})
-
-
-class NotAtomic(Memory):
-    """Looks, lets others run, then writes what it saw."""
-
-    async def claim(self, claims: Sequence[Claim]) -> list[bool]:
-        won = [self._claims.get(item.key) in (None, item.owner) for item in claims]
-        await anyio.lowlevel.checkpoint()
-        await super().claim([item for item, wins in zip(claims, won, strict=True) if wins])
-        return won
-
-    async def acquire_slots(self, requests: Sequence[SlotRequest]) -> list[bool]:
-        return await self._apart(self._slots, super().acquire_slots, requests)
-
-    async def take_tokens(self, requests: Sequence[TokenRequest]) -> list[float]:
-        return await self._apart(self._buckets, super().take_tokens, requests)
-
-    async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
-        return await self._apart(self._counters, super().add, amounts, ttl)
-
-    async def arrive(self, key: str, members: Sequence[str], expected: int, ttl: float) -> bool:
-        await super().arrive(key, members, expected + 1, ttl)
-        await anyio.lowlevel.checkpoint()
-        join = self._joins.get(key)
-        return join is not None and len(join.members) >= expected
-
-    async def _apart(self, table: Any, act: Any, *arguments: Any) -> Any:
-        before = copy.deepcopy(table.__dict__)
-        outcome = await act(*arguments)
-        after, table.__dict__ = table.__dict__, before
-        await anyio.lowlevel.checkpoint()
-        table.__dict__ = after
-        return outcome
-
-
-class NothingExpires(Memory):
-    async def claim(self, claims: Sequence[Claim]) -> list[bool]:
-        return await super().claim([Claim(item.key, item.owner, 1e6) for item in claims])
-
-    async def acquire_slots(self, requests: Sequence[SlotRequest]) -> list[bool]:
-        return await super().acquire_slots([SlotRequest(item.key, item.holder, item.limit, 1e6) for item in requests])
-
-    async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
-        return await super().add(amounts, 1e6)
-
-
-class RenewsNothingByZero(Memory):
-    async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
-        changed = {key: amount for key, amount in amounts.items() if amount}
-        values = await super().add(changed, ttl)
-        return {key: values.get(key, self._counters.get(key) or 0) for key in amounts}
-
-
-class CountsFromOne(Memory):
-    async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
-        return await super().add({key: amount or 1 for key, amount in amounts.items()}, ttl)
-
-
-class AnyoneReleases(Memory):
-    async def release(self, claims: Sequence[tuple[str, str]]) -> None:
-        for key, _ in claims:
-            self._claims.drop(key)
-
-
-class ExceedsBurst(Memory):
-    async def take_tokens(self, requests: Sequence[TokenRequest]) -> list[float]:
-        return await super().take_tokens([TokenRequest(r.key, r.rate, r.burst + 1, r.tokens) for r in requests])
-
-
-class ChargesTheRefused(Memory):
-    async def take_tokens(self, requests: Sequence[TokenRequest]) -> list[float]:
-        waits: list[float] = []
-        for item in requests:
-            waits += await super().take_tokens([item])
-            if waits[-1]:
-                await super().take_tokens([TokenRequest(item.key, item.rate, item.burst, 1.0)])
-        return waits
-
-
-class ForgetsOnlyClaims(Memory):
-    async def forget(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._claims.drop(key)
 
 
 class MemorySchedules(ScheduleSource):
