@@ -12,7 +12,8 @@ _KEYS = {
     "taskiq_progress": "task_id",
     "taskiq_claims": "key",
     "taskiq_slots": "key, holder",
-    "taskiq_buckets": "key",
+    "taskiq_times": "rowid",
+    "taskiq_values": "key",
     "taskiq_counters": "key",
     "taskiq_joins": "key",
 }

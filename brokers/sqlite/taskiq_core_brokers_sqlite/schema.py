@@ -15,7 +15,7 @@ from typing import Final
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.errors import DatabaseError
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 READY: Final = 2
 DELAYED: Final = 3
@@ -48,8 +48,11 @@ _TABLES = (
     "CREATE TABLE taskiq_claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID",
     """CREATE TABLE taskiq_slots (
         key TEXT NOT NULL, holder TEXT NOT NULL, expires REAL NOT NULL, PRIMARY KEY (key, holder)) WITHOUT ROWID""",
-    """CREATE TABLE taskiq_buckets (
-        key TEXT PRIMARY KEY, tokens REAL NOT NULL, at REAL NOT NULL, expires REAL NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE taskiq_times (
+        key TEXT NOT NULL, kind INTEGER NOT NULL, at REAL NOT NULL, terms BLOB NOT NULL, expires REAL NOT NULL)""",
+    "CREATE INDEX taskiq_times_in_order ON taskiq_times (key, kind, at)",
+    "CREATE TABLE taskiq_values (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires REAL) WITHOUT ROWID",
+    "CREATE INDEX taskiq_values_expiry ON taskiq_values (expires) WHERE expires IS NOT NULL",
     "CREATE TABLE taskiq_counters (key TEXT PRIMARY KEY, value INTEGER NOT NULL, expires REAL NOT NULL) WITHOUT ROWID",
     """CREATE TABLE taskiq_joins (
         key TEXT PRIMARY KEY, arrived INTEGER NOT NULL, complete INTEGER NOT NULL, expires REAL NOT NULL) WITHOUT ROWID""",
@@ -57,7 +60,7 @@ _TABLES = (
     "CREATE TRIGGER taskiq_join_gone AFTER DELETE ON taskiq_joins BEGIN DELETE FROM taskiq_arrivals WHERE key = old.key; END",
     *(
         f"CREATE INDEX taskiq_{name}_expiry ON taskiq_{name} (expires)"
-        for name in ("claims", "slots", "buckets", "counters", "joins")
+        for name in ("claims", "slots", "times", "counters", "joins")
     ),
 )
 

@@ -1,26 +1,26 @@
 """Atomic steps in Redis."""
 
-import math
 from collections.abc import Mapping, Sequence
 
-from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
+from taskiq_core.abc.coordinator import Admission, AdmissionRequest, Claim, Coordinator, SlotLimit
 from taskiq_core.exceptions import ResultBackendError
+from taskiq_core.wire import pack
 from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.steps import milliseconds, step, take_step
 from taskiq_core_result_backends_redis.stored import OnRedis, as_error
 
 _CLAIM, _RELEASE = step("claim"), step("release")
-_ACQUIRE, _RELEASE_SLOTS = step("acquire"), step("release_slots")
-_TAKE, _ADD, _ARRIVE = step("take"), step("add"), step("arrive")
-_KINDS = ("claim", "slots", "bucket", "counter", "join", "joined")
+_ADMIT, _LEAVE, _PUT = step("slots", "times", "admit"), step("slots", "leave"), step("put")
+_ADD, _ARRIVE = step("add"), step("arrive")
+_KINDS = ("claim", "slots", "starts", "bookings", "recalls", "value", "counter", "join", "joined")
 
 
 class RedisCoordinator(OnRedis, Coordinator):
-    """Every call is one script; time is the server's, and every key has a time to live.
+    """Every call is one script or command; time is the server's. Every key has a time to live, but for values put for ever.
 
-    When Redis has no memory left, new claims and all counters are refused. What workers need in order to finish tasks is not:
-    slots, tokens, joins, renewing claims, and giving anything up.
+    When Redis has no memory left, new claims, values and all counters are refused. What workers need in order to finish tasks
+    is not: slots, starts, joins, renewing claims, and giving anything up.
     """
 
     async def claim(self, claims: Sequence[Claim]) -> list[bool]:
@@ -30,16 +30,29 @@ class RedisCoordinator(OnRedis, Coordinator):
     async def release(self, claims: Sequence[tuple[str, str]]) -> None:
         await self._each(_RELEASE, claims)
 
-    async def acquire_slots(self, requests: Sequence[SlotRequest]) -> list[bool]:
-        rows = [(item.key, item.holder, item.limit, milliseconds(item.ttl)) for item in requests]
-        return [answer == 1 for answer in await self._each(_ACQUIRE, rows)]
+    async def holders(self, keys: Sequence[str]) -> dict[str, str]:
+        return {key: owner.decode() for key, owner in (await self._read("claim", keys)).items()}
 
-    async def release_slots(self, slots: Sequence[tuple[str, str]]) -> None:
-        await self._each(_RELEASE_SLOTS, slots)
+    async def admit(self, requests: Sequence[AdmissionRequest]) -> list[Admission]:
+        if not requests:
+            return []
+        answers: list[int] = await take_step(self, _ADMIT, pack([_row(item) for item in requests]))
+        return [_admission(item, answer) for item, answer in zip(requests, answers, strict=True)]
 
-    async def take_tokens(self, requests: Sequence[TokenRequest]) -> list[float]:
-        rows = [(item.key, item.rate, item.burst, item.tokens) for item in requests]
-        return [math.inf if wait < 0 else wait / 1e6 for wait in await self._each(_TAKE, rows)]
+    async def leave(self, places: Sequence[tuple[str, SlotLimit]]) -> list[int]:
+        if not places:
+            return []
+        free: list[int] = await take_step(self, _LEAVE, pack([(holder, _slots(place)) for holder, place in places]))
+        return free
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        return await self._read("value", keys)
+
+    async def put(self, entries: Mapping[str, bytes | None], ttl: float | None = None) -> None:
+        kept = [part for key, value in entries.items() if value is not None for part in (key, value)]
+        gone = [key for key, value in entries.items() if value is None]
+        if entries:
+            await take_step(self, _PUT, 0 if ttl is None else milliseconds(ttl), len(kept) // 2, *kept, *gone)
 
     async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
         values = await self._each(_ADD, list(amounts.items()), milliseconds(ttl))
@@ -55,8 +68,31 @@ class RedisCoordinator(OnRedis, Coordinator):
             with as_error(ResultBackendError):
                 await self.require_commands().call("UNLINK", *names)
 
+    async def _read(self, kind: str, keys: Sequence[str]) -> dict[str, bytes]:
+        if not keys:
+            return {}
+        with as_error(ResultBackendError):
+            found: list[bytes | None] = await self.require_commands().call(
+                "MGET", *(f"{self.location.root}:{kind}:{key}" for key in keys)
+            )
+        return {key: value for key, value in zip(keys, found, strict=True) if value is not None}
+
     async def _each(self, script: Script, rows: Sequence[tuple[Argument, ...]], *common: Argument) -> list[int]:
         if not rows:
             return []
         answers: list[int] = await take_step(self, script, *common, *(part for row in rows for part in row))
         return answers
+
+
+def _row(item: AdmissionRequest) -> tuple[object, ...]:
+    slots = [_slots(place) for place in item.slots]
+    rates = [(rate.key, rate.limit, rate.window, rate.pace, rate.setting or False) for rate in item.rates]
+    return item.holder, milliseconds(item.ttl), item.booked, slots, rates
+
+
+def _slots(place: SlotLimit) -> tuple[object, ...]:
+    return place.key, place.limit, place.setting or False
+
+
+def _admission(item: AdmissionRequest, answer: int) -> Admission:
+    return Admission(full=item.slots[-answer - 1].key) if answer < 0 else Admission(wait=answer / 1e6)

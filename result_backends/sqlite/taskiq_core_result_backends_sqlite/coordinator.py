@@ -1,22 +1,23 @@
 """Atomic steps in one file."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from taskiq_core.abc.coordinator import Claim, Coordinator, SlotRequest, TokenRequest
+from taskiq_core.abc.coordinator import Admission, AdmissionRequest, Claim, Coordinator, SlotLimit
+from taskiq_core.stores.admission import decide
+from taskiq_core.stores.limit_settings import slots_of
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.expiry import expire_some
 from taskiq_core_brokers_sqlite.statements import as_set, insert_rows
+from taskiq_core_result_backends_sqlite.ledger import RowLedger, read_values, taken_slots
 from taskiq_core_result_backends_sqlite.stored import OnDatabase
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-_TABLES = ("taskiq_claims", "taskiq_slots", "taskiq_buckets", "taskiq_counters", "taskiq_joins")
-_FOREVER = 1e18
+_TABLES = ("taskiq_claims", "taskiq_slots", "taskiq_times", "taskiq_values", "taskiq_counters", "taskiq_joins")
 
 
 class SQLiteCoordinator(OnDatabase, Coordinator):
@@ -28,14 +29,52 @@ class SQLiteCoordinator(OnDatabase, Coordinator):
     async def release(self, claims: Sequence[tuple[str, str]]) -> None:
         await self._change("DELETE FROM taskiq_claims WHERE key = ? AND owner = ?", claims)
 
-    async def acquire_slots(self, requests: Sequence[SlotRequest]) -> list[bool]:
-        return await self._each(_acquire, requests)
+    async def holders(self, keys: Sequence[str]) -> dict[str, str]:
+        statement = "SELECT key, owner FROM taskiq_claims WHERE key IN (SELECT value FROM json_each(?)) AND expires > ?"
 
-    async def release_slots(self, slots: Sequence[tuple[str, str]]) -> None:
-        await self._change("DELETE FROM taskiq_slots WHERE key = ? AND holder = ?", slots)
+        def read(conn: Connection) -> dict[str, str]:
+            return dict(conn.execute(statement, (as_set(keys), time.time())).fetchall())
 
-    async def take_tokens(self, requests: Sequence[TokenRequest]) -> list[float]:
-        return await self._each(_take, requests)
+        return await self.require_database().read(read) if keys else {}
+
+    async def admit(self, requests: Sequence[AdmissionRequest]) -> list[Admission]:
+        def admit(conn: Connection) -> list[Admission]:
+            now = time.time()
+            expire_some(conn, now)
+            ledger = RowLedger(conn, now, requests)
+            answers = [decide(ledger, item) for item in requests]
+            ledger.write()
+            return answers
+
+        return await self.require_database().write(admit) if requests else []
+
+    async def leave(self, places: Sequence[tuple[str, SlotLimit]]) -> list[int]:
+        def leave(conn: Connection) -> list[int]:
+            now = time.time()
+            held = [(place.key, holder) for holder, place in places]
+            conn.executemany("DELETE FROM taskiq_slots WHERE key = ? AND holder = ?", held)
+            settings = read_values(conn, now, {place.setting for _, place in places if place.setting is not None})
+            taken = {place.key: taken_slots(conn, now, place.key) for _, place in places}
+            values = [None if place.setting is None else settings.get(place.setting) for _, place in places]
+            return [max(0, slots_of(place, value) - taken[place.key]) for (_, place), value in zip(places, values, strict=True)]
+
+        return await self.require_database().write(leave) if places else []
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        wanted = set(keys)
+        return await self.require_database().read(lambda conn: read_values(conn, time.time(), wanted)) if keys else {}
+
+    async def put(self, entries: Mapping[str, bytes | None], ttl: float | None = None) -> None:
+        def put(conn: Connection) -> None:
+            now = time.time()
+            expire_some(conn, now)
+            gone = [key for key, value in entries.items() if value is None]
+            conn.execute("DELETE FROM taskiq_values WHERE key IN (SELECT value FROM json_each(?))", (as_set(gone),))
+            rows = [(key, value, None if ttl is None else now + ttl) for key, value in entries.items() if value is not None]
+            insert_rows(conn, "REPLACE INTO taskiq_values (key, value, expires)", 3, rows)
+
+        if entries:
+            await self.require_database().write(put)
 
     async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
         values = await self._each(partial(_add, ttl), list(amounts.items()))
@@ -72,29 +111,6 @@ def _claim(conn: Connection, now: float, item: Claim) -> bool:
     return conn.execute(statement, (item.key, item.owner, now + item.ttl, now)).rowcount == 1
 
 
-def _acquire(conn: Connection, now: float, item: SlotRequest) -> bool:
-    conn.execute("DELETE FROM taskiq_slots WHERE key = ? AND expires <= ?", (item.key, now))
-    statement = """INSERT INTO taskiq_slots (key, holder, expires)
-                   SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM taskiq_slots WHERE key = ?1) < ?4
-                      OR EXISTS (SELECT 1 FROM taskiq_slots WHERE key = ?1 AND holder = ?2)
-                   ON CONFLICT (key, holder) DO UPDATE SET expires = ?3"""
-    return conn.execute(statement, (item.key, item.holder, now + item.ttl, item.limit)).rowcount == 1
-
-
-def _take(conn: Connection, now: float, item: TokenRequest) -> float:
-    row = conn.execute("SELECT tokens, at FROM taskiq_buckets WHERE key = ? AND expires > ?", (item.key, now)).fetchone()
-    tokens, then = row or (item.burst, now)
-    tokens = min(item.burst, tokens + max(0.0, now - then) * item.rate)
-    missing = item.tokens - tokens
-    if missing > 0:
-        return math.inf if item.tokens > item.burst else _seconds(missing, item.rate)
-    tokens -= item.tokens
-    # A full bucket is the same as none, so a row is kept only until it would be full.
-    full = now + min(_seconds(item.burst - tokens, item.rate), _FOREVER)
-    conn.execute("REPLACE INTO taskiq_buckets (key, tokens, at, expires) VALUES (?, ?, ?, ?)", (item.key, tokens, now, full))
-    return 0.0
-
-
 def _add(ttl: float, conn: Connection, now: float, item: tuple[str, int]) -> int:
     statement = """INSERT INTO taskiq_counters (key, value, expires) VALUES (?1, ?2, ?3) ON CONFLICT (key)
                    DO UPDATE SET value = iif(expires <= ?4, 0, value) + ?2, expires = ?3 RETURNING value"""
@@ -113,7 +129,3 @@ def _arrive(  # noqa: PLR0917
     if completes:
         conn.execute("UPDATE taskiq_joins SET complete = 1 WHERE key = ?", (key,))
     return completes
-
-
-def _seconds(tokens: float, rate: float) -> float:
-    return tokens / rate if rate > 0 else math.inf
