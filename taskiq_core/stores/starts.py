@@ -83,7 +83,9 @@ class Book:
     def recall(self, now: float) -> float:
         """When one who came at its time and has to wait is called again: each at an opening of its own."""
         ahead = self.recalls.after(now)
-        return self.opening(now, ahead) if ahead < self.rate.limit else now + self.rate.window
+        if ahead < self.rate.limit:
+            return self.opening(now, ahead)
+        return self.recalls.newest(self.rate.limit) + self.rate.window
 
     def next_time(self, now: float) -> float:
         """The time that is given next, behind all that were given before."""

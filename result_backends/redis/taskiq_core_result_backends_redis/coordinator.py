@@ -86,12 +86,17 @@ class RedisCoordinator(OnRedis, Coordinator):
 
 def _row(item: AdmissionRequest) -> tuple[object, ...]:
     slots = [_slots(place) for place in item.slots]
-    rates = [(rate.key, rate.limit, rate.window, rate.pace, rate.setting or False) for rate in item.rates]
+    rates = [(rate.key, rate.limit, rate.window, rate.pace, _name(rate.setting)) for rate in item.rates]
     return item.holder, milliseconds(item.ttl), item.booked, slots, rates
 
 
 def _slots(place: SlotLimit) -> tuple[object, ...]:
-    return place.key, place.limit, place.setting or False
+    return place.key, place.limit, _name(place.setting)
+
+
+def _name(setting: str | None) -> str | bool:
+    # Lua's lists end at a value that is nothing.
+    return False if setting is None else setting
 
 
 def _admission(item: AdmissionRequest, answer: int) -> Admission:

@@ -2,11 +2,10 @@
 
 import math
 
-import anyio
 import pytest
 from support.redis_servers import shared_redis
 
-from taskiq_core.abc.coordinator import Claim, SlotRequest, TokenRequest
+from taskiq_core.abc.coordinator import AdmissionRequest, Claim, RateLimit, SlotLimit
 from taskiq_core_result_backends_redis import RedisResultBackend
 
 pytestmark = pytest.mark.anyio
@@ -24,40 +23,45 @@ async def test_counters_have_64_bits(backend: RedisResultBackend) -> None:
 
 
 async def test_slots_live_as_long_as_the_last_of_them(backend: RedisResultBackend, redis_prefix: str) -> None:
-    await backend.acquire_slots([SlotRequest("k", "long", 2, 600), SlotRequest("k", "brief", 2, 5)])
+    two = [SlotLimit("k", 2)]
+    await backend.admit([AdmissionRequest("long", 600, two), AdmissionRequest("brief", 5, two)])
     assert 590 < times_to_live(redis_prefix)["slots"] <= 600.01
 
 
-async def test_a_limit_can_be_changed_at_run_time(backend: RedisResultBackend) -> None:
-    assert await backend.acquire_slots([SlotRequest("k", holder, 3, 60) for holder in "abc"]) == [True] * 3
-    lowered = [SlotRequest("k", holder, 1, 60) for holder in "abcd"]
-    assert await backend.acquire_slots(lowered) == [True, True, True, False]
-    await backend.release_slots([("k", "a"), ("k", "b")])
-    assert await backend.acquire_slots([SlotRequest("k", "d", 1, 60), SlotRequest("k", "d", 2, 60)]) == [False, True]
+async def test_starts_and_times_live_as_long_as_they_count(backend: RedisResultBackend, redis_prefix: str) -> None:
+    await backend.admit([within(RateLimit("k", 2, 100, 110))] * 7)
+    lives = times_to_live(redis_prefix)
+    assert 90 < lives["starts"] <= 100.01
+    assert 430 < lives["bookings"] <= 440.01
+    assert lives.keys() == {"starts", "bookings"}
 
 
-async def test_a_bucket_lives_until_it_would_be_full(backend: RedisResultBackend, redis_prefix: str) -> None:
-    await backend.take_tokens([TokenRequest("k", 0.1, 60, tokens=30)])
-    assert 290 < times_to_live(redis_prefix)["bucket"] <= 300.01
-    with anyio.fail_after(10):
-        await backend.forget(["k"])
-        await backend.take_tokens([TokenRequest("k", 1000, 100, tokens=100)])
-        while times_to_live(redis_prefix):
-            await anyio.sleep(0.02)
+async def test_no_more_is_kept_than_counts(backend: RedisResultBackend, redis_prefix: str) -> None:
+    """However many wait, however often they ask, and over however many windows."""
+    rate = RateLimit("k", 3, 0.02, 0.02)
+    with shared_redis().client() as client:
+        for turn in range(30):
+            await backend.admit([within(rate)] * 300 if turn < 20 else [within(rate, booked=True)] * 5)
+        sizes = {kind: client.zcard(f"{{{redis_prefix}}}:{kind}:k") for kind in ("starts", "bookings", "recalls")}
+    assert sizes["starts"] <= 6
+    assert sizes["bookings"] <= 303
+    assert sizes["recalls"] <= 12
 
 
-async def test_what_cannot_be_is_infinitely_far(backend: RedisResultBackend, redis_prefix: str) -> None:
-    requests = [TokenRequest("k", 1, 5, tokens=6), TokenRequest("never", 0, 1), TokenRequest("never", 0, 1)]
-    assert await backend.take_tokens(requests) == [math.inf, 0.0, math.inf]
-    assert times_to_live(redis_prefix)["bucket"] > 0
+async def test_a_clock_that_is_set_back_blocks_nobody(backend: RedisResultBackend, redis_prefix: str) -> None:
+    """As another server's may be that takes over: what it knows of the future counts as of now."""
+    rate, hour = RateLimit("k", 2, 60, 60), 3600e6
+    await backend.admit([within(rate)] * 5)
+    with shared_redis().client() as client:
+        for name in (f"{{{redis_prefix}}}:{kind}:k" for kind in ("starts", "bookings")):
+            client.zadd(name, {member: at + hour for member, at in client.zrange(name, 0, -1, withscores=True)})
+    answers = await backend.admit([within(rate)] * 3)
+    assert all(50 < answer.wait <= 60.01 for answer in answers[:2]), answers
+    assert 110 < answers[2].wait <= 120.01
 
 
-async def test_waits_add_up_to_the_microsecond(backend: RedisResultBackend) -> None:
-    """Fractions of tokens are kept: neither lost to nor gained from the rounding of times."""
-    first, second = await backend.take_tokens([TokenRequest("k", 0.001, 1), TokenRequest("k", 0.001, 1)])
-    assert (first, second) == (0.0, 1000.0)
-    (third,) = await backend.take_tokens([TokenRequest("k", 0.001, 1, tokens=0.5)])
-    assert 490 < third < 500
+def within(*rates: RateLimit, booked: bool = False) -> AdmissionRequest:
+    return AdmissionRequest("somebody", 60, rates=rates, booked=booked)
 
 
 async def test_a_complete_join_forgets_its_members(backend: RedisResultBackend, redis_prefix: str) -> None:
@@ -73,7 +77,8 @@ async def test_a_complete_join_forgets_its_members(backend: RedisResultBackend, 
 @pytest.mark.parametrize("ttl", [0.0, -1.0, 0.0001, 1e12, math.inf])
 async def test_every_time_to_live_can_be_kept(backend: RedisResultBackend, redis_prefix: str, ttl: float) -> None:
     assert await backend.claim([Claim("k", "me", ttl)]) == [True]
-    assert await backend.acquire_slots([SlotRequest("k", "me", 1, ttl)]) == [True]
+    assert (await backend.admit([AdmissionRequest("me", ttl, [SlotLimit("k", 1)])]))[0].granted
+    await backend.put({"k": b"1"}, ttl)
     assert await backend.add({"k": 1}, ttl) == {"k": 1}
     assert not await backend.arrive("k", ["me"], 2, ttl)
     assert -0.001 not in times_to_live(redis_prefix).values()

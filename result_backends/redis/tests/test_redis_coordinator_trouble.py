@@ -8,7 +8,7 @@ from support.processes import DEADLINE
 from support.redis_cluster import running_cluster
 from support.redis_fixtures import StartRedis
 
-from taskiq_core.abc.coordinator import Claim, SlotRequest, TokenRequest
+from taskiq_core.abc.coordinator import AdmissionRequest, Claim, RateLimit, SlotLimit
 from taskiq_core.exceptions import ResultBackendError
 from taskiq_core.records import TaskStatus, Transition
 from taskiq_core_result_backends_redis import RedisResultBackend
@@ -20,13 +20,23 @@ def ended(task_id: str, age: float = 0) -> Transition:
     return Transition(task_id, TaskStatus.SUCCESS, time.time() - age, "x")
 
 
+SLOTS = SlotLimit("k", 1, setting="k")
+
+
+def wish(holder: str) -> AdmissionRequest:
+    """A slot of two, and one start."""
+    return AdmissionRequest(holder, 60, [SLOTS], [RateLimit("k", 1, 60, 60), RateLimit("l", 5, 60, 60)])
+
+
 async def use(backend: RedisResultBackend) -> None:
     """All steps once, each with the answer of an empty store."""
     assert await backend.claim([Claim("k", "a", 60), Claim("k", "b", 60)]) == [True, False]
     await backend.release([("k", "a")])
-    assert await backend.acquire_slots([SlotRequest("k", "a", 1, 60), SlotRequest("l", "a", 1, 60)]) == [True, True]
-    await backend.release_slots([("k", "a")])
-    assert await backend.take_tokens([TokenRequest("k", 0.001, 1), TokenRequest("l", 0.001, 1)]) == [0.0, 0.0]
+    assert await backend.holders(["k", "l"]) == {}
+    await backend.put({"k": b"2", "l": None})
+    assert await backend.get(["k", "l"]) == {"k": b"2"}
+    assert [answer.granted for answer in await backend.admit([wish("a"), wish("b"), wish("c")])] == [True, False, False]
+    assert await backend.leave([("a", SLOTS), ("b", SLOTS)]) == [2, 2]
     assert await backend.add({"k": 1, "l": 2}, 60) == {"k": 1, "l": 2}
     assert await backend.arrive("k", ["a"], 1, 60)
     await backend.forget(["k", "l"])
@@ -48,26 +58,33 @@ async def test_a_full_server_takes_no_more_but_all_that_gives_memory_back(start_
     server = start_redis("maxmemory-policy noeviction")
     backend = await started(server.url)
     await backend.claim([Claim("mine", "me", 60), Claim("other", "me", 60)])
-    await backend.acquire_slots([SlotRequest("k", "me", 2, 60)])
+    await backend.put({"kept": b"1", "k": b"2"})
+    await backend.admit([AdmissionRequest("me", 60, [SlotLimit("k", 2)])])
     await backend.record([ended("old", 100), ended("new")])
     with server.client() as client:
         client.config_set("maxmemory", "1")
         for refused in (
             backend.claim([Claim("new", "me", 60)]),
+            backend.put({"gone": b"1", "kept": None}),
             backend.add({"k": 1}, 60),
             backend.record([ended("newer")]),
         ):
             with pytest.raises(ResultBackendError, match="has no memory left"):
                 await refused
         assert await backend.claim([Claim("mine", "me", 60), Claim("mine", "you", 60)]) == [True, False]
-        assert await backend.acquire_slots([SlotRequest("k", holder, 2, 60) for holder in ("me", "you")]) == [True, True]
-        assert await backend.take_tokens([TokenRequest("k", 0.001, 1)] * 2) == [0.0, pytest.approx(1000, rel=0.1)]
+        assert await backend.get(["gone", "kept"]) == {"kept": b"1"}
+        assert [answer.granted for answer in await backend.admit([wish("you"), wish("he"), wish("you")])] == [
+            True,
+            False,
+            False,
+        ]
         assert [await backend.arrive("k", [member], 2, 60) for member in "ab"] == [False, True]
         assert await backend.count_by_status() == {TaskStatus.SUCCESS: 2}
         assert await backend.cleanup(older_than=50) == 1
         await backend.release([("mine", "me")])
-        await backend.release_slots([("k", "me"), ("k", "you")])
-        await backend.forget(["other", "k"])
+        assert await backend.leave([("me", SLOTS), ("you", SLOTS)]) == [2, 2]
+        await backend.put({"kept": None})
+        await backend.forget(["other", "k", "l"])
         client.config_set("maxmemory", "0")
         assert await backend.cleanup(older_than=-50) == 1
         assert client.dbsize() == 0

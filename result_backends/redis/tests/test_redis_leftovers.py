@@ -3,7 +3,7 @@
 Owner is the broker, who keeps for its queues their empty streams (`:q:<queue>:<level>`, one for each priority ever used and two
 more) and the stream of dead letters (`:dead`). For an hour at most there are the numbers
 of producers' last batches (`:sender:<name>`), for some seconds the marks of the last sweeps (`:q:<queue>:swept`). Results with
-`result_ttl=None` are kept on wish. Nothing else stays.
+`result_ttl=None`, and values put without a time to live, are kept on wish. Nothing else stays.
 """
 
 import time
@@ -14,7 +14,7 @@ from redis import Redis
 from support.redis_servers import shared_redis
 
 from taskiq_core import Worker, call
-from taskiq_core.abc.coordinator import Claim, SlotRequest, TokenRequest
+from taskiq_core.abc.coordinator import AdmissionRequest, Claim, RateLimit, SlotLimit
 from taskiq_core.delivery import StoredResult
 from taskiq_core.exceptions import TaskRejectedError, TaskRetry
 from taskiq_core.progress import TaskProgress, TaskState
@@ -36,8 +36,10 @@ async def use_everything(backend: RedisResultBackend, *, ttl: float) -> None:
     for turn in range(3):
         key, holders = f"k{turn}", [f"h{number}" for number in range(10)]
         await backend.claim([Claim(key, holder, ttl) for holder in holders])
-        await backend.acquire_slots([SlotRequest(key, holder, 5, ttl) for holder in holders])
-        await backend.take_tokens([TokenRequest(key, 2 / ttl, 2)] * 4)
+        slots, rate = [SlotLimit(key, 5)], RateLimit(key, 2, ttl / 3, ttl / 2.9, setting=key)
+        await backend.put({key: b"2 %f %f" % (ttl / 3, ttl / 3), "other": b"1", "gone": None}, ttl)
+        await backend.admit([AdmissionRequest(holder, ttl, slots) for holder in holders])
+        await backend.admit([AdmissionRequest(holder, ttl, rates=[rate]) for holder in holders[:5]])
         await backend.add({key: 1, f"other {key}": 0}, ttl)
         await backend.arrive(f"complete {key}", holders, 10, ttl)
         await backend.arrive(f"incomplete {key}", holders, 11, ttl)
@@ -51,9 +53,18 @@ async def use_everything(backend: RedisResultBackend, *, ttl: float) -> None:
         await backend.list_records(status=TaskStatus.RUNNING)
         await backend.count_by_status()
     await backend.release([("k0", "h0"), ("k0", "h1")])
-    await backend.release_slots([("k0", "h0"), ("k0", "h9")])
+    await backend.leave([("h0", SlotLimit("k0", 5)), ("h9", SlotLimit("k0", 5))])
+    await recall(backend, ttl)
     await backend.forget(["k1"])
     await backend.cleanup(older_than=0.0)
+
+
+async def recall(backend: RedisResultBackend, ttl: float) -> None:
+    """Somebody comes just before a window opens."""
+    wide, narrow = RateLimit("wide", 2, ttl / 3, ttl / 3), RateLimit("wide", 2, 0.05, 0.05)
+    await backend.admit([AdmissionRequest("a", ttl, rates=[wide])] * 3)
+    (answer,) = await backend.admit([AdmissionRequest("a", ttl, rates=[narrow], booked=True)])
+    assert answer.wait <= 0.05
 
 
 async def test_all_that_a_backend_stores_has_a_time_to_live(redis_url: str, redis_prefix: str) -> None:
@@ -64,7 +75,7 @@ async def test_all_that_a_backend_stores_has_a_time_to_live(redis_url: str, redi
         keys = left(client, redis_prefix)
     assert len(keys) > 50
     assert {kind.partition(":")[0] for kind in keys} == {
-        *("claim", "slots", "bucket", "counter", "join", "joined"),
+        *("claim", "slots", "starts", "bookings", "recalls", "value", "counter", "join", "joined"),
         *("result", "progress", "records"),
     }
     assert all(0 < seconds < 51 for seconds in keys.values()), keys

@@ -1,5 +1,6 @@
 """Slots, starts and times given, as rows; a batch reads what it needs at most once, and writes at its end."""
 
+import json
 from bisect import bisect_right, insort
 from collections.abc import Sequence
 
@@ -60,8 +61,8 @@ class RowLedger:
     def __init__(self, conn: Connection, now: float, requests: Sequence[AdmissionRequest]) -> None:
         self.now = now
         self._conn = conn
-        limits = [limit for item in requests for limit in (*item.slots, *item.rates)]
-        self._settings = read_values(conn, now, {limit.setting for limit in limits if limit.setting is not None})
+        names = {limit.setting for item in requests for limits in (item.slots, item.rates) for limit in limits}
+        self._settings = read_values(conn, now, {name for name in names if name is not None})
         self._held = self._read_held([(place.key, item.holder) for item in requests for place in item.slots])
         self._taken: dict[str, int] = {}
         self._occupied: dict[tuple[str, str], float] = {}
@@ -105,7 +106,7 @@ class RowLedger:
         statement = """SELECT slot.key, slot.holder FROM json_each(?) AS asked JOIN taskiq_slots AS slot
                        ON slot.key = json_extract(asked.value, '$[0]') AND slot.holder = json_extract(asked.value, '$[1]')
                        WHERE slot.expires > ?"""
-        rows = self._conn.execute(statement, (as_set(places), self.now)).fetchall() if places else []
+        rows = self._conn.execute(statement, (json.dumps(places), self.now)).fetchall() if places else []
         return {(key, holder) for key, holder in rows}
 
     def _open(self, asked: RateLimit) -> tuple[Book, bytes, list[RowTimes]]:

@@ -116,8 +116,11 @@ local function opening(book, ahead)
 end
 
 local function recall(book)
+  if not book.recalls.later then
+    forget(book.recalls, moment)
+  end
   local ahead = later(book.recalls)
-  return ahead < book.limit and opening(book, ahead) or moment + book.window
+  return ahead < book.limit and opening(book, ahead) or newest(book.recalls, book.limit) + book.window
 end
 
 local function next_time(book)
