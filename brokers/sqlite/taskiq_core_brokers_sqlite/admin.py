@@ -1,17 +1,20 @@
 """Queues and dead letters of a database file."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.delivery import DeadLetter
+from taskiq_core_brokers_sqlite import dead_letters, parking
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
-from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, READY
+from taskiq_core_brokers_sqlite.parking import leave_line
+from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, PARKED, READY
 from taskiq_core_brokers_sqlite.statements import as_set
 
-_CHOSEN = "id IN (SELECT CAST(value AS INTEGER) FROM json_each(?))"
+_DISCARD = f"""DELETE FROM taskiq_messages WHERE task_id IN (SELECT value FROM json_each(?)) AND state != {HELD}
+               RETURNING id, task_id, state"""  # noqa: S608
 
 
 class SQLiteAdmin(QueueAdmin):
@@ -23,14 +26,19 @@ class SQLiteAdmin(QueueAdmin):
     async def depth(self, queue: str) -> QueueDepth:
         def count(conn: sqlite3.Connection) -> QueueDepth:
             statement = "SELECT count(*) FROM taskiq_messages WHERE state = {} AND queue = ?"
-            counts = [conn.execute(statement.format(state), (queue,)).fetchone()[0] for state in (READY, DELAYED, HELD)]
-            return QueueDepth(*counts)
+            states = READY, DELAYED, PARKED, HELD
+            ready, delayed, parked, held = (conn.execute(statement.format(state), (queue,)).fetchone()[0] for state in states)
+            return QueueDepth(ready, delayed + parked, held)
 
         return await self._database().read(count)
 
     async def purge(self, queue: str) -> int:
-        statement = f"DELETE FROM taskiq_messages WHERE queue = ? AND state IN ({READY}, {DELAYED})"  # noqa: S608
-        return await self._database().write(lambda conn: conn.execute(statement, (queue,)).rowcount)
+        def purge(conn: Connection) -> int:
+            parked = conn.execute(f"SELECT id FROM taskiq_messages WHERE state = {PARKED} AND queue = ?", (queue,)).fetchall()  # noqa: S608
+            leave_line(conn, [row[0] for row in parked])
+            return conn.execute(f"DELETE FROM taskiq_messages WHERE queue = ? AND state != {HELD}", (queue,)).rowcount  # noqa: S608
+
+        return await self._database().write(purge)
 
     async def pause(self, queue: str) -> None:
         await self._database().write(lambda conn: conn.execute("INSERT OR IGNORE INTO taskiq_paused VALUES (?)", (queue,)))
@@ -46,32 +54,29 @@ class SQLiteAdmin(QueueAdmin):
         rows = await self._database().read(lambda conn: conn.execute("SELECT queue FROM taskiq_paused").fetchall())
         return frozenset(row[0] for row in rows)
 
-    async def dead_letters(self, *, queue: str | None = None, limit: int = 100) -> Sequence[DeadLetter]:
-        where, parameters = ("", (limit,)) if queue is None else ("WHERE queue = ?", (queue, limit))
-        statement = (
-            f"SELECT id, body, queue, reason, died_at, attempts FROM taskiq_dead_letters {where} ORDER BY id DESC LIMIT ?"  # noqa: S608
-        )
-        rows = await self._database().read(lambda conn: conn.execute(statement, parameters).fetchall())
-        return [DeadLetter(str(row[0]), *row[1:]) for row in rows]
+    async def discard(self, task_ids: Collection[str]) -> frozenset[str]:
+        def discard(conn: Connection) -> frozenset[str]:
+            rows = conn.execute(_DISCARD, (as_set(task_ids),)).fetchall()
+            parked = [row[0] for row in rows if row[2] == PARKED]
+            if parked:
+                leave_line(conn, parked)
+            return frozenset(row[1] for row in rows)
 
-    async def requeue_dead(self, ids: Sequence[str]) -> int:
-        def requeue(conn: Connection) -> int:
-            chosen = as_set(ids)
-            rows = conn.execute(f"SELECT queue FROM taskiq_dead_letters WHERE {_CHOSEN}", (chosen,)).fetchall()  # noqa: S608
-            conn.execute(
-                f"""INSERT INTO taskiq_messages (task_id, queue, priority, state, body)
-                    SELECT task_id, queue, priority, {READY}, body FROM taskiq_dead_letters WHERE {_CHOSEN} ORDER BY id
-                    ON CONFLICT (task_id) DO NOTHING""",  # noqa: S608
-                (chosen,),
-            )
-            conn.execute(f"DELETE FROM taskiq_dead_letters WHERE {_CHOSEN}", (chosen,))  # noqa: S608
-            conn.ring(*(queue_channel(row[0]) for row in rows))
-            return len(rows)
+        return await self._database().write(discard)
 
-        return await self._database().write(requeue)
+    async def unpark_all(self, prefix: str) -> int:
+        return await self._database().write(lambda conn: parking.unpark_all(conn, prefix))
 
-    async def purge_dead(self, ids: Sequence[str] | None = None) -> int:
-        if ids is None:
-            return await self._database().write(lambda conn: conn.execute("DELETE FROM taskiq_dead_letters").rowcount)
-        statement = f"DELETE FROM taskiq_dead_letters WHERE {_CHOSEN}"  # noqa: S608
-        return await self._database().write(lambda conn: conn.execute(statement, (as_set(ids),)).rowcount)
+    async def dead_letters(
+        self, *, queue: str | None = None, limit: int = 100, before: str | None = None
+    ) -> Sequence[DeadLetter]:
+        return await self._database().read(lambda conn: dead_letters.page(conn, queue, limit, before))
+
+    async def find_dead(self, ids: Sequence[str]) -> Sequence[DeadLetter]:
+        return await self._database().read(lambda conn: dead_letters.find(conn, ids))
+
+    async def requeue_dead(self, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> int:
+        return await self._database().write(lambda conn: dead_letters.requeue(conn, ids, bodies or {}))
+
+    async def purge_dead(self, ids: Sequence[str] | None = None, *, older_than: float | None = None) -> int:
+        return await self._database().write(lambda conn: dead_letters.purge(conn, ids, older_than))

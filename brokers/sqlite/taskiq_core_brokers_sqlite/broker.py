@@ -35,6 +35,7 @@ class SQLiteBroker(AsyncBroker):
     :param lease: seconds until a delivery that nobody extends goes to somebody else.
     :param send_timeout: seconds to wait while another program locks the file; then the send is refused.
     :param poll_interval: seconds after which a waiting worker looks for itself, should nobody have woken it.
+    :param dead_ttl: seconds that dead letters are kept, then workers delete them; None: for ever.
     """
 
     capabilities = (
@@ -48,10 +49,12 @@ class SQLiteBroker(AsyncBroker):
         | Capability.BATCH
         | Capability.IDEMPOTENT_SEND
         | Capability.JOINT_SETTLE
+        | Capability.PARK
+        | Capability.DISCARD
         | Capability.CROSS_PROCESS
     )
 
-    url_options: ClassVar[frozenset[str]] = frozenset({"lease", "send_timeout", "poll_interval"})
+    url_options: ClassVar[frozenset[str]] = frozenset({"lease", "send_timeout", "poll_interval", "dead_ttl"})
     """What the query of a URL may say."""
 
     def __init__(
@@ -63,12 +66,14 @@ class SQLiteBroker(AsyncBroker):
         lease: float = DEFAULT_LEASE,
         send_timeout: float = SEND_TIMEOUT,
         poll_interval: float | None = None,
+        dead_ttl: float | None = None,
     ) -> None:
         super().__init__(result_backend, task_id_generator)
         self.path = file_path(url_or_path)
         self._lease = positive_seconds("lease", lease)
         self.send_timeout = positive_seconds("send_timeout", send_timeout)
         self._poll_interval = None if poll_interval is None else positive_seconds("poll_interval", poll_interval)
+        self._dead_ttl = None if dead_ttl is None else positive_seconds("dead_ttl", dead_ttl)
         self._database: Database | None = None
         self.admin: QueueAdmin | None = SQLiteAdmin(self._require_database)
 
@@ -105,7 +110,7 @@ class SQLiteBroker(AsyncBroker):
             raise SendTaskError(reason=str(error), outcome="refused" if certain else "unknown") from error
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
-        return SQLiteSubscription(self._require_database, queues, self._lease, self._floor())
+        return SQLiteSubscription(self._require_database, queues, self._lease, self._floor(), self._dead_ttl)
 
     def _floor(self) -> float:
         if self._poll_interval is not None:

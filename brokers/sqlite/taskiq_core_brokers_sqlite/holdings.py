@@ -9,8 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core_brokers_sqlite.claiming import Claim
 from taskiq_core_brokers_sqlite.connection import Connection
+from taskiq_core_brokers_sqlite.dead_letters import bury_letter
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
+from taskiq_core_brokers_sqlite.parking import park
+from taskiq_core_brokers_sqlite.receipt import Receipt
 from taskiq_core_brokers_sqlite.results_table import store_results
 from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, NO_HOLD, READY, forgotten, new_hold
 from taskiq_core_brokers_sqlite.statements import as_set
@@ -19,18 +23,6 @@ from taskiq_core_brokers_sqlite.upkeep import keep_up
 _BY_SET = "id IN (SELECT value FROM json_each(?))"
 _RELEASE_ALL = f"""UPDATE taskiq_messages SET state = {READY}, hold = {NO_HOLD}
                    WHERE state = {HELD} AND hold IN (SELECT id FROM taskiq_holds WHERE consumer IN (?, ?))"""  # noqa: S608
-
-_UNLESS_PAUSED = "SELECT queue FROM (SELECT ? AS queue) WHERE queue NOT IN (SELECT queue FROM taskiq_paused)"
-
-
-class Receipt:
-    """Where a delivery stands in the database: its row, and the hold that proves whose it is."""
-
-    __slots__ = ("hold", "id")
-
-    def __init__(self, row_id: int, hold: int) -> None:
-        self.id = row_id
-        self.hold = hold
 
 
 class Holdings:
@@ -45,12 +37,12 @@ class Holdings:
         self._next_upkeep = 0.0
         self.leases_count_from = 0.0
         """See `Connection.leases_count_from`."""
-        self._claim = _claim_statement(len(self._queues))
+        self._claim = Claim(self._queues)
 
     # -- taking ---------------------------------------------------------------------------------------------------------------
 
     def claim(self, conn: Connection, limit: int) -> list[Delivery]:
-        """Take up to `limit` ready messages, highest priority first, then oldest first."""
+        """Take up to `limit` ready messages."""
         now = time.time()
         if time.monotonic() >= self._next_upkeep:
             conn.watch_clock(now, self._lease)
@@ -58,12 +50,10 @@ class Holdings:
             self._next_upkeep = time.monotonic() + 0.01
             self.leases_count_from = conn.leases_count_from
         hold = new_hold()
-        parameters = (hold, *(value for queue in self._queues for value in (queue, limit)), limit)
-        rows = conn.execute(self._claim, parameters).fetchall()
+        rows = self._claim.take(conn, hold, limit)
         if not rows:
             return []
         self._open_hold(conn, hold, self._consumer, now)
-        rows.sort(key=lambda row: (-row[1], row[0]))
         ids = {row[0] for row in rows}
         conn.after_commit(lambda: self._held.__setitem__(hold, ids))
         return [
@@ -95,7 +85,7 @@ class Holdings:
             if item.verdict is Verdict.ACK:
                 done.append(item.delivery)
             elif item.verdict is Verdict.REJECT:
-                _bury_letter(conn, item)
+                bury_letter(conn, item)
                 done.append(item.delivery)
             elif item.verdict is Verdict.RELEASE and item.delay is None and item.body is None:
                 released.append(item.delivery)
@@ -186,20 +176,6 @@ class Holdings:
         conn.after_commit(note)
 
 
-def _claim_statement(queues: int) -> str:
-    """One index walk per queue, then the best of all: a sort of the whole backlog is never needed.
-
-    The subquery for the queue is evaluated once, and nothing equals its NULL; as a condition beside it, the pause would be
-    looked up for every message of the queue.
-    """
-    one = f"""SELECT * FROM (SELECT id, priority FROM taskiq_messages WHERE state = {READY} AND queue = ({_UNLESS_PAUSED})
-              ORDER BY priority DESC, id LIMIT ?)"""  # noqa: S608
-    every = " UNION ALL ".join([one] * queues)
-    return f"""UPDATE taskiq_messages SET state = {HELD}, hold = ?, attempt = attempt + 1
-               WHERE id IN (SELECT id FROM ({every}) ORDER BY priority DESC, id LIMIT ?)
-               RETURNING id, priority, attempt, queue, deaths, accused, body"""  # noqa: S608
-
-
 def _by_hold(deliveries: Iterable[Delivery]) -> dict[int, set[int]]:
     groups: defaultdict[int, set[int]] = defaultdict(set)
     for item in deliveries:
@@ -209,6 +185,9 @@ def _by_hold(deliveries: Iterable[Delivery]) -> dict[int, set[int]]:
 
 def _send_back(conn: Connection, item: Settlement) -> None:
     """A retry goes to the end of its queue, so that it cannot starve what it may be waiting for; a release does not."""
+    if item.verdict is Verdict.RELEASE and item.park is not None and item.delay:
+        park(conn, item, item.park, item.delay)
+        return
     receipt: Receipt = item.delivery.receipt
     place = "(SELECT max(id) + 1 FROM taskiq_messages)" if item.verdict is Verdict.RETRY else "id"
     due = time.time() + item.delay if item.delay else None
@@ -216,12 +195,4 @@ def _send_back(conn: Connection, item: Settlement) -> None:
         f"UPDATE taskiq_messages SET id = {place}, state = ?, due = ?, hold = {NO_HOLD}, body = coalesce(?, body) "  # noqa: S608
         "WHERE id = ? AND hold = ?",
         (READY if due is None else DELAYED, due, item.body, receipt.id, receipt.hold),
-    )
-
-
-def _bury_letter(conn: Connection, item: Settlement) -> None:
-    conn.execute(
-        "INSERT INTO taskiq_dead_letters (task_id, queue, priority, attempts, reason, died_at, body) "
-        "SELECT task_id, queue, priority, attempt, ?, ?, coalesce(?, body) FROM taskiq_messages WHERE id = ? AND hold = ?",
-        (item.reason or "rejected", time.time(), item.body, item.delivery.receipt.id, item.delivery.receipt.hold),
     )

@@ -1,8 +1,9 @@
 """The tables, and how a file gets them.
 
 All names start with `taskiq_`, so that the file may hold an application's own tables too. A message is `READY`, `DELAYED`
-until `due`, or `HELD`: then `hold` names the row of `taskiq_holds` with its lease. One hold covers all messages that were
-claimed together, so that claiming and renewing do not touch one lease per message.
+until `due`, `PARKED` (then its place in the line is in `taskiq_parked`), or `HELD`: then `hold` names the row of `taskiq_holds`
+with its lease. One hold covers all messages that were claimed together, so that claiming and renewing do not touch one lease
+per message.
 
 States and holds are numbers that always take the same space: a row whose size does not change is overwritten in place, and
 claiming a message of a megabyte writes one page.
@@ -20,6 +21,7 @@ SCHEMA_VERSION: Final = 3
 READY: Final = 2
 DELAYED: Final = 3
 HELD: Final = 4
+PARKED: Final = 5
 NO_HOLD: Final = -(1 << 62)
 
 _TABLES = (
@@ -32,11 +34,16 @@ _TABLES = (
     f"CREATE INDEX taskiq_delayed ON taskiq_messages (due) WHERE state = {DELAYED}",
     f"CREATE INDEX taskiq_held ON taskiq_messages (hold) WHERE state = {HELD}",
     "CREATE TABLE taskiq_holds (id INTEGER PRIMARY KEY, consumer TEXT NOT NULL, lease_until REAL NOT NULL)",
+    """CREATE TABLE taskiq_parked (
+        turn INTEGER PRIMARY KEY, message INTEGER NOT NULL UNIQUE, text TEXT NOT NULL, delay REAL NOT NULL, due REAL)""",
+    "CREATE INDEX taskiq_parked_line ON taskiq_parked (text, turn)",
+    "CREATE INDEX taskiq_parked_due ON taskiq_parked (due) WHERE due IS NOT NULL",
     "CREATE TABLE taskiq_paused (queue TEXT PRIMARY KEY) WITHOUT ROWID",
     """CREATE TABLE taskiq_dead_letters (
         id INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL, queue TEXT NOT NULL, priority INTEGER NOT NULL,
-        attempts INTEGER NOT NULL, reason TEXT NOT NULL, died_at REAL NOT NULL, body BLOB NOT NULL)""",
+        attempts INTEGER NOT NULL, reason TEXT NOT NULL, died_at REAL NOT NULL, detail BLOB, body BLOB NOT NULL)""",
     "CREATE INDEX taskiq_dead_by_queue ON taskiq_dead_letters (queue, id)",
+    "CREATE INDEX taskiq_dead_by_age ON taskiq_dead_letters (died_at)",
     "CREATE TABLE taskiq_results (task_id TEXT PRIMARY KEY, expires REAL, body BLOB NOT NULL) WITHOUT ROWID",
     "CREATE INDEX taskiq_results_expiry ON taskiq_results (expires) WHERE expires IS NOT NULL",
     "CREATE TABLE taskiq_progress (task_id TEXT PRIMARY KEY, expires REAL NOT NULL, body BLOB NOT NULL) WITHOUT ROWID",

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ import anyio
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.exceptions import BrokerError, ConfigurationError
-from taskiq_core_brokers_sqlite import upkeep
+from taskiq_core_brokers_sqlite import dead_letters, parking, upkeep
 from taskiq_core_brokers_sqlite.connection import Connection, data_version
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import Bell, queue_channel
@@ -33,7 +33,14 @@ _MOST_QUEUES = 500
 class SQLiteSubscription(Subscription):
     """One consumer of some queues. Everything it does to the file is one transaction per call."""
 
-    def __init__(self, database: Callable[[], Database], queues: Sequence[str], lease: float, poll_interval: float) -> None:
+    def __init__(
+        self,
+        database: Callable[[], Database],
+        queues: Sequence[str],
+        lease: float,
+        poll_interval: float,
+        dead_ttl: float | None,
+    ) -> None:
         if len(set(queues)) > _MOST_QUEUES:
             reason = f"One worker on SQLite serves at most {_MOST_QUEUES} queues, not {len(set(queues))}: start several."
             raise ConfigurationError(reason=reason)
@@ -43,6 +50,7 @@ class SQLiteSubscription(Subscription):
         self._queues = tuple(dict.fromkeys(queues))
         self._channels = [queue_channel(queue) for queue in self._queues]
         self._poll_interval = poll_interval
+        self._dead_ttl = dead_ttl
         self._holdings = Holdings(self.consumer, self._queues, lease)
         self._result_ttl: float | None = None
         self._seen_version: tuple[int, int] | None = None
@@ -105,9 +113,14 @@ class SQLiteSubscription(Subscription):
         await self._database.write(lambda conn: self._holdings.settle(conn, settlements, self._result_ttl))
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        if not deliveries:
-            return ()
-        return await self._database.write(lambda conn: self._holdings.extend(conn, deliveries))
+        ttl = self._dead_ttl
+
+        def extend(conn: Connection) -> list[Delivery]:
+            if ttl is not None:  # here, for the worker calls this every third of a lease, whatever else it does
+                dead_letters.expire(conn, ttl)
+            return self._holdings.extend(conn, deliveries)
+
+        return await self._database.write(extend) if deliveries or ttl is not None else ()
 
     def forget(self, deliveries: Sequence[Delivery]) -> None:
         with contextlib.suppress(BrokerError):  # closed: then everything has been given back, or its lease will do it
@@ -119,6 +132,11 @@ class SQLiteSubscription(Subscription):
         except (BrokerError, TimeoutError):
             return False
         return True
+
+    async def unpark(self, counts: Mapping[str, int]) -> None:
+        # A look costs no transaction; who parks after it looks for a free place by itself.
+        if await self._database.read(lambda conn: parking.anybody_waits(conn, counts)):
+            await self._database.write(lambda conn: parking.unpark(conn, counts))
 
     def stores_results_of(self, backend: Any) -> bool:
         same = getattr(backend, "database", None) is self._find_database()

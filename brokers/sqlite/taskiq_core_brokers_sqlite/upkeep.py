@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
+from taskiq_core_brokers_sqlite.parking import wake_due
 from taskiq_core_brokers_sqlite.schema import DELAYED, HELD, NO_HOLD, READY, forgotten
 from taskiq_core_brokers_sqlite.statements import as_set
 
@@ -25,6 +26,7 @@ _ACCUSE = f"""UPDATE taskiq_messages SET accused = 1 WHERE task_id IN (SELECT va
 _OPEN = "SELECT value FROM json_each(?) EXCEPT SELECT queue FROM taskiq_paused"
 _LOOK_OUT = f"""SELECT EXISTS (SELECT 1 FROM taskiq_messages WHERE state = {READY} AND queue IN ({_OPEN})),
                        (SELECT min(due) FROM taskiq_messages WHERE state = {DELAYED}),
+                       (SELECT min(due) FROM taskiq_parked WHERE due IS NOT NULL),
                        (SELECT min(lease_until) FROM taskiq_holds)"""  # noqa: S608
 
 
@@ -38,8 +40,9 @@ class Outlook:
 
 
 def keep_up(conn: Connection, now: float) -> None:
-    """Make due messages ready, and those whose lease has ended: with one death more, unless they were forgotten."""
+    """Make ready what is due, and what has lost its lease: that with one death more, unless they were forgotten."""
     conn.execute(_PROMOTE, (now,))
+    wake_due(conn, now)
     if time.monotonic() < conn.leases_count_from:
         return
     expired = [row[0] for row in conn.execute("SELECT id FROM taskiq_holds WHERE lease_until <= ?", (now,)).fetchall()]
@@ -61,8 +64,9 @@ def bury(conn: Connection, consumer: str, accused: Collection[str]) -> None:
 
 def look_out(conn: sqlite3.Connection, queues: Sequence[str]) -> Outlook:
     """What `queues` have to expect."""
-    ready, due, lease = conn.execute(_LOOK_OUT, (as_set(queues),)).fetchone()
-    return Outlook(bool(ready), math.inf if due is None else due, math.inf if lease is None else lease)
+    ready, *times = conn.execute(_LOOK_OUT, (as_set(queues),)).fetchone()
+    due, parked_due, lease = (math.inf if at is None else at for at in times)
+    return Outlook(bool(ready), min(due, parked_due), lease)
 
 
 def _lose(conn: Connection, holds: Sequence[int]) -> None:
