@@ -12,10 +12,10 @@ from taskiq_core_brokers_redis.parking import unpark_all
 from taskiq_core_brokers_redis.scripts import Script
 
 _DEPTH = Script("depth")
-_PURGE = Script("parking", "purge")
+_PURGE = Script("parking", "delayed", "purge")
 _PAUSE = Script("pause")
 _RESUME = Script("resume")
-_DISCARD = Script("parking", "discard")
+_DISCARD = Script("parking", "delayed", "discard")
 _DEAD = Script("dead")
 _REQUEUE = Script("requeue")
 _FEW = 100
@@ -142,6 +142,6 @@ def _letter(entry: Sequence[Any]) -> DeadLetter:
         reason.decode(),
         _died_at(letter_id) / 1000,
         int(attempts),
-        task_id.decode(),
+        task_id.decode(errors="replace"),
         detail[0] if detail else None,
     )

@@ -6,7 +6,10 @@ from typing import Any
 
 from taskiq_core.delivery import Delivery, Settlement, StoredResult, Verdict
 from taskiq_core_brokers_redis.packing import Argument
+from taskiq_core_brokers_redis.scripts import Script
 
+_DONE = Script("done", "settle")
+_SETTLE = Script("parking", "done", "undone", "settle")
 _CHUNK = 500
 """Ids of one variadic command within a script; Lua's stack holds some thousands."""
 _FOREVER = 1e9
@@ -74,8 +77,10 @@ def by_stream(deliveries: Iterable[Delivery]) -> list[Argument]:
     return arguments
 
 
-def settling(settlements: Sequence[Settlement], default_ttl: float | None, dead_ttl: float | None) -> list[Argument]:
-    """The arguments of the script that settles; the times to live are those of results and dead letters."""
+def settling(
+    settlements: Sequence[Settlement], default_ttl: float | None, dead_ttl: float | None
+) -> tuple[Script, list[Argument]]:
+    """The script that settles, and its arguments; the times to live are those of results and dead letters."""
     results: list[StoredResult] = []
     done: defaultdict[bytes, list[Receipt]] = defaultdict(list)
     others: list[Argument] = []
@@ -94,7 +99,7 @@ def settling(settlements: Sequence[Settlement], default_ttl: float | None, dead_
         for start in range(0, len(receipts), _CHUNK):
             part = receipts[start : start + _CHUNK]
             arguments += ("a", stream, len(part), *[item.entry for item in part], *[item.id for item in part])
-    return arguments
+    return (_SETTLE if others else _DONE), arguments
 
 
 def storing(results: Sequence[StoredResult], default_ttl: float | None) -> list[Argument]:

@@ -31,7 +31,6 @@ _MARGIN = 0.5
 _NEVER = 10**12
 
 _EXTEND = Script("returning", "extend")
-_SETTLE = Script("parking", "settle")
 _FORGET = Script("returning", "forget")
 _LEAVE = Script("returning", "leave")
 _BURY = Script("returning", "bury")
@@ -102,7 +101,8 @@ class RedisSubscription(Subscription):
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         if settlements:
-            await self._commands.run(_SETTLE, self._root, *settling(settlements, self._result_ttl, self._dead_ttl))
+            script, arguments = settling(settlements, self._result_ttl, self._dead_ttl)
+            await self._commands.run(script, self._root, *arguments)
             self._held.difference_update([item.delivery for item in settlements])
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:

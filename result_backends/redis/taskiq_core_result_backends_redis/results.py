@@ -28,7 +28,7 @@ from taskiq_core_result_backends_redis.stored import as_error
 
 R = TypeVar("R", default=Any)
 
-_STORE = Script("settle")
+_STORE = Script("done", "settle")
 _PROGRESS_TTL = 86400.0
 _OUTAGE = 60.0
 """Seconds that a caller who waits for results sits out while Redis cannot be reached."""
