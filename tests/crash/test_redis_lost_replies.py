@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.crash, on_redis]
 
 def claim() -> bytes:
     """What tells a request to claim from others."""
-    script = Script("parking", "returning", "claim")
+    script = Script("delayed", "parking", "returning", "claim")
     return hashlib.sha1(script.text.encode()).hexdigest().encode()
 
 

@@ -12,10 +12,10 @@ from taskiq_core_brokers_redis.parking import unpark_all
 from taskiq_core_brokers_redis.scripts import Script
 
 _DEPTH = Script("depth")
-_PURGE = Script("parking", "delayed", "purge")
+_PURGE = Script("delayed", "parking", "removal", "purge")
 _PAUSE = Script("pause")
 _RESUME = Script("resume")
-_DISCARD = Script("parking", "delayed", "discard")
+_DISCARD = Script("delayed", "parking", "removal", "discard")
 _DEAD = Script("dead")
 _REQUEUE = Script("requeue")
 _FEW = 100

@@ -9,7 +9,7 @@ from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
 
 _DONE = Script("done", "settle")
-_SETTLE = Script("parking", "done", "undone", "settle")
+_SETTLE = Script("delayed", "parking", "done", "undone", "settle")
 _CHUNK = 500
 """Ids of one variadic command within a script; Lua's stack holds some thousands."""
 _FOREVER = 1e9

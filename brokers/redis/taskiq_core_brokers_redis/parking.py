@@ -6,7 +6,7 @@ from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
 
-_UNPARK = Script("parking", "delayed", "unpark")
+_UNPARK = Script("delayed", "parking", "unpark")
 _PAGE = 500
 """Texts at a time."""
 _ALL = 10**15

@@ -14,7 +14,7 @@ from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
 
-_KICK = Script("kick")
+_KICK = Script("delayed", "kick")
 _MARGIN = 0.05
 """Seconds before whoever waits for a batch gives up on it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5

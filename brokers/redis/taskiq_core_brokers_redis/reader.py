@@ -18,8 +18,8 @@ from taskiq_core_brokers_redis.packing import Argument, pack
 from taskiq_core_brokers_redis.plan import Kind, Plan, Question
 from taskiq_core_brokers_redis.scripts import Script
 
-_REGISTER = Script("returning", "register")
-_CLAIM = Script("parking", "returning", "claim")
+_REGISTER = Script("returning", "leases", "register")
+_CLAIM = Script("delayed", "parking", "returning", "claim")
 
 
 class Reader:

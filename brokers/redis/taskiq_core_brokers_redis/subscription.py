@@ -30,10 +30,10 @@ _MARGIN = 0.5
 """Seconds that a delivery may take from the server to our books."""
 _NEVER = 10**12
 
-_EXTEND = Script("returning", "extend")
-_FORGET = Script("returning", "forget")
-_LEAVE = Script("returning", "leave")
-_BURY = Script("returning", "bury")
+_EXTEND = Script("returning", "leases", "extend")
+_FORGET = Script("returning", "leases", "forget")
+_LEAVE = Script("returning", "leases", "leave")
+_BURY = Script("returning", "leases", "bury")
 
 
 class RedisSubscription(Subscription):

@@ -2,7 +2,7 @@
 -- ARGV: consumer, generation, limit, how many of them not from the highest priority, lease in ms,
 --   two numbers that go up: with every claim, and with every one that takes from lower priorities; queues
 -- Answers nil if the consumer has lost its lease; else ms until something may be ready by itself, the streams to wait for,
--- what XREADGROUP said of each stream that had something, and how many streams there are.
+-- what XREADGROUP said of each stream that had something, and how many streams there are but for those of "front".
 local consumer, generation, left, low = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local moment = now()
 local lease = redis.call('ZSCORE', LEASES, consumer)
@@ -25,12 +25,12 @@ local function promote(queue)
   for _, id in ipairs(due) do
     local packed = redis.call('HGET', later, id)
     if packed then
-      local level, meta, body, parked = unpack(cmsgpack.unpack(packed))
-      if parked then
-        strike_from_parked(parked, id)
-      end
+      local level, meta, body, text, delay = unpack(cmsgpack.unpack(packed))
       open_level(queue, level)
       append(queue, level, id, body, meta)
+      if text then
+        leave_line(text, delay, id)
+      end
     end
   end
   redis.call('ZREM', waiting, unpack(due))
@@ -69,7 +69,7 @@ for place = 8, #ARGV do
 end
 
 -- Queues take turns within a priority; `lower` are the places of all that is not of the highest priority.
-local found, streams, lower, highest = {}, {}, {}, nil
+local found, streams, lower, highest, fronts = {}, {}, {}, nil, 0
 for _, level in ipairs(LEVELS) do
   for step = 0, #open - 1 do
     local stream = key(open[(ARGV[6] + step) % #open + 1], level)
@@ -78,9 +78,13 @@ for _, level in ipairs(LEVELS) do
       streams[#streams + 1] = stream
     elseif redis.call('EXISTS', stream) == 1 then
       streams[#streams + 1] = stream
-      highest = highest or level
-      if level ~= highest then
-        lower[#lower + 1] = stream
+      if level == 'front' then
+        fronts = fronts + 1
+      else
+        highest = highest or level
+        if level ~= highest then
+          lower[#lower + 1] = stream
+        end
       end
     end
   end
@@ -111,7 +115,7 @@ for _, answer in ipairs(share) do
   found[#found + 1] = answer
 end
 if #found > 0 then
-  return {0, {}, found, #streams}
+  return {0, {}, found, #streams - fronts}
 end
 
 local first = tonumber(redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2])

@@ -2,20 +2,21 @@
 local function deleted(id, place)
   local queue = string.match(place, '^due::(.*)$')
   if queue then
-    return take_delayed(queue, id) ~= nil
+    return remove_delayed(queue, id)
   end
   local level, entry, own = string.match(place, '^(%w+):([%d-]+):(.*)$')
   local stream = key(own, level)
-  return redis.call('EXISTS', stream) == 1
-    and #redis.call('XPENDING', stream, GROUP, entry, entry, 1) == 0
-    and redis.call('XDEL', stream, entry) == 1
+  if redis.call('EXISTS', stream) == 1 and #redis.call('XPENDING', stream, GROUP, entry, entry, 1) == 1 then
+    return false
+  end
+  redis.call('HDEL', IDS, id)
+  return redis.call('XDEL', stream, entry) == 1
 end
 
 local gone = {}
 for _, id in ipairs(ARGV) do
   local place = redis.call('HGET', IDS, id)
   if place and deleted(id, place) then
-    redis.call('HDEL', IDS, id)
     gone[#gone + 1] = id
   end
 end

@@ -1,11 +1,12 @@
 -- Names of keys, and the steps that several scripts share. Every script starts with this.
 --
 -- A queue is a few streams with one consumer group: one for each priority in use ("0" to "9"), "back" for what was delivered
--- before and is given out first, and "nudge", which wakes one waiting worker to look again. What is not due is in "due" (task id
--- by time) and "later" (task id to message). ":ids" leads from the id of every message that waits or runs to its place.
+-- before and is given out before them, "front" for what was parked and is given out first, and "nudge", which wakes one waiting
+-- worker to look again. What is not due is in "due" (task id by time) and "later" (task id to message). ":ids" leads from the id
+-- of every message that waits or runs to its place.
 local root = KEYS[1]
 local GROUP = 'workers'
-local LEVELS = {'back', '9', '8', '7', '6', '5', '4', '3', '2', '1', '0'}
+local LEVELS = {'front', 'back', '9', '8', '7', '6', '5', '4', '3', '2', '1', '0'}
 local IDS, LEASES, CONSUMERS = root .. ':ids', root .. ':leases', root .. ':consumers'
 local PAUSED, DEAD = root .. ':paused', root .. ':dead'
 
@@ -53,18 +54,6 @@ end
 local function append(queue, level, id, body, meta)
   local entry = redis.call('XADD', key(queue, level), '*', 'b', body, 'i', id, 'm', meta)
   redis.call('HSET', IDS, id, level .. ':' .. entry .. ':' .. queue)
-end
-
--- `parked` is what else a parked message waits for; nil for others.
-local function postpone(queue, level, id, body, meta, due, parked)
-  local waiting = key(queue, 'due')
-  local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
-  redis.call('ZADD', waiting, due, id)
-  redis.call('HSET', key(queue, 'later'), id, cmsgpack.pack({level, meta, body, parked}))
-  redis.call('HSET', IDS, id, 'due::' .. queue)
-  if not first or due < tonumber(first) then
-    nudge(queue)
-  end
 end
 
 local function read_meta(meta, level)

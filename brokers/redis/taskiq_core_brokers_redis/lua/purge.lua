@@ -21,8 +21,7 @@ for _, level in ipairs(LEVELS) do
 end
 if left > 0 then
   for _, id in ipairs(redis.call('ZRANGE', key(queue, 'due'), 0, left - 1)) do
-    take_delayed(queue, id)
-    redis.call('HDEL', IDS, id)
+    remove_delayed(queue, id)
     gone = gone + 1
   end
 end

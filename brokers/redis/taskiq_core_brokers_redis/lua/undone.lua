@@ -2,7 +2,7 @@
 --   d, stream, entry, reason, body or the old one if empty, 1 if with a detail, detail    to the dead letters
 --   t, ms    and there none that are older
 --   b, stream, entry, ms to wait, 1 if in its old place, 1 if with a new body, body    to be delivered again
---   p, stream, entry, ms to wait for each in the line, what for, 1 if with a new body, body    parked
+--   p, stream, entry, ms to wait as the first in its line, what for, 1 if with a new body, body    parked
 function steps.d()
   local stream, entry = ARGV[at + 1], ARGV[at + 2]
   local queue, level = queue_and_level(stream)
@@ -55,15 +55,14 @@ function steps.b()
 end
 
 function steps.p()
-  local stream, entry, pace, text = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local stream, entry, delay, text = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local queue, own, id, body, meta = take_back(stream, entry, ARGV[at + 5], ARGV[at + 6])
   if queue then
-    local list = PARKED .. ':' .. text
-    local before = redis.call('ZCARD', list)
-    local last = redis.call('ZRANGE', list, -1, -1, 'WITHSCORES')[2] or 0
-    redis.call('ZADD', list, last + 1, id)
+    local line = PARKED .. ':' .. text
+    local last = redis.call('ZRANGE', line, -1, -1, 'WITHSCORES')[2]
+    redis.call('ZADD', line, (last or 0) + 1, delay .. ' ' .. id)
     redis.call('ZADD', PARKED, 0, text)
-    postpone(queue, own, id, body, meta, now() + pace * (before + 1), text)
+    postpone(queue, own, id, body, meta, last and math.huge or now() + delay, text, delay)
   end
   return 7
 end

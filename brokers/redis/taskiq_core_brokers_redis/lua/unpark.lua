@@ -4,35 +4,43 @@
 local left, rest, woken = 500, {}, 0
 may_exceed_memory()
 
-local function wake(text, id)
+local function wake(id, text)
   local queue = string.match(redis.call('HGET', IDS, id) or '', '^due::(.*)$')
-  local level, meta, body
-  if queue then
-    level, meta, body = take_delayed(queue, id)
-  end
-  if level then
-    open_level(queue, 'back')
-    append(queue, 'back', id, body, meta)
-    woken = woken + 1
-  else
-    strike_from_parked(text, id)
+  local packed = queue and redis.call('HGET', key(queue, 'later'), id)
+  if packed then
+    local _, meta, body, parked = unpack(cmsgpack.unpack(packed))
+    if parked == text then
+      redis.call('ZREM', key(queue, 'due'), id)
+      redis.call('HDEL', key(queue, 'later'), id)
+      open_level(queue, 'front')
+      append(queue, 'front', id, body, meta)
+      woken, left = woken + 1, left - 1
+    end
   end
 end
 
 for at = 1, #ARGV, 2 do
   local text = ARGV[at]
-  local list = PARKED .. ':' .. text
-  local count = math.min(ARGV[at + 1], redis.call('ZCARD', list))
-  local step = math.min(count, left)
-  if step > 0 then
-    for _, id in ipairs(redis.call('ZRANGE', list, 0, step - 1)) do
-      wake(text, id)
+  local line = PARKED .. ':' .. text
+  local count = math.min(ARGV[at + 1], redis.call('ZCARD', line))
+  local before, goal = woken, woken + math.min(count, left)
+  while woken < goal do
+    local next = redis.call('ZRANGE', line, 0, goal - woken - 1)
+    if #next == 0 then
+      break
     end
-    left = left - step
+    for _, member in ipairs(next) do
+      wake(string.match(member, ' (.*)$'), text)
+    end
+    redis.call('ZREMRANGEBYRANK', line, 0, #next - 1)
   end
-  if count > step then
+  if goal > before then
+    time_first(text)
+  end
+  count = math.min(count - (woken - before), redis.call('ZCARD', line))
+  if count > 0 then
     rest[#rest + 1] = text
-    rest[#rest + 1] = count - step
+    rest[#rest + 1] = count
   end
 end
 return {woken, rest}
