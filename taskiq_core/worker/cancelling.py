@@ -33,8 +33,9 @@ _Marked = tuple[Delivery, TaskiqMessage, str]
 class Cancelling:
     """Asks for the token, and for the marks of what is held when the token has changed; without a coordinator nothing.
 
-    While there are any marks, messages are asked about before they may start: cancelling takes out of the queue what waits,
-    but not what another worker held and gave back, nor what a canceller left that died between the two steps.
+    While there are any marks, and when nobody has looked for half a second, messages are asked about before they may start:
+    cancelling takes out of the queue what waits, but not what another worker held and gave back, nor what a canceller left
+    that died between the two steps.
     """
 
     def __init__(
@@ -49,17 +50,21 @@ class Cancelling:
         self._credit = credit
         self._station = station
         self._slots = slots
-        self.has_marks = False
-        """Whether anybody has cancelled anything that may still have to be stopped."""
+        self._has_marks = False
         self._seen: bytes | None = None
         self._marked: list[_Marked] = []
         self._obeyed: set[str] = set()
         self._served: list[str] = []
         self._next_look = -math.inf
-        self._idle = False
+        self._idle = self._coordinator is not None
         self._one_at_a_time = anyio.Lock()
         self._news = anyio.Event()
         self._outage = Outage(logger, "Cancellations are noticed again")
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether messages are to be asked about before they may start: there are marks, or nobody has looked lately."""
+        return self._has_marks or (self._idle and anyio.current_time() >= self._next_look)
 
     def arrived(self) -> None:
         """Something is held now."""
@@ -108,7 +113,7 @@ class Cancelling:
     async def _look(self, coordinator: Coordinator) -> None:
         async with self._one_at_a_time:
             token = (await coordinator.get([CANCELS])).get(CANCELS)
-            self.has_marks = token is not None
+            self._has_marks = token is not None
             if token is None or token == self._seen:
                 return
             waiting = self._loaded(self._station.inbox)
@@ -141,7 +146,7 @@ class Cancelling:
                     reasons = await self._reasons(coordinator, [message.task_id for _, message in loaded])
         except Exception as error:  # noqa: BLE001 - a driver may raise anything
             self._outage.say("Cancellations cannot be noticed, trying again", error)
-            self._seen, self.has_marks = None, False  # the next look asks about all
+            self._seen, self._has_marks = None, False  # the next look asks about all
         marked = {delivery: (delivery, message, reasons[message.task_id]) for delivery, message in loaded
                   if message.task_id in reasons}  # fmt: skip
         self._put_aside(marked.values())

@@ -191,7 +191,7 @@ class Receiver:
     async def _accept(self, deliveries: Sequence[Delivery]) -> None:
         self._received += len(deliveries)
         self._credit.take(deliveries)
-        self._inbox.put(await self._cancelling.sift(deliveries) if self._cancelling.has_marks else deliveries)
+        self._inbox.put(await self._cancelling.sift(deliveries) if self._cancelling.asks_first else deliveries)
         self._cancelling.arrived()
         if self._settings.max_tasks is not None and self._received >= self._settings.max_tasks:
             self._end("max_tasks")
