@@ -1,8 +1,9 @@
 """Atomic steps in Redis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from taskiq_core.abc.coordinator import Admission, AdmissionRequest, Claim, Coordinator, SlotLimit
+from taskiq_core.abc.coordinator import Admission, AdmissionRequest, Claim, Coordinator, RateLimit, SlotLimit
 from taskiq_core.exceptions import ResultBackendError
 from taskiq_core.wire import pack
 from taskiq_core_brokers_redis.packing import Argument
@@ -14,6 +15,8 @@ _CLAIM, _RELEASE = step("claim"), step("release")
 _ADMIT, _LEAVE, _PUT = step("slots", "times", "admit"), step("slots", "leave"), step("put")
 _ADD, _ARRIVE = step("add"), step("arrive")
 _KINDS = ("claim", "slots", "starts", "bookings", "recalls", "value", "counter", "join", "joined")
+
+L = TypeVar("L", SlotLimit, RateLimit)
 
 
 class RedisCoordinator(OnRedis, Coordinator):
@@ -36,8 +39,15 @@ class RedisCoordinator(OnRedis, Coordinator):
     async def admit(self, requests: Sequence[AdmissionRequest]) -> list[Admission]:
         if not requests:
             return []
-        answers: list[int] = await take_step(self, _ADMIT, pack([_row(item) for item in requests]))
-        return [_admission(item, answer) for item, answer in zip(requests, answers, strict=True)]
+        slots, rates = _numbered(item.slots for item in requests), _numbered(item.rates for item in requests)
+        rows = [
+            (item.holder, milliseconds(item.ttl), item.booked, [slots[s] for s in item.slots], [rates[r] for r in item.rates])
+            for item in requests
+        ]
+        batch = ([_slots(place) for place in slots], [_rate(rate) for rate in rates], rows)
+        answers: list[int] = await take_step(self, _ADMIT, pack(batch))
+        places = list(slots)
+        return [Admission(full=places[-n - 1].key) if n < 0 else Admission(wait=n / 1e6) for n in answers]
 
     async def leave(self, places: Sequence[tuple[str, SlotLimit]]) -> list[int]:
         if not places:
@@ -84,10 +94,13 @@ class RedisCoordinator(OnRedis, Coordinator):
         return answers
 
 
-def _row(item: AdmissionRequest) -> tuple[object, ...]:
-    slots = [_slots(place) for place in item.slots]
-    rates = [(rate.key, rate.limit, rate.window, rate.pace, _name(rate.setting)) for rate in item.rates]
-    return item.holder, milliseconds(item.ttl), item.booked, slots, rates
+def _numbered(limits: Iterable[Sequence[L]]) -> dict[L, int]:
+    """Each limit once, with its number, from 1 on."""
+    return {limit: number for number, limit in enumerate(dict.fromkeys(limit for few in limits for limit in few), 1)}
+
+
+def _rate(rate: RateLimit) -> tuple[object, ...]:
+    return rate.key, rate.limit, rate.window, rate.pace, _name(rate.setting)
 
 
 def _slots(place: SlotLimit) -> tuple[object, ...]:
@@ -97,7 +110,3 @@ def _slots(place: SlotLimit) -> tuple[object, ...]:
 def _name(setting: str | None) -> str | bool:
     # Lua's lists end at a value that is nothing.
     return False if setting is None else setting
-
-
-def _admission(item: AdmissionRequest, answer: int) -> Admission:
-    return Admission(full=item.slots[-answer - 1].key) if answer < 0 else Admission(wait=answer / 1e6)

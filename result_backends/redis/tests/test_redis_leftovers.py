@@ -25,11 +25,13 @@ from taskiq_core_result_backends_redis import RedisResultBackend
 pytestmark = pytest.mark.anyio
 
 TTL = 0.3
+GONE = -0.002
 
 
 def left(client: Redis, prefix: str) -> dict[str, float]:
     """Every key, by its name without the prefix, with its seconds to live; -0.001 for one that never expires."""
-    return {key.partition("}:")[2]: client.pttl(key) / 1000 for key in client.scan_iter(f"*{prefix}*", count=1000)}
+    lives = {key.partition("}:")[2]: client.pttl(key) / 1000 for key in client.scan_iter(f"*{prefix}*", count=1000)}
+    return {name: seconds for name, seconds in lives.items() if seconds != GONE}
 
 
 async def use_everything(backend: RedisResultBackend, *, ttl: float) -> None:
@@ -74,11 +76,12 @@ async def test_all_that_a_backend_stores_has_a_time_to_live(redis_url: str, redi
     with shared_redis().client() as client:
         keys = left(client, redis_prefix)
     assert len(keys) > 50
-    assert {kind.partition(":")[0] for kind in keys} == {
+    # Recalls live for a moment only, so that they may be gone.
+    assert {kind.partition(":")[0] for kind in keys} | {"recalls"} == {
         *("claim", "slots", "starts", "bookings", "recalls", "value", "counter", "join", "joined"),
         *("result", "progress", "records"),
     }
-    assert all(0 < seconds < 51 for seconds in keys.values()), keys
+    assert {name: seconds for name, seconds in keys.items() if not 0 < seconds < 51} == {}
     await backend.shutdown()
 
 

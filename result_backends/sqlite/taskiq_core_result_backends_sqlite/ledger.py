@@ -22,8 +22,7 @@ class RowTimes:
         self._conn, self._place, self._since, self._reach = conn, place, since, reach
         self._stored: int | None = None
         self._later: tuple[float, int] | None = None
-        self._read: list[float] = []
-        self._read_from = 0
+        self._read: dict[int, float] = {}
 
     def __len__(self) -> int:
         if self._stored is None:
@@ -46,13 +45,13 @@ class RowTimes:
         return int(self._conn.execute(statement, (*self._place, since, self._reach)).fetchone()[0])
 
     def _newest_stored(self, n: int) -> float:
-        if not self._read_from < n <= self._read_from + len(self._read):
+        if n not in self._read:
             # Whatever is added moves the place that is looked for towards the newest: so those are read along.
-            self._read_from = max(0, n - _CHUNK)
+            first = max(0, n - _CHUNK)
             statement = "SELECT at FROM taskiq_times WHERE key = ? AND kind = ? ORDER BY at DESC LIMIT ? OFFSET ?"
-            rows = self._conn.execute(statement, (*self._place, n - self._read_from, self._read_from)).fetchall()
-            self._read = [float(at) for (at,) in rows]
-        return self._read[n - self._read_from - 1]
+            rows = self._conn.execute(statement, (*self._place, n - first, first)).fetchall()
+            self._read.update((place, float(at)) for place, (at,) in enumerate(rows, first + 1))
+        return self._read[n]
 
 
 class RowLedger:

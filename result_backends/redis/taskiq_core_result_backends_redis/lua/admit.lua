@@ -1,14 +1,16 @@
 -- Lets start who may; answers for each request 0, or how many microseconds it has to wait, or the number of the limit whose slots
--- are full, negative. ARGV: packed list of {holder, ms to live, booked, slots, rates}; limits as the core has them
+-- are full, negative. ARGV: packed {slots, rates, requests}: limits as the core has them; requests are {holder, ms to live, booked,
+-- numbers of slots, numbers of rates}
 may_exceed_memory()
+local limits, rates, requests = unpack(cmsgpack.unpack(ARGV[1]))
 local books = {}
+chunk = math.ceil(#requests / math.max(1, #rates))
 
-local function books_of(rates)
+local function books_of(numbers)
   local found = {}
-  for place, rate in ipairs(rates) do
-    local key = cmsgpack.pack(rate)
-    books[key] = books[key] or open_book(unpack(rate))
-    found[place] = books[key]
+  for place, number in ipairs(numbers) do
+    books[number] = books[number] or open_book(unpack(rates[number]))
+    found[place] = books[number]
   end
   return found
 end
@@ -61,25 +63,26 @@ local function occupy(place, holder, ttl)
   place.longest = math.max(place.longest, ttl)
 end
 
-local function decide(holder, ttl, booked, limits, rates)
-  for number, limit in ipairs(limits) do
-    local place = slots_under(limit[1])
-    if place.taken >= slots_of(limit[2], limit[3]) and not holds(place, holder) then
+local function decide(holder, ttl, booked, places, paces)
+  for _, number in ipairs(places) do
+    local key, limit, name = unpack(limits[number])
+    local place = slots_under(key)
+    if place.taken >= slots_of(limit, name) and not holds(place, holder) then
       return -number
     end
   end
-  local wait = wait_for(books_of(rates), booked)
+  local wait = #paces == 0 and 0 or wait_for(books_of(paces), booked)
   if wait == 0 then
-    for _, limit in ipairs(limits) do
-      occupy(slots_under(limit[1]), holder, ttl)
+    for _, number in ipairs(places) do
+      occupy(slots_under(limits[number][1]), holder, ttl)
     end
   end
   return wait
 end
 
 local answers = {}
-for number, request in ipairs(cmsgpack.unpack(ARGV[1])) do
-  answers[number] = decide(unpack(request))
+for place, request in ipairs(requests) do
+  answers[place] = decide(unpack(request))
 end
 for _, place in pairs(slots) do
   for holder, last in pairs(place.ends) do

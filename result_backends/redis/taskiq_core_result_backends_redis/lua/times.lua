@@ -1,15 +1,15 @@
 -- Rates, for one call: the same decisions as in taskiq_core.stores.starts. Times are whole microseconds, in sorted sets:
 -- ":starts:<key>", ":bookings:<key>" for times that were given, ":recalls:<key>" for who is called again in a moment. A member
 -- says under what setting a time was given, and has a number, as several times may be the same.
-local PATIENCE, CHUNK = 50000, 100
-local serial = 0
+local PATIENCE, SPARE = 50000, 100
+local serial, chunk = 0, 1
 
 local function text_of(number)
   return string.format('%.0f', number)
 end
 
 local function open(kind, key)
-  return {name = root .. ':' .. kind .. ':' .. key, added = {}}
+  return {name = root .. ':' .. kind .. ':' .. key, added = {}, read = {}}
 end
 
 local function count(times)
@@ -18,21 +18,24 @@ local function count(times)
 end
 
 local function forget(times, latest)
-  redis.call('ZREMRANGEBYSCORE', times.name, '-inf', latest)
-  times.stored = nil
+  local gone = redis.call('ZREMRANGEBYSCORE', times.name, '-inf', latest)
+  times.stored = times.stored and times.stored - gone
 end
 
--- The n-th newest. Whatever is added moves the place that is looked for towards the newest: so those are read along.
+-- The n-th newest. Whatever is added moves the place that is looked for towards the newest: so a chunk of those is read along.
 local function newest(times, n)
   if n <= #times.added then
     return times.added[#times.added - n + 1]
   end
   local rank = n - #times.added - 1
-  if not (times.first and times.first <= rank and rank <= times.last) then
-    times.first, times.last = math.max(0, rank - CHUNK + 1), rank
-    times.read = redis.call('ZREVRANGE', times.name, times.first, rank, 'WITHSCORES')
+  if not times.read[rank] then
+    local first = math.max(0, rank - chunk + 1)
+    local found = redis.call('ZREVRANGE', times.name, first, rank, 'WITHSCORES')
+    for place = 2, #found, 2 do
+      times.read[first + place / 2 - 1] = tonumber(found[place])
+    end
   end
-  return tonumber(times.read[2 * (rank - times.first) + 2])
+  return times.read[rank]
 end
 
 local function later(times)
@@ -78,23 +81,35 @@ local function changed(value)
   end
 end
 
--- Times that were given under other terms are void, and so are all when the server's clock was set back.
-local function discard_the_void(book)
-  local last = redis.call('ZREVRANGE', book.bookings.name, 0, 0)[1]
-  local void = last and string.match(last, '^(.-)|') ~= book.terms
-  if count(book.starts) >= book.limit then
-    local ahead = redis.call('ZRANGEBYSCORE', book.starts.name, '(' .. text_of(moment), '+inf')
-    for _, member in ipairs(ahead) do
-      redis.call('ZADD', book.starts.name, moment, member)
-      void = true
-    end
-    forget(book.starts, moment - book.window)
+-- The server's clock was set back, or another server with another one took over: then the latest start is later than now.
+local function call_it_now(starts)
+  local ahead = redis.call('ZRANGEBYSCORE', starts.name, '(' .. text_of(moment), '+inf')
+  for _, member in ipairs(ahead) do
+    redis.call('ZADD', starts.name, moment, member)
+  end
+  starts.read = {}
+end
+
+-- Times that were given under other terms are void, and so are all when the clock was set back. Of others more than count are kept
+-- for a while: they cost less than their deletion at every call.
+local function tidy(book)
+  local starts, bookings = book.starts, book.bookings
+  local last = redis.call('ZREVRANGE', bookings.name, 0, 0, 'WITHSCORES')
+  local void = last[1] and string.match(last[1], '^(.-)|') ~= book.terms
+  bookings.read[0] = tonumber(last[2])
+  if count(starts) >= book.limit and newest(starts, 1) > moment then
+    call_it_now(starts)
+    void = true
+  end
+  if count(starts) > book.limit + SPARE then
+    forget(starts, moment - book.window)
   end
   if void then
-    redis.call('DEL', book.bookings.name, book.recalls.name)
-  elseif last and count(book.bookings) >= book.limit then
-    forget(book.bookings, moment - book.pace)
-    redis.call('ZREMRANGEBYRANK', book.bookings.name, 0, -book.limit - 1)
+    redis.call('DEL', bookings.name, book.recalls.name)
+    bookings.read, bookings.stored = {}, 0
+  elseif last[1] and count(bookings) > book.limit + SPARE then
+    redis.call('ZREMRANGEBYRANK', bookings.name, 0, -book.limit - 1)
+    bookings.stored = book.limit
   end
 end
 
@@ -106,7 +121,7 @@ local function open_book(key, limit, window, pace, name)
   book.window = math.ceil((other_window or window) * 1e6)
   book.pace = math.ceil((other_pace or pace) * 1e6)
   book.patience = math.max(PATIENCE, book.window / 10)
-  discard_the_void(book)
+  tidy(book)
   return book
 end
 
@@ -131,7 +146,7 @@ local function next_time(book)
   if count(bookings) >= book.limit then
     time = math.max(time, newest(bookings, book.limit) + book.pace)
   end
-  local ahead = later(bookings)
+  local ahead = count(bookings) > 0 and newest(bookings, 1) > moment and later(bookings) or 0
   return ahead < book.limit and math.max(time, opening(book, ahead)) or time
 end
 
