@@ -170,3 +170,32 @@ async def test_nobody_waits_for_a_paused_queue() -> None:
             assert ended == [1]
             await work.kiq(2)
     assert ended == [1, 2]
+
+
+def test_the_first_of_each_line_has_a_time_and_no_other(clock: Clock) -> None:
+    queue = queue_of("a", "b", "c", "d")
+    held = queue.take(["default"], 4, "me", 1000)
+    parks = zip(held, ("one", "one", "one", "two"), (10, 20, 30, 40), strict=True)
+    queue.settle([Settlement(item, Verdict.RELEASE, delay=delay, park=text) for item, text, delay in parks], "me")
+    assert queue.next_event() == 10
+    clock.now += 4
+    queue.discard(["b"])
+    assert queue.next_event() == 6
+    queue.unpark({"one": 1})
+    assert queue.next_event() == 30
+    assert [item.body for item in queue.take(["default"], 5, "me", 1000)] == [b"a"]
+    clock.now += 36
+    assert [item.body for item in queue.take(["default"], 5, "me", 1000)] == [b"c", b"d"]
+    assert (queue.next_event(), queue.depth("default").delayed) == (960, 0)
+
+
+async def test_dead_letters_go_when_they_are_old(clock: Clock) -> None:
+    broker = InMemoryBroker(dead_ttl=60)
+    assert broker.admin is not None
+    broker.queue.add([BrokerMessage("old", "a.task", b""), BrokerMessage("new", "a.task", b"")])
+    for wait in (59, 2):
+        (delivery,) = broker.queue.take(["default"], 1, "me", 1000)
+        broker.queue.settle([Settlement(delivery, Verdict.REJECT)], "me")
+        clock.now += wait
+    assert [letter.task_id for letter in await broker.admin.dead_letters()] == ["new"]
+    assert not await broker.admin.find_dead(["1"])
