@@ -38,6 +38,9 @@ class Concurrency:
     def __post_init__(self) -> None:
         _check_count("Concurrency", self.n)
 
+    def __str__(self) -> str:
+        return f"Concurrency({self.n}{_rest(self)})"
+
     def identity(self, task_name: str) -> str:
         """What tells this limit from others of its kind."""
         return self.name or f"{task_name}:{_text(self.key)}"
@@ -75,6 +78,10 @@ class Rate:
         if self.burst is not None and not 1 <= self.burst <= self.n:
             msg = f"burst is how many of the {self.n} may start at once: 1 to {self.n}, not {self.burst}"
             raise ValueError(msg)
+
+    def __str__(self) -> str:
+        per = "" if self.per == 1 else f", per={self.per:g}"
+        return f"Rate({self.n}{per}{'' if self.burst is None else f', burst={self.burst}'}{_rest(self)})"
 
     @property
     def starts(self) -> int:
@@ -127,6 +134,11 @@ def _check_count(kind: str, n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         msg = f"{kind}({n!r}): a limit is a whole number, 1 or more"
         raise ValueError(msg)
+
+
+def _rest(limit: Limit) -> str:
+    key = "" if limit.key is None else f", key={limit.key!r}" if isinstance(limit.key, str) else f", key={_text(limit.key)}"
+    return key + ("" if limit.name is None else f", name={limit.name!r}")
 
 
 def _text(key: Key | None) -> str:

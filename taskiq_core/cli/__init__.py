@@ -7,6 +7,7 @@ import click
 
 COMMANDS: Final = {
     "dead": "taskiq_core.cli.dead:dead",
+    "limits": "taskiq_core.cli.limits:limits",
     "queues": "taskiq_core.cli.queues:queues",
     "tasks": "taskiq_core.cli.tasks:tasks",
     "worker": "taskiq_core.cli.worker:worker",

@@ -102,10 +102,14 @@ def test_commands_for_queues() -> None:
     assert [item for command in found.commands.values() for item in command.params if isinstance(item, click.Option)] == []
 
 
-def test_commands_for_dead_letters() -> None:
-    commands, options = tables(section("command_line.md", "taskiq dead COMMAND [APP] [ID]..."))
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [("dead", "taskiq dead COMMAND [APP] [ID]..."), ("limits", "taskiq limits COMMAND [APP] ...")],
+)
+def test_commands_with_options(name: str, heading: str) -> None:
+    commands, options = tables(section("command_line.md", heading))
     assert isinstance(main, click.Group)
-    found = main.get_command(click.Context(main), "dead")
+    found = main.get_command(click.Context(main), name)
     assert isinstance(found, click.Group)
     assert names(commands) == list(found.commands)
     spelt = {opt for command in found.commands.values() for item in command.params for opt in item.opts}
