@@ -146,13 +146,18 @@ class Admission:
         while True:
             await self._arrived.wait()
             self._arrived = anyio.Event()
-            seen = 0
-            while seen < len(self._asks):  # slots wake each other one by one: who has a message gets to ask with this call
-                seen = len(self._asks)
-                await anyio.lowlevel.checkpoint()
+            await self._gather()
             asks, self._asks = self._asks, []
             if asks:
                 await self._ask_for(asks)
+
+    async def _gather(self) -> None:
+        # Slots wake each other one by one: whoever has a message gets to ask with this call.
+        seen, quiet_turns = 0, 0
+        while quiet_turns < 2:
+            quiet_turns = 0 if seen < len(self._asks) else quiet_turns + 1
+            seen = len(self._asks)
+            await anyio.lowlevel.checkpoint()
 
     async def _ask_for(self, asks: list[_Ask]) -> None:
         for ask in asks:
