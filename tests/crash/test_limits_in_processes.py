@@ -1,0 +1,105 @@
+"""Limits hold for all processes together, and a killed one takes no slot with it."""
+
+import os
+import signal
+from collections.abc import Iterable
+
+import pytest
+from arena import Arena, Ledger
+from support.processes import children_of, running
+
+pytestmark = pytest.mark.crash
+
+PROCESSES = ("--processes", "4")
+APP = "limits_app:broker"
+
+
+def most_at_once(ledger: Ledger, keys: Iterable[str]) -> int:
+    """How many of these ran at the same time; what ends and what begins in one millisecond did not."""
+    events = [(at, 1) for key in keys for at, _ in ledger.starts[key]] + [
+        (at, -1) for key in keys for at, _ in ledger.ends[key]
+    ]
+    running = most = 0
+    for _, step in sorted(events):
+        running += step
+        most = max(most, running)
+    return most
+
+
+def keys_of(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}{number}" for number in range(count)]
+
+
+def test_never_more_at_once_in_four_processes(arena: Arena) -> None:
+    keys = keys_of("few", 80)
+    ids = arena.send("few", *((key, 0.1) for key in keys))
+    with arena.worker(*PROCESSES, app=APP):
+        free = arena.send("quick", ("free",))
+        assert arena.results(free)[0].return_value == "free"
+        arena.results(ids, timeout=60)
+        arena.wait_empty()
+    ledger = arena.ledger()
+    ledger.hold(keys)
+    assert most_at_once(ledger, keys) == 10
+    assert len({pid for key in keys for pid in ledger.pids(key)}) > 1
+
+
+def test_several_limits_of_one_task_and_one_of_several(arena: Arena) -> None:
+    mine, theirs = {kind: keys_of(kind, 8) for kind in "ab"}, keys_of("aside", 8)
+    for kind, keys in mine.items():
+        arena.send("few_of_a_kind", *((key, 0.05, kind) for key in keys))
+    arena.send("few_aside", *((key, 0.05) for key in theirs))
+    everything = [*mine["a"], *mine["b"], *theirs]
+    with arena.worker(*PROCESSES, app=APP):
+        arena.wait_ends(everything, timeout=60)
+        arena.wait_empty()
+    ledger = arena.ledger()
+    ledger.hold(everything)
+    assert most_at_once(ledger, everything) <= 3
+    assert max(most_at_once(ledger, keys) for keys in mine.values()) <= 2
+
+
+def test_starts_keep_their_distance_in_four_processes(arena: Arena) -> None:
+    keys = keys_of("paced", 150)
+    ids = arena.send("paced", *((key,) for key in keys))
+    with arena.worker(*PROCESSES, app=APP):
+        arena.results(ids, timeout=60)
+        arena.wait_empty()
+    ledger = arena.ledger()
+    ledger.hold(keys)
+    starts = sorted(ledger.starts[key][0][0] for key in keys)
+    # The limit is that of the permits; how long a process takes from its permit to the first line of a task is its machine's.
+    assert min(later - start for start, later in zip(starts, starts[30:], strict=False)) > 0.9
+
+
+def test_slots_of_a_killed_worker_come_back(arena: Arena) -> None:
+    arena.send("alone", ("first", 30.0))
+    with arena.worker(app=APP):
+        pid = arena.wait_start("first")
+        arena.send("alone", *((key, 0.0) for key in ("second", "third")))
+        os.kill(pid, signal.SIGKILL)
+        arena.wait_ends(["second", "third"], timeout=60)
+
+
+def test_a_worker_that_stops_gives_its_slots_up(arena: Arena) -> None:
+    arena.lease = 60.0
+    arena.send("alone", ("first", 60.0))
+    with arena.worker(app=APP, grace=0.5) as worker, arena.worker(app=APP):
+        arena.wait_start("first")
+        arena.send("alone", ("second", 0.0))
+        for process in children_of(worker.pid):
+            os.kill(process, signal.SIGTERM)
+        worker.stop(20)
+        arena.wait_start("first", count=2)
+
+
+def test_limits_change_while_processes_work(arena: Arena) -> None:
+    keys = keys_of("alone", 12)
+    arena.send("alone", *((key, 1.0) for key in keys))
+
+    with arena.worker(*PROCESSES, app=APP):
+        arena.wait_start("alone0")
+        with running("taskiq", "limits", "set", APP, "alone", "6", cwd=arena.path, env=arena.env) as command:
+            assert command.wait() == 0, command.report
+        arena.wait_ends(keys, timeout=60)
+    assert 2 <= most_at_once(arena.ledger(), keys) <= 6
