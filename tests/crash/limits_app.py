@@ -1,7 +1,7 @@
 """Tasks with limits, beside those of `crash_app`: `taskiq worker limits_app:broker`."""
 
 import anyio
-from crash_app import broker, nap, note, sync_nap
+from crash_app import ARENA, broker, kill_myself, nap, note, sync_nap
 
 from taskiq_core import Concurrency, Rate
 
@@ -34,3 +34,15 @@ async def paced(key: str) -> str:
 @broker.task("alone", limits=Concurrency(1))
 async def alone(key: str, seconds: float) -> str:
     return await nap.original_func(key, seconds)
+
+
+@broker.task("deadly_once", limits=Concurrency(2))
+async def deadly_once(key: str) -> None:
+    note("start", key)
+    first_time = not (ARENA / key).exists()
+    (ARENA / key).touch()
+    if first_time:
+        note("end", key)
+        kill_myself()
+    await anyio.sleep(0.05)
+    note("end", key)

@@ -1,12 +1,10 @@
 """Limits hold for all processes together, and a killed one takes no slot with it."""
 
-import os
-import signal
 from collections.abc import Iterable
 
 import pytest
 from arena import Arena, Ledger
-from support.processes import children_of, running
+from support.processes import running
 
 pytestmark = pytest.mark.crash
 
@@ -16,11 +14,10 @@ APP = "limits_app:broker"
 
 def most_at_once(ledger: Ledger, keys: Iterable[str]) -> int:
     """How many of these ran at the same time; what ends and what begins in one millisecond did not."""
-    events = [(at, 1) for key in keys for at, _ in ledger.starts[key]] + [
-        (at, -1) for key in keys for at, _ in ledger.ends[key]
-    ]
+    begun = [(at, 1) for key in keys for at, _ in ledger.starts[key]]
+    ended = [(at, -1) for key in keys for at, _ in ledger.ends[key]]
     running = most = 0
-    for _, step in sorted(events):
+    for _, step in sorted(begun + ended):
         running += step
         most = max(most, running)
     return most
@@ -72,25 +69,25 @@ def test_starts_keep_their_distance_in_four_processes(arena: Arena) -> None:
     assert min(later - start for start, later in zip(starts, starts[30:], strict=False)) > 0.9
 
 
-def test_slots_of_a_killed_worker_come_back(arena: Arena) -> None:
-    arena.send("alone", ("first", 30.0))
-    with arena.worker(app=APP):
-        pid = arena.wait_start("first")
-        arena.send("alone", *((key, 0.0) for key in ("second", "third")))
-        os.kill(pid, signal.SIGKILL)
-        arena.wait_ends(["second", "third"], timeout=60)
+def test_slots_of_killed_workers_come_back(arena: Arena) -> None:
+    keys = keys_of("deadly", 6)
+    arena.send("deadly_once", *((key,) for key in keys))
+    with arena.worker("--processes", "2", app=APP):
+        arena.wait_ends(keys, timeout=60)
+        arena.wait_empty()
+    ledger = arena.ledger()
+    assert most_at_once(ledger, keys) <= 2
+    assert {key: len(rows) for key, rows in ledger.starts.items()} == dict.fromkeys(keys, 2)
 
 
 def test_a_worker_that_stops_gives_its_slots_up(arena: Arena) -> None:
     arena.lease = 60.0
     arena.send("alone", ("first", 60.0))
-    with arena.worker(app=APP, grace=0.5) as worker, arena.worker(app=APP):
+    with arena.worker(app=APP, grace=0.5) as worker:
         arena.wait_start("first")
-        arena.send("alone", ("second", 0.0))
-        for process in children_of(worker.pid):
-            os.kill(process, signal.SIGTERM)
-        worker.stop(20)
-        arena.wait_start("first", count=2)
+        with arena.worker(app=APP):
+            worker.stop(20)
+            arena.wait_start("first", count=2)
 
 
 def test_limits_change_while_processes_work(arena: Arena) -> None:
