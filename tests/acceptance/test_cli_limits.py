@@ -38,10 +38,10 @@ def test_set_list_reset(limits: Limits) -> None:
     assert limits("list") == (
         0,
         [
-            "task  limit                         in force",
-            "mail  Concurrency(5)                Concurrency(20)",
-            "mail  Rate(100, per=60)             Rate(50, per=60)",
-            "mail  Rate(2, key='{to}')           Rate(3, key='{to}')",
+            "task  limit                        in force",
+            "mail  Concurrency(5)               Concurrency(20)",
+            "mail  Rate(100, per=60)            Rate(50, per=60)",
+            "mail  Rate(2, key='{to}')          Rate(3, key='{to}')",
             "mail  Rate(9, per=5, name='smtp')",
         ],
     )
