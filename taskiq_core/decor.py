@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.abc.sender import Sender
+from taskiq_core.batch_signature import element_of
 from taskiq_core.created_schedule import CreatedSchedule
 from taskiq_core.deduplication import Guard
 from taskiq_core.guards import compile_guard
@@ -42,7 +43,7 @@ class AsyncTaskiqDecoratedTask(Generic[P, R]):
         self.original_func = original_func
         self.labels: dict[str, Any] = labels or {}
         self.options = options or TaskOptions()
-        self.guard: Guard | None = compile_guard(task_name, original_func, self.options)
+        self.guard: Guard | None = compile_guard(task_name, self.message_func, self.options)
         self.__name__: str = getattr(original_func, "__name__", task_name)
         self.__qualname__: str = getattr(original_func, "__qualname__", task_name)
         self.__module__ = getattr(original_func, "__module__", __name__)
@@ -59,6 +60,11 @@ class AsyncTaskiqDecoratedTask(Generic[P, R]):
         return self.original_func(*args, **kwargs)
 
     @property
+    def message_func(self) -> Callable[..., Any]:
+        """A function with the signature of one message: the original one, but for tasks that take batches."""
+        return self.original_func if self.options.batch is None else element_of(self.original_func, self.task_name)
+
+    @property
     def return_type(self) -> Any:
         """What the annotation says, or None where it says nothing."""
         return resolve_hints(self.original_func)[0].get("return")
@@ -68,7 +74,7 @@ class AsyncTaskiqDecoratedTask(Generic[P, R]):
         """Turns results into what the annotation says; None where there is nothing to do."""
         # Compiled at first use, not at decoration: an annotation may name a class that is defined further down.
         if not self._returns_known:
-            self._returns, self._returns_known = return_adapter(self.original_func), True
+            self._returns, self._returns_known = return_adapter(self.message_func), True
         return self._returns
 
     def kicker(self) -> AsyncKicker[P, R]:

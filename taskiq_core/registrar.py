@@ -4,7 +4,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Literal, ParamSpec, overload
+from typing import Any, Literal, ParamSpec, Protocol, overload
 
 from typing_extensions import TypeVar
 
@@ -15,7 +15,7 @@ from taskiq_core.due import check_spec
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.key_template import KeyTemplate
 from taskiq_core.limits import Limit
-from taskiq_core.options import Executor, split_options
+from taskiq_core.options import Executor, TaskOptions, split_options
 from taskiq_core.registry import default_task_name
 from taskiq_core.retry import Retry
 from taskiq_core.schedule import ScheduleSpec
@@ -23,6 +23,7 @@ from taskiq_core.uniqueness import Debounce, Throttle, Unique
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 logger = logging.getLogger("taskiq.registration")
 
@@ -43,6 +44,19 @@ class TaskDecorator:
         return self._owner.register_task(func, self._name, **self._keywords)
 
 
+class BatchDecorator(Protocol):
+    """What `broker.task(batch=...)` returns: `kiq` takes one element of the list, and gives one of the list returned."""
+
+    @overload
+    def __call__(self, func: Callable[[list[T]], Coroutine[Any, Any, None]], /) -> AsyncTaskiqDecoratedTask[[T], None]: ...
+    @overload
+    def __call__(self, func: Callable[[list[T]], Coroutine[Any, Any, Sequence[R]]], /) -> AsyncTaskiqDecoratedTask[[T], R]: ...
+    @overload
+    def __call__(self, func: Callable[[list[T]], None], /) -> AsyncTaskiqDecoratedTask[[T], None]: ...
+    @overload
+    def __call__(self, func: Callable[[list[T]], Sequence[R]], /) -> AsyncTaskiqDecoratedTask[[T], R]: ...
+
+
 class TaskRegistrar:
     """Brokers, routers and the shared broker: things with a `task` decorator."""
 
@@ -58,6 +72,8 @@ class TaskRegistrar:
     def task(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTaskiqDecoratedTask[P, R]: ...
     @overload
     def task(self, func: Callable[P, R], /) -> AsyncTaskiqDecoratedTask[P, R]: ...
+    @overload
+    def task(self, task_name: str | None = None, /, *, batch: Batch | int, **options: Any) -> BatchDecorator: ...
     @overload
     def task(
         self,
@@ -82,7 +98,7 @@ class TaskRegistrar:
         throttle: Throttle | float | timedelta | None = ...,
         on_success: AsyncTaskiqDecoratedTask[..., Any] | str | None = ...,
         on_failure: AsyncTaskiqDecoratedTask[..., Any] | str | None = ...,
-        batch: Batch | int | None = ...,
+        batch: None = ...,
         schedule: ScheduleSpec | Sequence[ScheduleSpec] | Sequence[dict[str, Any]] | None = ...,
         **labels: Any,
     ) -> TaskDecorator: ...
@@ -121,9 +137,8 @@ class TaskRegistrar:
             raise ConfigurationError(reason=msg)
         name = task_name or default_task_name(func)
         options, labels, warnings = split_options(keywords)
-        if name in (options.on_success, options.on_failure):
-            reason = f"Task {name!r} is its own callback: it would be sent for ever. To run it again, use retry=."
-            raise ConfigurationError(reason=reason)
+        if (wrong := _contradiction(options, name)) is not None:
+            raise ConfigurationError(reason=f"Task {name!r} {wrong}")
         for spec in options.schedule:
             check_spec(spec)
         for key in (*(limit.key for limit in options.limits), None if options.unique is None else options.unique.key):
@@ -133,3 +148,14 @@ class TaskRegistrar:
         task = self._new_task(func, name, labels=labels, options=options)
         self.adopt(task)
         return task
+
+
+def _contradiction(options: TaskOptions, name: str) -> str | None:
+    """What is wrong with options that are fine one by one."""
+    if name in (options.on_success, options.on_failure):
+        return "is its own callback: it would be sent for ever. To run it again, use retry=."
+    if options.batch is not None and options.executor == "process":
+        return "takes batches and asks for executor='process', but batches run in their worker. Drop one of the two."
+    if options.batch is not None and options.ack_type is AcknowledgeType.MANUAL:
+        return "takes batches and asks for ack_type='manual', but has no Context to acknowledge with. Drop one of the two."
+    return None

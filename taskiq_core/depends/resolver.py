@@ -40,6 +40,10 @@ class Resolver:
         plan = compile_plan(func)
         return None if plan is None else cls(func, plan)
 
+    def needs(self, kind: Any) -> bool:
+        """Whether a context value of this type goes into anything."""
+        return any(step.call is kind for step in self._latest[2].steps)
+
     def resolve(
         self, values: Mapping[Any, Any], overrides: Overrides | None = None, *, propagate: bool = True
     ) -> AbstractAsyncContextManager[Injected]:

@@ -170,4 +170,4 @@ class Cancelling:
         while self._marked:
             delivery, message, reason = self._marked.pop(0)
             self._obeyed.add(message.task_id)
-            self._station.end_with(await self._station.execution.refused(delivery, message, reason))
+            self._station.reports.ended(await self._station.execution.refused(delivery, message, reason))

@@ -22,6 +22,7 @@ class Credit:
     def __init__(self, slots: int, prefetch: int | None) -> None:
         self._slots = slots
         self._fixed = prefetch
+        self._aside = 0
         self._rate = 0.0
         self._settled = 0
         self._since = clock.monotonic()
@@ -36,7 +37,7 @@ class Credit:
     def free(self) -> int:
         """How many more may be received now."""
         prefetch = min(_MOST, int(self._rate * _HORIZON)) if self._fixed is None else self._fixed
-        return self._slots + prefetch - len(self.held)
+        return self._slots + prefetch + self._aside - len(self.held)
 
     async def wait(self) -> int:
         """Wait until at least one may be received; returns how many."""
@@ -57,6 +58,11 @@ class Credit:
     def take(self, deliveries: Iterable[Delivery]) -> None:
         """These are held now."""
         self.held.update(deliveries)
+
+    def set_aside(self, count: int) -> None:
+        """So many more of those that are held, or fewer, take no credit."""
+        self._aside += count
+        self._freed.set()
 
     def give_back(self, deliveries: Collection[Delivery]) -> None:
         """These are settled, or given up."""

@@ -25,6 +25,7 @@ from taskiq_core.exceptions import (
 from taskiq_core.labels import ACK_TYPE, EXPIRES_AT, LAST_ERROR, REQUEUES, RESULT_TTL, RETRIES, STORE_RESULT, UNKNOWN, WAITING
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
+from taskiq_core.worker.batch_invocation import compile_invocation
 from taskiq_core.worker.invocation import AskForTime, Invocation
 from taskiq_core.worker.outcome import Outcome, error_result
 from taskiq_core.worker.retrying import grant_retry
@@ -87,7 +88,8 @@ class Execution:
         """
         known = self._compiled.get(task.task_name)
         if known is None or known.task is not task:
-            known = self._compiled[task.task_name] = Invocation(task, self._broker, self._threads, self._ask_for_time)
+            known = compile_invocation(task, self._broker, self._threads, self._ask_for_time)
+            self._compiled[task.task_name] = known
         return known
 
     async def run(self, delivery: Delivery, message: TaskiqMessage, slot: Slot) -> Outcome:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import anyio
 
 from taskiq_core.delivery import Delivery
+from taskiq_core.worker.meeting import Gathered
 
 
 class Inbox:
@@ -17,6 +18,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self._items: deque[Delivery] = deque()
+        self.gathered: deque[Gathered] = deque()
+        """Batches, which are taken before the others."""
         self._sleepers: deque[anyio.Event] = deque()
         self._closed = False
         self._filled = anyio.Event()
@@ -35,6 +38,17 @@ class Inbox:
         self._filled.set()
         self.wake()
 
+    def put_gathered(self, gathered: Gathered) -> None:
+        """Add a batch."""
+        self.gathered.append(gathered)
+        self.wake()
+
+    def take_gathered(self) -> list[Gathered]:
+        """All batches that wait."""
+        batches = list(self.gathered)
+        self.gathered.clear()
+        return batches
+
     async def wait_filled(self) -> None:
         """Return when something waits to be taken."""
         while not self._items:
@@ -43,7 +57,7 @@ class Inbox:
 
     def wake(self) -> None:
         """Wake one sleeper if there is something to take."""
-        if self._items and self._sleepers:
+        if (self._items or self.gathered) and self._sleepers:
             self._sleepers.popleft().set()
 
     def finish(self) -> None:
@@ -74,9 +88,9 @@ class Inbox:
     def __iter__(self) -> Iterator[Delivery]:
         return iter(self._items)
 
-    async def take(self) -> Delivery | None:
-        """The next delivery; None once the inbox is closed. Cancelling takes nothing."""
-        while not self._items:
+    async def take(self) -> Delivery | Gathered | None:
+        """The next batch or delivery; None once the inbox is closed. Cancelling takes nothing."""
+        while not self._items and not self.gathered:
             if self._closed:
                 return None
             event = anyio.Event()
@@ -89,4 +103,4 @@ class Inbox:
                 else:
                     self._sleepers.remove(event)
                 raise
-        return self._items.popleft()
+        return self.gathered.popleft() if self.gathered else self._items.popleft()

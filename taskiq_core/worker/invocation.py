@@ -36,7 +36,9 @@ class Invocation:
         self._threads = threads
         self._resolver = Resolver.of(func)
         injected = frozenset[str]() if self._resolver is None else self._resolver.names
-        self._bind = compile_arguments(func, task_name=task.task_name, injected=injected, cast=task.options.cast_types)
+        self._bind = compile_arguments(
+            task.message_func, task_name=task.task_name, injected=injected, cast=task.options.cast_types
+        )
         self._is_async = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(type(func).__call__)
         if task.options.executor == "process":
             _check_process(task, broker)
@@ -83,6 +85,9 @@ class Invocation:
 
     async def _with_dependencies(self, message: TaskiqMessage, context: Context, slot: Slot) -> Any:
         args, kwargs = self._bind(message.args, message.kwargs)
+        return await self._call(args, kwargs, context, slot)
+
+    async def _call(self, args: list[Any], kwargs: dict[str, Any], context: Context, slot: Slot) -> Any:
         if self._resolver is None:
             return await self._function(args, kwargs, slot)
         values = context_values(context, self._broker.custom_dependency_context)

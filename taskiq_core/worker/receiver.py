@@ -2,7 +2,7 @@
 
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from taskiq_core.delivery import Delivery
 from taskiq_core.worker.admission import Admission
 from taskiq_core.worker.announcements import Announcements
 from taskiq_core.worker.backoff import Backoff
+from taskiq_core.worker.batches import Batches
 from taskiq_core.worker.cancelling import Cancelling
 from taskiq_core.worker.claims import Claims
 from taskiq_core.worker.credit import Credit
@@ -26,10 +27,11 @@ from taskiq_core.worker.outbox import Outbox, Settled
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.quarantine import Quarantine
 from taskiq_core.worker.recorder import Recorder, bury
+from taskiq_core.worker.reports import Reports
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.station import Station
-from taskiq_core.worker.stopping import is_cancelled_natively, is_stopped
+from taskiq_core.worker.stopping import within
 from taskiq_core.worker.threads import Threads
 from taskiq_core.worker.verdicts import Ending
 
@@ -71,10 +73,10 @@ class Receiver:
         execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
         self._quarantine = Quarantine(broker, settings, execution, self._outbox.ack_now)
         self._admission = Admission(broker, self._held_slots, execution.failed, self._inbox.wake)
-        self._station = Station(
-            self._inbox, self._outbox, self._journal, execution, self._quarantine, self._admission, announcements, self._claims
-        )
+        reports = Reports(self._outbox, self._journal, announcements, self._claims)
         self._slots: list[Slot] = []
+        self._batches = Batches(broker, execution, self._inbox, self._credit, reports=reports, slots=self._slots)
+        self._station = Station(self._inbox, execution, self._quarantine, self._admission, self._batches, reports)
         self._cancelling = Cancelling(broker, self._credit, self._station, self._slots)
         self._settled.append(self._cancelling.settled)
         self._intake_scope = anyio.CancelScope()
@@ -98,23 +100,18 @@ class Receiver:
         """Receive and run until stopped. Cancelling stops at once: what was running is given back."""
         async with self._subscription, self._quarantine, anyio.create_task_group() as frame:
             work = (
-                self._outbox.run,
-                self._journal.run,
-                self._leases.run,
-                self._cancelling.run,
-                self._admission.run,
-                self._held_slots.run,
-                self._claims.run,
-            )
+                self._outbox.run, self._journal.run, self._leases.run, self._cancelling.run,
+                self._admission.run, self._held_slots.run, self._claims.run, self._batches.run,
+            )  # fmt: skip
             rooms = [anyio.CancelScope(shield=True) for _ in work]
             for scope, run in zip(rooms, work, strict=True):
-                frame.start_soon(_within, scope, run)
+                frame.start_soon(within, scope, run)
             try:
                 self._recorder.name(self._subscription.consumer)
                 await bury(self._predecessors, self._subscription)
                 await self._line()
             finally:
-                self._release(self._inbox.close())
+                self._release([*self._inbox.close(), *self._batches.close()])
                 self._outbox.close()
                 self._journal.close()
                 with anyio.move_on_after(_DRAIN, shield=True) as late:
@@ -143,12 +140,13 @@ class Receiver:
                 minding.cancel_scope.cancel()
             if self.stopped_because == "max_tasks":
                 self._finishing = True
+                self._batches.finish()
                 self._inbox.finish()  # what has been received is within the limit and runs, however long it takes
             else:
                 self._start_grace()
 
     def _start_grace(self) -> None:
-        self._release(self._inbox.close())
+        self._release([*self._inbox.close(), *self._batches.close()])
         running = len(self._credit.held)
         logger.info("Stopping; %d tasks are in hand and get %g s.", running, self._settings.grace)
         self._slots_scope.deadline = anyio.current_time() + self._settings.grace
@@ -203,15 +201,3 @@ class Receiver:
     def _release(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             self._outbox.put(Outcome(delivery, Ending.NOT_STARTED))
-
-
-async def _within(scope: anyio.CancelScope, run: Callable[[], Awaitable[None]]) -> None:
-    with scope:
-        try:
-            await run()
-        except anyio.get_cancelled_exc_class() as error:
-            if is_stopped() or is_cancelled_natively():
-                raise
-            # On asyncio a stray CancelledError would end this room, and with it the worker, without a word.
-            msg = "a hook or a plugin raised a cancellation of its own"
-            raise RuntimeError(msg) from error

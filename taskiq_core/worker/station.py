@@ -12,15 +12,14 @@ from taskiq_core.delivery import Delivery
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.admission import Admission
-from taskiq_core.worker.announcements import Announcements
-from taskiq_core.worker.claims import Claims
+from taskiq_core.worker.batches import Batches
 from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.isolation import drive
-from taskiq_core.worker.journal import Journal
-from taskiq_core.worker.outbox import Outbox
+from taskiq_core.worker.meeting import Gathered
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.quarantine import Quarantine
+from taskiq_core.worker.reports import Reports
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.stopping import is_stopped
 from taskiq_core.worker.tracebacks import describe
@@ -37,18 +36,11 @@ class Station:
     """The rooms that a message passes between inbox and outbox, and the way through them."""
 
     inbox: Inbox
-    outbox: Outbox
-    journal: Journal
     execution: Execution
     quarantine: Quarantine
     admission: Admission
-    announcements: Announcements
-    claims: Claims
-
-    def end_with(self, outcome: Outcome) -> None:
-        """Hand over what became of a message."""
-        self.journal.ended(outcome)
-        self.outbox.put(outcome)
+    batches: Batches
+    reports: Reports
 
     async def work(self, slot: Slot) -> None:
         """Take messages from the inbox and see each to its outcome, until the inbox is closed."""
@@ -61,14 +53,18 @@ class Station:
         """Run tasks until one is cancelled, with its outcome handed over; False if there will be no more tasks."""
         turn = clock.monotonic()
         while (delivery := await self.inbox.take()) is not None:
+            if isinstance(delivery, Gathered):
+                await self.batches.run_together(delivery, slot)
+                continue
             try:
                 outcome = await self._run(delivery, slot)
             except BaseException as error:
                 if isinstance(error, anyio.get_cancelled_exc_class()) and is_stopped():
-                    self.outbox.put(Outcome(delivery, Ending.WORKER_STOPPING))
+                    self.reports.given_back(Outcome(delivery, Ending.WORKER_STOPPING))
                     raise
                 outcome = self._last_resort(delivery, error)
-            self.end_with(outcome)
+            if outcome is not None:
+                self.reports.ended(outcome)
             if slot.told is not None:
                 return True
             if clock.monotonic() - turn > _TURN:
@@ -77,7 +73,7 @@ class Station:
                 turn = clock.monotonic()
         return False
 
-    async def _run(self, delivery: Delivery, slot: Slot) -> Outcome:
+    async def _run(self, delivery: Delivery, slot: Slot) -> Outcome | None:
         message = self.execution.load(delivery)
         if isinstance(message, Outcome):
             return message
@@ -87,10 +83,13 @@ class Station:
                 parked = await self.admission.ask(delivery, message, limits)
                 if parked is not None:
                     return await self._unless_cancelled(parked, message, slot)
-            self.journal.started(delivery, message)
-            self.announcements.started(delivery, message)
-            self.claims.started(message)
-            if self.quarantine.wants(delivery, message):
+            alone = self.quarantine.wants(delivery, message)
+            if not alone and (batch := self.batches.of(message)) is not None:
+                if slot.told is not None:
+                    slot.obey()
+                return self.batches.add(delivery, message, batch, slot)
+            self.reports.started(delivery, message)
+            if alone:
                 self.inbox.wake()
                 outcome = await self.quarantine.run(delivery, message)
                 if outcome is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -22,6 +23,22 @@ def forget_own_cancellation() -> None:
     task = _native_task()
     while task is not None and task.cancelling() > 0:
         task.uncancel()
+
+
+async def within(scope: anyio.CancelScope, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a room of the worker in its scope.
+
+    :raises RuntimeError: for a cancellation that nobody outside has asked for.
+    """
+    with scope:
+        try:
+            await run()
+        except anyio.get_cancelled_exc_class() as error:
+            if is_stopped() or is_cancelled_natively():
+                raise
+            # On asyncio a stray CancelledError would end this room, and with it the worker, without a word.
+            msg = "a hook or a plugin raised a cancellation of its own"
+            raise RuntimeError(msg) from error
 
 
 def _native_task() -> "asyncio.Task[object] | None":

@@ -44,7 +44,7 @@ class TaskLimits:
 
 def _compile(task: AnyTask, limit: Limit) -> _Compiled:
     name = task.task_name
-    key = KeyTemplate(limit.key, task.original_func, task_name=name, cast=task.options.cast_types)
+    key = KeyTemplate(limit.key, task.message_func, task_name=name, cast=task.options.cast_types)
     key.prepare()
     return _Compiled(limit, key, places(limit, name), setting_key(limit, name))
 

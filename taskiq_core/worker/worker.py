@@ -10,8 +10,8 @@ import anyio
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.exceptions import BrokerError, ConfigurationError
 from taskiq_core.worker.backoff import Backoff
+from taskiq_core.worker.batch_invocation import compile_invocation
 from taskiq_core.worker.callbacks import check_callbacks
-from taskiq_core.worker.invocation import Invocation
 from taskiq_core.worker.receiver import Receiver
 from taskiq_core.worker.recorder import Recorder
 from taskiq_core.worker.settings import WorkerOptions, WorkerSettings
@@ -57,7 +57,7 @@ class Worker:
         threads = Threads()
         tasks = self.broker.get_all_tasks()
         for task in tasks.values():
-            Invocation(task, self.broker, threads)
+            compile_invocation(task, self.broker, threads)
         check_callbacks(tasks)
 
     def stop(self, *, now: bool = False) -> None:

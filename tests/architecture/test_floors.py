@@ -52,6 +52,7 @@ FLOORS = tuple(
         """
         announcer
         background
+        batch_signature
         due
         formatters
         group_commit
