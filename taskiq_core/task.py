@@ -28,6 +28,7 @@ R_co = TypeVar("R_co", covariant=True, default=Any)
 
 Outcome = Literal["queued", "duplicate", "unknown"]
 
+_NAMELESS = "?"
 _PATIENCE = 60.0
 """Seconds that a waiter without a timeout bears a backend that only raises."""
 
@@ -57,7 +58,7 @@ class AsyncTaskiqTask(Generic[R_co]):
         result_backend: AsyncResultBackend[Any],
         return_adapter: TypeAdapter[Any] | None = None,
         *,
-        task_name: str = "?",
+        task_name: str = _NAMELESS,
         outcome: Outcome = "queued",
         broker: Sender | None = None,
     ) -> None:
@@ -139,7 +140,8 @@ class AsyncTaskiqTask(Generic[R_co]):
                 reason=f"This handle of task {self.task_id} knows no broker, so it cannot cancel: "
                 "use broker.handle(task_id).cancel() or broker.tasks.cancel(task_id)."
             )
-        return (await self.broker.tasks.cancel(self.task_id, reason=reason, task_name=self.task_name))[self.task_id]
+        name = None if self.task_name == _NAMELESS else self.task_name
+        return (await self.broker.tasks.cancel(self.task_id, reason=reason, task_name=name))[self.task_id]
 
     async def get_progress(self) -> TaskProgress[Any] | None:
         """What the task reported last, or None."""

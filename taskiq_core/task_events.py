@@ -103,7 +103,11 @@ class TaskRequeued(TaskEnded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCancelled(TaskEnded):
-    """The task was cancelled, or came too late to start."""
+    """The task was cancelled, or came too late to start.
+
+    Of a task that was cancelled while it waited the process that did it hears, as `worker` and with 0 as `attempt`; queue and
+    labels are not known then.
+    """
 
     reason: str
 

@@ -1,22 +1,38 @@
 """`broker.tasks`: what can be done to tasks that have been sent."""
 
+import logging
+import os
+import socket
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 from taskiq_core import clock
 from taskiq_core.abc.coordinator import Coordinator
 from taskiq_core.abc.sender import Cancelled, Sender
+from taskiq_core.announcer import Announcer
 from taskiq_core.cancel_marks import LIVES, mark_key, new_marks
 from taskiq_core.capability import Capability
 from taskiq_core.claiming import note_gone
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
+from taskiq_core.ids import check_task_id
 from taskiq_core.records import TaskStatus, Transition
 from taskiq_core.result import TaskiqResult
+from taskiq_core.task_events import TaskCancelled
+
+logger = logging.getLogger("taskiq.tasks")
+
+_AT_ONCE = 1000
+"""Tasks that are cancelled in one go."""
+_FINISHED_LIVES = 60.0
+"""Seconds that the mark of a task lives that has a result: long enough for a worker that runs it once more."""
 
 
 class _Broker(Sender, Protocol):
     """The part of a broker that is used here."""
+
+    @property
+    def announcer(self) -> Announcer | None: ...
 
     def find_task(self, task_name: str) -> AsyncTaskiqDecoratedTask[..., Any] | None: ...
 
@@ -32,24 +48,33 @@ class Tasks:
     ) -> dict[str, Cancelled]:
         """Cancel tasks, wherever they are; works from any process that shares the coordinator. Returns, for each id:
 
-        * "removed": it waited (queued, delayed, for a retry, in a paused queue) and will never start. Its result is a
-          `TaskCancelledError` with the reason;
+        * "removed": it waited (queued, delayed, for a retry, for a limit, in a paused queue) and will never start. Its result
+          is a `TaskCancelledError` with the reason;
         * "requested": a worker has it, or nobody knows it. What runs is cancelled within about a second: an async task at its
           next `await`; a process is killed; a thread is told, see `Context.cancelled`. It ends as cancelled whatever it
           returns or raises then, and is not retried. A task that is sent under this id within a day is cancelled too;
-        * "finished": it has a result already, and that stays.
+        * "finished": it has a result already, and that stays. Only if it runs again, under the same id, is that cancelled.
 
-        Any number of ids costs a few round trips. `task_name` says whose options tell how results are kept, where the ids
-        are of one task; without it the records do. Safe to repeat: after an error, or a cancellation of this call, some tasks
-        may be cancelled and others not.
+        A few round trips for each thousand ids. `task_name` says whose `store_result` and `result_ttl` hold for the results of
+        what is removed, where the ids are of one task; without it records may tell, and otherwise results are stored as the
+        backend likes. Safe to repeat: after an error, or a cancellation of this call, some tasks may be cancelled and others
+        not.
 
+        :raises ValueError: for an id that is not a text of 1 to 255 characters.
         :raises ConfigurationError: if the broker has no coordinator.
         :raises TaskiqError: or an error of the driver, if coordinator or broker cannot be reached.
         """
-        ids = list(dict.fromkeys([task_ids] if isinstance(task_ids, str) else task_ids))
+        ids = list(dict.fromkeys(map(check_task_id, [task_ids] if isinstance(task_ids, str) else task_ids)))
+        reason = reason.encode(errors="backslashreplace").decode()  # what every store can hold
         coordinator = self._coordinator()
-        if not ids:
-            return {}
+        outcomes: dict[str, Cancelled] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            outcomes |= await self._cancel(coordinator, ids[start : start + _AT_ONCE], reason, task_name)
+        return outcomes
+
+    async def _cancel(
+        self, coordinator: Coordinator, ids: list[str], reason: str, task_name: str | None
+    ) -> dict[str, Cancelled]:
         await coordinator.put(new_marks(ids, reason), LIVES)
         removed: Collection[str] = frozenset()
         admin = self._broker.admin
@@ -58,9 +83,12 @@ class Tasks:
         if removed:
             await note_gone(coordinator, removed)
             await self._conclude([task_id for task_id in ids if task_id in removed], reason, task_name)
+            # What these marks were for is done; left there, they would meet a later task of the same id.
+            await coordinator.put(dict.fromkeys(map(mark_key, removed)))
         finished = await self._finished([task_id for task_id in ids if task_id not in removed])
-        # What these marks were for is done; left there, they would meet a later task of the same id.
-        await coordinator.put(dict.fromkeys(map(mark_key, (*removed, *finished))))
+        if finished:
+            marks = new_marks(finished, reason)
+            await coordinator.put({key: marks[key] for key in map(mark_key, finished)}, _FINISHED_LIVES)
         return {task_id: _outcome(task_id, removed, finished) for task_id in ids}
 
     def _coordinator(self) -> Coordinator:
@@ -75,6 +103,7 @@ class Tasks:
     async def _conclude(self, task_ids: list[str], reason: str, task_name: str | None) -> None:
         """Do for tasks that no worker will see what the worker does for others."""
         broker, error = self._broker, TaskCancelledError(reason=reason)
+        logger.info("%d tasks are cancelled before a worker had them: %s", len(task_ids), reason)
         names = await self._names(task_ids, task_name)
         if broker.result_backend.keeps_results:
             result = TaskiqResult[Any](is_err=True, return_value=None, error=error)
@@ -86,6 +115,7 @@ class Tasks:
                     if stores
                 ]
             )
+        self._announce(task_ids, names, reason)
         if broker.records is not None:
             note = f"{type(error).__name__}: {error}"
             await broker.records.record(
@@ -93,6 +123,26 @@ class Tasks:
                     Transition(task_id, TaskStatus.CANCELLED, clock.time(), names.get(task_id, ""), error=note)
                     for task_id in task_ids
                 ]
+            )
+
+    def _announce(self, task_ids: list[str], names: Mapping[str, str], reason: str) -> None:
+        announcer = self._broker.announcer
+        if announcer is None or not announcer.wants(TaskCancelled):
+            return
+        where = f"{socket.gethostname()}:{os.getpid()}"
+        for task_id in task_ids:
+            announcer.announce(
+                TaskCancelled(
+                    task_id=task_id,
+                    task_name=names.get(task_id, "?"),
+                    at=clock.time(),
+                    queue=None,
+                    labels={},
+                    attempt=0,
+                    worker=where,
+                    execution_time=0.0,
+                    reason=f"TaskCancelledError: {TaskCancelledError(reason=reason)}",
+                )
             )
 
     async def _names(self, task_ids: list[str], task_name: str | None) -> Mapping[str, str]:
