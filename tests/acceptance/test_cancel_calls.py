@@ -13,8 +13,8 @@ from taskiq_core import (
     TaskCancelled,
     TaskCancelledError,
     TaskStatus,
-    Transition,
 )
+from taskiq_core.records import Transition
 
 pytestmark = pytest.mark.anyio
 
