@@ -30,8 +30,8 @@ class InMemoryBroker(AsyncBroker):
 
     Nothing survives the process. Messages and results are serialised as on any other broker.
 
-    :param await_inplace: `kiq` returns when the task has ended, is delayed or waits in a paused queue. A task that sends waits
-        for what it sends, so it takes `max_async_tasks` of at least the depth of such calls.
+    :param await_inplace: `kiq` returns when the task has ended, is delayed or held back by a limit, or waits in a paused queue.
+        A task that sends waits for what it sends, so it takes `max_async_tasks` of at least the depth of such calls.
     :param max_async_tasks: how many tasks run at once.
     :param max_stored_results: results beyond that many push the oldest out.
     :param lease: seconds; matters only to subscriptions of your own.
@@ -139,7 +139,7 @@ class InMemoryBroker(AsyncBroker):
         return MemorySubscription(self, queues, self._lease)
 
     async def wait_all(self) -> None:
-        """Wait until nothing is queued or running; what is delayed or in a paused queue does not count."""
+        """Wait until nothing is queued, held back by a limit, or running; the delayed and paused queues do not count."""
         while self.queue.busy:
             await self.next_change()
 

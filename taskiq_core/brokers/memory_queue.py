@@ -274,6 +274,7 @@ class MemoryQueue:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is ready or held (delayed messages and paused queues do not count)."""
+        """Whether anything is ready, parked or held (delayed messages and paused queues do not count)."""
         self._promote()
-        return any(self._held.values()) or any(level for queue in self._open(self._ready) for level in self._ready[queue])
+        ready = any(level for queue in self._open(self._ready) for level in self._ready[queue])
+        return ready or any(self._held.values()) or any(entry.queue not in self.paused for entry in self._parked)

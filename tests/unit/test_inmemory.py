@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from taskiq_core import Context, InMemoryBroker, TaskiqDepends
+from taskiq_core import Concurrency, Context, InMemoryBroker, TaskiqDepends, call
 from taskiq_core import clock as core_clock
 from taskiq_core.brokers.memory_queue import MemoryQueue
 from taskiq_core.delivery import Settlement, Verdict
@@ -79,6 +79,22 @@ async def test_in_place_others_are_not_waited_for() -> None:
             await short.kiq()
             await short.kicker().with_delay(3600).kiq()
         may_end.set()
+
+
+async def test_what_a_limit_holds_back_is_waited_for() -> None:
+    broker = InMemoryBroker()
+    ended: list[int] = []
+
+    @broker.task(limits=Concurrency(1))
+    async def one_by_one(number: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        ended.append(number)
+
+    async with broker:
+        await one_by_one.kiq_many([call(number) for number in range(10)])
+        with anyio.fail_after(10):
+            await broker.wait_all()
+    assert sorted(ended) == list(range(10))
 
 
 async def test_dead_letters_rise_with_their_id_and_priority() -> None:
