@@ -4,6 +4,7 @@
 -- Answers nil if the consumer has lost its lease; else ms until something may be ready by itself, the streams to wait for,
 -- what XREADGROUP said of each stream that had something, and how many streams there are but for those of "front".
 local consumer, generation, left, low = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local turn = tonumber(ARGV[6])
 local moment = now()
 local lease = redis.call('ZSCORE', LEASES, consumer)
 if not lease or tonumber(lease) <= moment or registration(consumer) ~= generation then
@@ -51,12 +52,13 @@ local function sweep(queue, level)
   end
 end
 
+-- What the names of the streams of each queue begin with, of those that are not paused.
 local open = {}
 for place = 8, #ARGV do
   local queue = ARGV[place]
   promote(queue)
   if redis.call('SISMEMBER', PAUSED, queue) == 0 then
-    open[#open + 1] = queue
+    open[#open + 1] = key(queue, '')
   end
 end
 for place = 8, #ARGV do
@@ -72,7 +74,7 @@ end
 local found, streams, lower, highest, fronts = {}, {}, {}, nil, 0
 for _, level in ipairs(LEVELS) do
   for step = 0, #open - 1 do
-    local stream = key(open[(ARGV[6] + step) % #open + 1], level)
+    local stream = open[(turn + step) % #open + 1] .. level
     if level == 'back' then
       make_stream(stream)
       streams[#streams + 1] = stream
