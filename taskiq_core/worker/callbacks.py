@@ -5,12 +5,14 @@ import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, cast
 
 from taskiq_core import clock
+from taskiq_core.abc.sender import Sender
 from taskiq_core.broker import AnyTask, AsyncBroker
+from taskiq_core.deduplication import send_guarded
 from taskiq_core.depends.resolver import Resolver
-from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.exceptions import ArgumentError, ConfigurationError
 from taskiq_core.labels import EXPIRES_AT, ON_FAILURE, ON_SUCCESS, PARENT_ID, is_framework_label
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.sending import MessageSender
@@ -48,8 +50,7 @@ class Callbacks:
     def __init__(self, broker: AsyncBroker) -> None:
         self._broker = broker
         self._find = broker.find_task
-        # Not `broker.send`: that of the in-memory broker may wait for what it sends, which waits for the outbox.
-        self._sender = MessageSender(broker)
+        self._sender = cast("Sender", _Direct(broker))
         self._parameters: dict[str, tuple[AnyTask, frozenset[str] | None]] = {}
 
     def wants(self, outcome: Outcome) -> bool:
@@ -65,13 +66,24 @@ class Callbacks:
         return outcome.ending in _FINAL
 
     async def send(self, outcomes: Sequence[Outcome]) -> None:
-        """Send what these ask for, in one step.
+        """Send what these ask for: in one step, but for callbacks that are unique.
 
         :raises SendTaskError: if the broker does not take it.
         """
         messages = [message for outcome in outcomes if (message := self._message(outcome)) is not None]
+        guarded = [
+            (task.guard, m) for m in messages if (task := self._find(m.task_name)) is not None and task.guard is not None
+        ]
+        if guarded:
+            unique = {id(message) for _, message in guarded}
+            messages = [message for message in messages if id(message) not in unique]
         if messages:
             await self._sender.send(messages)
+        for guard, message in guarded:
+            try:
+                await send_guarded(self._sender, guard, message)
+            except ArgumentError:
+                await self._sender.send([message])  # no key can be made of what its task will refuse
 
     def _message(self, outcome: Outcome) -> TaskiqMessage | None:
         parent, result = outcome.message, outcome.result
@@ -110,6 +122,18 @@ class Callbacks:
             accepted = _named_parameters(task)
             self._parameters[name] = task, accepted
         return accepted
+
+
+class _Direct:
+    """The broker, but that its `send` never waits for what it sends, as that of the in-memory broker may: the task that is
+    sent waits for the outbox."""
+
+    def __init__(self, broker: AsyncBroker) -> None:
+        self._broker = broker
+        self.send = MessageSender(broker).send
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
 
 
 def check_callbacks(tasks: Mapping[str, AnyTask]) -> None:

@@ -246,6 +246,26 @@ async def test_keys_are_made_of_what_the_task_will_get() -> None:
     assert (await job.kiq(1, "y" * 10_000)).outcome == "duplicate"
 
 
+async def test_callbacks_obey_too() -> None:
+    broker, told = InMemoryBroker(), list[str]()
+
+    @broker.task(unique=Unique(key="{result}"))
+    async def tell(task_id: str, result: str) -> None:
+        told.append(result)
+
+    @broker.task(on_success=tell)
+    async def job(text: str) -> str:
+        return text
+
+    assert broker.admin is not None
+    await job.kiq_many([call("a"), call("a"), call("b")])
+    with anyio.move_on_after(DEADLINE):
+        await Worker(broker, burst=True, max_tasks=3).serve()
+    assert (await broker.admin.depth("default")).ready == 2
+    await Worker(broker, burst=True).serve()
+    assert sorted(told) == ["a", "b"]
+
+
 async def test_places_are_given_up_before_a_worker_leaves() -> None:
     broker = InMemoryBroker(InMemoryResultBackend())
 
