@@ -10,7 +10,7 @@ from typing import Any, cast
 from taskiq_core import clock
 from taskiq_core.abc.sender import Sender
 from taskiq_core.broker import AnyTask, AsyncBroker
-from taskiq_core.deduplication import send_guarded
+from taskiq_core.deduplication import Guard, send_guarded
 from taskiq_core.depends.resolver import Resolver
 from taskiq_core.exceptions import ArgumentError, ConfigurationError
 from taskiq_core.labels import EXPIRES_AT, ON_FAILURE, ON_SUCCESS, PARENT_ID, is_framework_label
@@ -71,19 +71,21 @@ class Callbacks:
         :raises SendTaskError: if the broker does not take it.
         """
         messages = [message for outcome in outcomes if (message := self._message(outcome)) is not None]
-        guarded = [
-            (task.guard, m) for m in messages if (task := self._find(m.task_name)) is not None and task.guard is not None
-        ]
-        if guarded:
-            unique = {id(message) for _, message in guarded}
-            messages = [message for message in messages if id(message) not in unique]
+        guards = [(self._guard(message), message) for message in messages]
+        messages = [message for guard, message in guards if guard is None]
         if messages:
             await self._sender.send(messages)
-        for guard, message in guarded:
+        for guard, message in guards:
+            if guard is None:
+                continue
             try:
                 await send_guarded(self._sender, guard, message)
             except ArgumentError:
                 await self._sender.send([message])  # no key can be made of what its task will refuse
+
+    def _guard(self, message: TaskiqMessage) -> Guard | None:
+        task = self._find(message.task_name)
+        return None if task is None else task.guard
 
     def _message(self, outcome: Outcome) -> TaskiqMessage | None:
         parent, result = outcome.message, outcome.result
