@@ -43,6 +43,7 @@ class AsyncTaskiqDecoratedTask(Generic[P, R]):
         self.original_func = original_func
         self.labels: dict[str, Any] = labels or {}
         self.options = options or TaskOptions()
+        self._option_labels = _travelling(self.options)
         self.guard: Guard | None = compile_guard(task_name, self.message_func, self.options)
         self.__name__: str = getattr(original_func, "__name__", task_name)
         self.__qualname__: str = getattr(original_func, "__qualname__", task_name)
@@ -129,9 +130,15 @@ class AsyncTaskiqDecoratedTask(Generic[P, R]):
         return await self.kicker().schedule_by_time(source, time, *args, **kwargs)
 
     def _send_labels(self) -> dict[str, Any]:
-        # Options that the broker acts on travel with the message; the rest stays here, where the worker finds it.
-        labels = {name: value for name, value in self.labels.items() if name not in LOCAL_ONLY}
-        QUEUE.set(labels, self.options.queue)
-        PRIORITY.set(labels, self.options.priority)
-        DELAY.set(labels, self.options.delay)
-        return labels
+        if not self.labels:
+            return self._option_labels
+        return {name: value for name, value in self.labels.items() if name not in LOCAL_ONLY} | self._option_labels
+
+
+def _travelling(options: TaskOptions) -> dict[str, Any]:
+    """Options that the broker acts on travel with the message; the rest stays here, where the worker finds it."""
+    labels: dict[str, Any] = {}
+    QUEUE.set(labels, options.queue)
+    PRIORITY.set(labels, options.priority)
+    DELAY.set(labels, options.delay)
+    return labels

@@ -79,8 +79,8 @@ class AsyncKicker(Generic[P, R]):
     ) -> None:
         self.task_name = task_name
         self.broker = broker
-        self._own_labels = labels or {}
-        self.labels = self._routed(broker)
+        self._own_labels = labels
+        self.labels: dict[str, Any] = dict(labels or ()) if broker.routes is None else self._routed(broker)
         self.return_adapter = return_adapter
         self.expires = expires
         self.guard = guard
@@ -198,7 +198,7 @@ class AsyncKicker(Generic[P, R]):
         if self.guard is not None:
             return (await self._send_guarded(self.guard, [message]))[0]
         await self.broker.send((message,))
-        return self._handle(message.task_id)
+        return self._handle(message.task_id, "queued")
 
     def kiq_sync(self, *args: P.args, **kwargs: P.kwargs) -> AsyncTaskiqTask[R]:
         """Send from synchronous code; blocks until the broker has accepted the message.
@@ -223,7 +223,7 @@ class AsyncKicker(Generic[P, R]):
             return await self._send_guarded(self.guard, messages)
         if messages:
             await self.broker.send(messages)
-        return [self._handle(message.task_id) for message in messages]
+        return [self._handle(message.task_id, "queued") for message in messages]
 
     async def _send_guarded(self, guard: Guard, messages: Sequence[TaskiqMessage]) -> list[AsyncTaskiqTask[R]]:
         sent = await guard.send(self.broker, messages, chosen=self.custom_task_id is not None)
@@ -236,15 +236,15 @@ class AsyncKicker(Generic[P, R]):
             EXPIRES_AT.set(labels, clock.time() + self.expires)
         return TaskiqMessage(self.custom_task_id or self.broker.id_generator(), self.task_name, labels, list(args), kwargs)
 
-    def _handle(self, task_id: str, outcome: Outcome = "queued") -> AsyncTaskiqTask[R]:
+    def _handle(self, task_id: str, outcome: Outcome) -> AsyncTaskiqTask[R]:
         backend, adapter = self.broker.result_backend, self.return_adapter
         return AsyncTaskiqTask(task_id, backend, adapter, task_name=self.task_name, outcome=outcome, broker=self.broker)
 
     def _routed(self, broker: Sender) -> dict[str, Any]:
-        routes = broker.routes
-        if routes is None:
-            return dict(self._own_labels)
-        return {**self._own_labels, **routes.labels(self.task_name)}
+        labels = dict(self._own_labels or ())
+        if broker.routes is not None:
+            labels.update(broker.routes.labels(self.task_name))
+        return labels
 
     def _require(self, capability: Capability, option: str) -> None:
         require_capability(self.broker, capability, f"A send of task {self.task_name!r}", option)
