@@ -79,8 +79,8 @@ class AsyncKicker(Generic[P, R]):
     ) -> None:
         self.task_name = task_name
         self.broker = broker
-        self._own_labels = labels
-        self.labels: dict[str, Any] = dict(labels or ()) if broker.routes is None else self._routed(broker)
+        self._own_labels: dict[str, Any] = labels or {}
+        self.labels = dict(self._own_labels) if broker.routes is None else self._routed(broker)
         self.return_adapter = return_adapter
         self.expires = expires
         self.guard = guard
@@ -241,7 +241,7 @@ class AsyncKicker(Generic[P, R]):
         return AsyncTaskiqTask(task_id, backend, adapter, task_name=self.task_name, outcome=outcome, broker=self.broker)
 
     def _routed(self, broker: Sender) -> dict[str, Any]:
-        labels = dict(self._own_labels or ())
+        labels = dict(self._own_labels)
         if broker.routes is not None:
             labels.update(broker.routes.labels(self.task_name))
         return labels
