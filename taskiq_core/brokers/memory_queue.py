@@ -138,6 +138,14 @@ class MemoryQueue:
         self._no_lease_ends_before = min((entry.lease_until for entry in held if entry.lease_until > now), default=math.inf)
         return len(expired)
 
+    def lapse(self, task_id: str) -> bool:
+        """End the lease of that message now, which is no death; False if there is no such message (it is done with)."""
+        entry = self._known.get(task_id)
+        if entry is not None and entry.holder is not None:
+            entry.lease_until, entry.forgotten, self._no_lease_ends_before = -math.inf, True, -math.inf
+            self.expire()
+        return entry is not None
+
     def extend(self, deliveries: Iterable[Delivery], holder: str, lease: float) -> list[Delivery]:
         """Renew; returns those that `holder` no longer holds."""
         until = clock.monotonic() + lease
@@ -271,6 +279,10 @@ class MemoryQueue:
         self._promote()
         entry = self._known.get(task_id)
         return entry is not None and (entry.holder is not None or not (entry.waits or entry.queue in self.paused))
+
+    def __len__(self) -> int:
+        """How many messages are not done with, wherever they are."""
+        return len(self._known)
 
     @property
     def busy(self) -> bool:

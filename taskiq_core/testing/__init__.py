@@ -1,6 +1,6 @@
-"""The published contract suites: what the core relies on, as tests that every plugin runs.
+"""For tests of applications: `taskiq_test`, see `taskiq_core.testing.kit`. For plugins: the published contract suites.
 
-A plugin's whole test file::
+What the core relies on, as tests that every plugin runs. A plugin's whole test file::
 
     from contextlib import asynccontextmanager
     from tempfile import TemporaryDirectory
@@ -33,9 +33,12 @@ if "pytest" in sys.modules:  # so that a failed assertion of a law shows its val
 
 from taskiq_core.testing.broker_suite import BrokerContract
 from taskiq_core.testing.coordinator_suite import CoordinatorContract
+from taskiq_core.testing.kit import TaskiqTest, taskiq_test
 from taskiq_core.testing.record_suite import RecordStoreContract
 from taskiq_core.testing.result_backend_suite import ResultBackendContract
 from taskiq_core.testing.schedule_suite import ScheduleSourceContract
+from taskiq_core.testing.sends import Sends, SentTask
+from taskiq_core.testing.virtual_time import VirtualTime, virtual_time
 
 __all__ = [
     "BrokerContract",
@@ -43,4 +46,10 @@ __all__ = [
     "RecordStoreContract",
     "ResultBackendContract",
     "ScheduleSourceContract",
+    "Sends",
+    "SentTask",
+    "TaskiqTest",
+    "VirtualTime",
+    "taskiq_test",
+    "virtual_time",
 ]

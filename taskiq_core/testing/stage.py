@@ -1,0 +1,62 @@
+"""A broker whose store is memory for a while, whatever it is made for."""
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from types import MethodType
+from typing import Any, cast
+
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.brokers.inmemory import InMemoryBroker
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.option_check import check_options
+from taskiq_core.result_backends.dummy import DummyResultBackend
+from taskiq_core.testing.memory_stores import WatchedQueue, WatchedResults
+
+
+@contextmanager
+def on_memory(broker: AsyncBroker, queue: WatchedQueue, results: WatchedResults) -> Generator[None]:
+    """Within it the broker sends to `queue`, subscribes to it and keeps results in `results`; it makes no connection.
+
+    What it cannot do it still refuses: its capabilities stay, and where it has no results, records or coordinator there are
+    none.
+
+    :raises ConfigurationError: if the broker is started.
+    :raises UnsupportedOptionError: for tasks that the broker would refuse at its start.
+    """
+    if broker.home is not None:
+        raise ConfigurationError(reason="The broker is started already: enter the test first, it starts the broker itself.")
+    check_options(broker, broker.get_all_tasks().values())
+    parts: dict[str, Any] = {
+        "kick": queue.kick,
+        "kick_many": queue.kick_many,
+        "subscribe": queue.subscribe,
+        "resend": MethodType(AsyncBroker.resend, broker),
+        "startup": MethodType(AsyncBroker.startup, broker),
+        "shutdown": MethodType(AsyncBroker.shutdown, broker),
+    }
+    if broker.admin is not None:
+        parts["admin"] = queue.admin
+    if broker.records is not None:
+        parts["records"] = results
+    if vars(broker).get("_coordinator") is not None:
+        parts["_coordinator"] = results
+    if not isinstance(broker.result_backend, DummyResultBackend):
+        parts["result_backend"] = results
+    if isinstance(broker, InMemoryBroker):
+        parts |= {name: getattr(queue, name) for name in ("queue", "wait_all", "wake", "next_change", "changed")}
+    with replaced_parts(broker, parts):
+        yield
+
+
+@contextmanager
+def replaced_parts(owner: Any, parts: dict[str, Any]) -> Generator[None]:
+    """Attributes of one object, replaced for a while."""
+    own = cast("dict[str, Any]", vars(owner))
+    with ExitStack() as undo:
+        for name, value in parts.items():
+            if name in own:
+                undo.callback(setattr, owner, name, own[name])
+            else:
+                undo.callback(delattr, owner, name)
+            setattr(owner, name, value)
+        yield
