@@ -44,10 +44,14 @@ class BackgroundTask:
         finally:
             self._done.set()
 
+    def cancel(self) -> None:
+        """Ask it to end at once; `wait` waits for that."""
+        self._scope.cancel()
+
     async def wait(self, deadline: float) -> None:
         """Wait for the end; cancel after `deadline` seconds."""
         with anyio.move_on_after(deadline):
             await self._done.wait()
-        self._scope.cancel()
+        self.cancel()
         with anyio.CancelScope(shield=True):
             await self._done.wait()

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-import anyio
+import anyio.lowlevel
 
 Point = Literal["send", "receive", "settle", "store"]
 """Where it goes wrong: a send, a worker's asking for messages, its verdicts, or its storing of results."""
@@ -61,10 +61,15 @@ life: ContextVar[Life | None] = ContextVar("life", default=None)
 """The worker that the current task belongs to."""
 
 
+class DeadWorkerError(BaseException):
+    """What a dead worker meets where it reaches for a store, if not even its cancellation stopped it."""
+
+
 async def outlive() -> None:
     """Where a worker reaches for a store: one that is dead never gets there."""
     if is_dead():
-        await anyio.sleep_forever()
+        await anyio.lowlevel.checkpoint()
+        raise DeadWorkerError
 
 
 def is_dead() -> bool:

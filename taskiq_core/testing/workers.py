@@ -1,7 +1,6 @@
 """The workers of a test: real ones, that can die."""
 
 from collections.abc import Callable
-from functools import partial
 
 from taskiq_core.background import BackgroundTask
 from taskiq_core.testing.faults import Life, life
@@ -19,7 +18,11 @@ class _Running:
 
     async def _serve(self) -> None:
         life.set(self.life)
-        await self.worker.serve()
+        try:
+            await self.worker.serve()
+        except BaseException:
+            if not self.life.over:
+                raise
 
 
 class Workers:
@@ -28,7 +31,7 @@ class Workers:
     def __init__(self, make: Callable[[], Worker]) -> None:
         self._make = make
         self._running: list[_Running] = []
-        self._dying: list[BackgroundTask] = []
+        self._dead: list[_Running] = []
 
     @property
     def count(self) -> int:
@@ -51,17 +54,16 @@ class Workers:
         """
         running = self._running.pop(index)
         running.life.over = True
-        self._dying.append(BackgroundTask(partial(running.task.wait, 0.0), "death of a worker"))
+        running.task.cancel()
+        self._dead.append(running)
 
     async def stop(self) -> None:
         """End all."""
         for running in self._running:
             running.worker.stop(now=True)
-        for running in self._running:
+        for running in (*self._running, *self._dead):
             await running.task.wait(_END)
-        for dying in self._dying:
-            await dying.wait(_END)
-        self._running, self._dying = [], []
+        self._running, self._dead = [], []
 
     def error(self) -> BaseException | None:
         """Why a worker has ended that nobody stopped."""
