@@ -69,7 +69,7 @@ class InMemoryBroker(AsyncBroker):
         self._lease = lease
         self._await_inplace = await_inplace
         self._max_async_tasks = max_async_tasks
-        self._waiters: set[anyio.Event] = set()
+        self._waiters: dict[anyio.Event, None] = {}
         self._worker: Worker | None = None
         self._running: BackgroundTask | None = None
 
@@ -145,7 +145,7 @@ class InMemoryBroker(AsyncBroker):
 
     def wake(self) -> None:
         """Something has changed: let everybody look."""
-        waiters, self._waiters = self._waiters, set()
+        waiters, self._waiters = self._waiters, {}
         for event in waiters:
             event.set()
 
@@ -158,12 +158,12 @@ class InMemoryBroker(AsyncBroker):
     async def changed(self, timeout: float | None) -> None:
         """Wait for the next `wake`, `timeout` seconds at most (None: as long as it takes)."""
         event = anyio.Event()
-        self._waiters.add(event)
+        self._waiters[event] = None
         try:
             with anyio.move_on_after(timeout):
                 await event.wait()
         finally:
-            self._waiters.discard(event)
+            self._waiters.pop(event, None)
 
 
 class MemorySubscription(Subscription):

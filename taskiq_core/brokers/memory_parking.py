@@ -62,12 +62,12 @@ class ParkingLot:
     def remove(self, entries: Iterable[Entry]) -> list[Entry]:
         """Take these out, of whatever lines; who is first then has its time from now."""
         gone = list(entries)
-        texts: set[str] = set()
+        texts: dict[str, None] = {}
         for entry in gone:
             assert entry.parked is not None
             line = self._lines[entry.parked]
             if next(iter(line)) is entry:
-                texts.add(entry.parked)
+                texts[entry.parked] = None
             del line[entry]
             entry.parked = None
         for text in texts:

@@ -28,7 +28,7 @@ class MemoryQueue:
     def __init__(self, dead_ttl: float | None = None) -> None:
         self._ready: dict[str, list[deque[Entry]]] = {}
         self._delayed: list[tuple[float, int, Entry]] = []
-        self._held: dict[str, set[Entry]] = {}
+        self._held: dict[str, dict[Entry, None]] = {}  # in the order in which they were taken
         self._known: dict[str, Entry] = {}
         self._order = itertools.count()
         self._no_lease_ends_before = math.inf
@@ -92,8 +92,8 @@ class MemoryQueue:
         return next((item for item in lower if any(self._ready[queue][item] for queue in queues if queue in self._ready)), None)
 
     def _hand_over(self, entries: Sequence[Entry], holder: str, lease: float) -> list[Delivery]:
-        held = self._held.setdefault(holder, set())
-        held.update(entries)
+        held = self._held.setdefault(holder, {})
+        held.update(dict.fromkeys(entries))
         until = clock.monotonic() + lease
         self._no_lease_ends_before = min(self._no_lease_ends_before, until)
         for entry in entries:
@@ -131,7 +131,7 @@ class MemoryQueue:
             return 0
         held = [entry for entries in self._held.values() for entry in entries]
         expired = [entry for entry in held if entry.lease_until <= now]
-        for entry in expired:
+        for entry in reversed(expired):
             entry.deaths += not entry.forgotten
             self._let_go(entry)
             self._place(entry, first=True)
@@ -165,13 +165,13 @@ class MemoryQueue:
 
     def release_all(self, holder: str) -> None:
         """Give back everything `holder` has."""
-        for entry in list(self._held.pop(holder, ())):
+        for entry in reversed(self._held.pop(holder, {})):
             entry.holder = None
             self._place(entry, first=True)
 
     def bury(self, holder: str, accused: Collection[str]) -> None:
         """Give back everything a dead holder had."""
-        for entry in list(self._held.pop(holder, ())):
+        for entry in reversed(self._held.pop(holder, {})):
             entry.holder = None
             entry.deaths += not entry.forgotten
             entry.accused = entry.accused or entry.task_id in accused
@@ -209,7 +209,7 @@ class MemoryQueue:
 
     def _let_go(self, entry: Entry) -> None:
         if entry.holder is not None:
-            self._held[entry.holder].discard(entry)
+            self._held[entry.holder].pop(entry, None)
             entry.holder = None
 
     # -- parking ------------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ class InMemoryResultBackend(AsyncResultBackend[R], MemoryRecords, MemoryCoordina
         self.max_records = max_stored_results
         self._bodies: ExpiringDict[str, bytes] = ExpiringDict(max_stored_results)
         self._progress: ExpiringDict[str, bytes] = ExpiringDict(max_stored_results)
-        self._waiting: dict[str, set[anyio.Event]] = {}
+        self._waiting: dict[str, dict[anyio.Event, None]] = {}
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -75,12 +75,12 @@ class InMemoryResultBackend(AsyncResultBackend[R], MemoryRecords, MemoryCoordina
     def _listening(self, task_ids: Sequence[str]) -> Generator[anyio.Event, None, None]:
         event = anyio.Event()
         for task_id in task_ids:
-            self._waiting.setdefault(task_id, set()).add(event)
+            self._waiting.setdefault(task_id, {})[event] = None
         try:
             yield event
         finally:
             for task_id in task_ids:
-                waiters = self._waiting.get(task_id, set())
-                waiters.discard(event)
+                waiters = self._waiting.get(task_id, {})
+                waiters.pop(event, None)
                 if not waiters:
                     self._waiting.pop(task_id, None)
