@@ -1,5 +1,6 @@
 """Atomic steps in Redis."""
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -45,7 +46,7 @@ class RedisCoordinator(OnRedis, Coordinator):
             for item in requests
         ]
         batch = ([_slots(place) for place in slots], [_rate(rate) for rate in rates], rows)
-        answers: list[int] = await take_step(self, _ADMIT, pack(batch))
+        answers: list[int] = await take_step(self, _ADMIT, pack(batch), f"{random.getrandbits(64):x}")
         places = list(slots)
         return [Admission(full=places[-n - 1].key) if n < 0 else Admission(wait=n / 1e6) for n in answers]
 

@@ -1,9 +1,10 @@
 -- Lets start who may; answers for each request 0, or how many microseconds it has to wait, or the number of the limit whose slots
 -- are full, negative. ARGV: packed {slots, rates, requests}: limits as the core has them; requests are {holder, ms to live, booked,
--- numbers of slots, numbers of rates}
+-- numbers of slots, numbers of rates}; and a text that no other call has
 may_exceed_memory()
 local limits, rates, requests = unpack(cmsgpack.unpack(ARGV[1]))
 local books = {}
+call = ARGV[2]
 chunk = math.ceil(#requests / math.max(1, #rates))
 
 local function books_of(numbers)
@@ -85,8 +86,17 @@ for place, request in ipairs(requests) do
   answers[place] = decide(unpack(request))
 end
 for _, place in pairs(slots) do
+  local rows = {}
   for holder, last in pairs(place.ends) do
-    redis.call('ZADD', place.name, last, holder)
+    rows[#rows + 1] = last
+    rows[#rows + 1] = holder
+    if #rows >= 1000 then
+      redis.call('ZADD', place.name, unpack(rows))
+      rows = {}
+    end
+  end
+  if #rows > 0 then
+    redis.call('ZADD', place.name, unpack(rows))
   end
   if place.longest > 0 then
     keep(place.name, place.longest + 1)

@@ -1,8 +1,8 @@
 -- Rates, for one call: the same decisions as in taskiq_core.stores.starts. Times are whole microseconds, in sorted sets:
 -- ":starts:<key>", ":bookings:<key>" for times that were given, ":recalls:<key>" for who is called again in a moment. A member
--- says under what setting a time was given, and has a number, as several times may be the same.
+-- says under what setting a time was given, and the call and its number there, as several times may be the same.
 local PATIENCE, SPARE = 50000, 100
-local serial, chunk = 0, 1
+local call, serial, chunk = '', 0, 1
 
 local function text_of(number)
   return string.format('%.0f', number)
@@ -59,7 +59,7 @@ local function store(times, terms, stays)
   for place, at in ipairs(times.added) do
     serial, last = serial + 1, math.max(last, at)
     rows[#rows + 1] = at
-    rows[#rows + 1] = terms .. '|' .. text_of(moment) .. '-' .. serial
+    rows[#rows + 1] = terms .. '|' .. call .. '-' .. serial
     if #rows >= 1000 or place == #times.added then
       redis.call('ZADD', times.name, unpack(rows))
       rows = {}
