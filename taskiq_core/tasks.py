@@ -160,7 +160,8 @@ class Tasks:
         backend = self._broker.result_backend
         if not task_ids or not backend.keeps_results:
             return ()
-        return (await backend.get_results(task_ids)).keys()
+        found: Mapping[str, TaskiqResult[Any]] = await backend.get_results(task_ids)
+        return found.keys()
 
 
 def _outcome(task_id: str, removed: Collection[str], finished: Collection[str]) -> Cancelled:

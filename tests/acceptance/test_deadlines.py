@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from taskiq_core import InMemoryBroker, Retry, TaskCancelledError
+from taskiq_core import Concurrency, InMemoryBroker, Retry, TaskCancelledError
 
 pytestmark = pytest.mark.anyio
 
@@ -69,3 +69,33 @@ async def test_each_run_has_the_whole_timeout_also_after_a_delay_and_a_retry() -
     async with broker:
         assert await (await work.kicker().with_delay(0.5).kiq()) == "done"
     assert len(runs) == 2
+
+
+async def test_what_is_parked_beyond_its_expiry_never_starts_and_may_be_cancelled() -> None:
+    broker = InMemoryBroker()
+    started, gate, runs = anyio.Event(), anyio.Event(), list[str]()
+
+    @broker.task(limits=[Concurrency(1)], timeout=5)
+    async def work(name: str) -> None:
+        runs.append(name)
+        started.set()
+        await gate.wait()
+
+    async with broker:
+        assert broker.admin is not None
+        first = await work.kiq("first")
+        await started.wait()
+        expired = await work.kicker().with_expires(0.05).kiq("expired")
+        cancelled = await work.kiq("cancelled")
+        last = await work.kiq("last")
+        with anyio.fail_after(10):
+            while (await broker.admin.depth("default")).delayed < 3:
+                await anyio.sleep(0.01)
+        assert await cancelled.cancel() == "removed"
+        await anyio.sleep(0.05)
+        gate.set()
+        await first
+        await last
+        for handle in (expired, cancelled):
+            assert isinstance((await handle.wait_result(timeout=10)).error, TaskCancelledError)
+    assert runs == ["first", "last"]
