@@ -29,8 +29,8 @@ logger = logging.getLogger("taskiq.worker")
 class Batches:
     """A room of the worker. Messages join here when they could start, and hold no slot until their batch is full or due.
 
-    Then the batch goes to a slot, before other messages. What is gathered takes no credit, so that a batch can fill, and a
-    batch that runs takes that of one message.
+    Then the batch goes to a slot, before other messages. A batch that gathers brings credit of its own, for as many messages as
+    it takes, and one that runs takes that of one message.
     """
 
     def __init__(
@@ -75,13 +75,13 @@ class Batches:
         gathered = self._gathering.get(message.task_name)
         if gathered is None:
             due = anyio.current_time() + seconds(batch.within)
-            gathered = self._gathering[message.task_name] = Gathered(message.task_name, due)
+            gathered = self._gathering[message.task_name] = Gathered(message.task_name, batch.size, due)
+            self._credit.set_aside(batch.size)
             self._news.set()
         member = Member(slot, delivery, message, self._withdraw)
         gathered.members.append(member)
         self._slots.append(member)
-        self._credit.set_aside(1)
-        if len(gathered.members) >= batch.size:
+        if len(gathered.members) >= gathered.size:
             self._hand_over(gathered)
         elif self._finishing and not len(self._inbox):
             self.finish()
@@ -97,7 +97,7 @@ class Batches:
         """Let no batch start any more; returns what is left."""
         self._closed = True
         gathered = [*self._gathering.values(), *self._inbox.take_gathered()]
-        self._credit.set_aside(-sum(len(one.members) for one in self._gathering.values()))
+        self._credit.set_aside(-sum(one.size for one in self._gathering.values()))
         self._gathering.clear()
         members = [member for one in gathered for member in one.members]
         for member in members:
@@ -106,15 +106,14 @@ class Batches:
 
     def _hand_over(self, gathered: Gathered) -> None:
         del self._gathering[gathered.task_name]
-        self._credit.set_aside(-len(gathered.members))
+        self._credit.set_aside(-gathered.size)
         self._inbox.put_gathered(gathered)
 
     def _withdraw(self, member: Member) -> None:
         found = self._gathering.get(member.loaded.task_name)
-        if found is not None and member in found.members:
-            self._credit.set_aside(-1)
-            if len(found.members) == 1:
-                del self._gathering[found.task_name]
+        if found is not None and found.members == [member]:
+            self._credit.set_aside(-found.size)
+            del self._gathering[found.task_name]
         for gathered in (found, *self._inbox.gathered):
             if gathered is not None and member in gathered.members:
                 gathered.members.remove(member)

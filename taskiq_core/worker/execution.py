@@ -160,7 +160,7 @@ class Execution:
         context = slot.task_context = Context(message, self._broker, functools.partial(self._ack, outcome))
         if ack_type is AcknowledgeType.WHEN_SAVED:
             return await invocation.call(message, context, slot, self._chain.around_execute)
-        outcome.manual = ack_type is AcknowledgeType.MANUAL
+        outcome.manual = ack_type is AcknowledgeType.MANUAL and task.options.batch is None  # which has no Context to do it
         if ack_type is AcknowledgeType.WHEN_RECEIVED:
             await self._ack(outcome)
         try:

@@ -114,6 +114,8 @@ class Gathered:
     """Messages of one task that are to run together."""
 
     task_name: str
+    size: int
+    """How many at most."""
     due: float
     """By the clock of the event loop."""
     members: list[Member] = field(default_factory=list[Member])
