@@ -47,6 +47,8 @@ class TaskiqTest:
     def __init__(self, broker: AsyncBroker, time: VirtualTime, queue: WatchedQueue, sends: SendLog, workers: Workers) -> None:
         self.broker = broker
         self.time = time
+        self.start = time.now()
+        """When the test began, in UTC."""
         self._queue = queue
         self._sends = sends
         self._workers = workers
