@@ -6,7 +6,9 @@ from typing import Any, Generic, Protocol
 from typing_extensions import TypeVar
 
 from taskiq_core.abc.schedule_source import ScheduleSource
+from taskiq_core.deduplication import Guard
 from taskiq_core.due import timetable
+from taskiq_core.idempotency import Idempotent
 from taskiq_core.labels import EXPIRES, SCHEDULE_ID
 from taskiq_core.schedule import ScheduledTask
 from taskiq_core.task import AsyncTaskiqTask
@@ -22,6 +24,7 @@ class Kicks(Protocol[R_co]):
     labels: dict[str, Any]
     custom_task_id: str | None
     expires: float | None
+    guard: Guard | None
 
     async def kiq(self, *args: Any, **kwargs: Any) -> AsyncTaskiqTask[R_co]: ...
 
@@ -94,9 +97,12 @@ async def create_schedule(
     """Store a schedule that sends what `kicker` would send; exactly one of `cron`, `interval` and `time` says when.
 
     :raises ConfigurationError: for a cron expression or a time zone that cannot be read.
-    :raises ValueError: for an interval below one second.
+    :raises ValueError: for an interval below one second, and beside `with_idempotency_key`.
     :raises NotImplementedError: if the source is read-only.
     """
+    if isinstance(kicker.guard, Idempotent):
+        msg = "an idempotency key makes one task, and a schedule makes many: drop with_idempotency_key()"
+        raise ValueError(msg)  # noqa: TRY004 - what the caller gave is no type
     labels = dict(kicker.labels)
     EXPIRES.set(labels, kicker.expires)
     schedule_id = labels.pop(SCHEDULE_ID.name, None)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
-from support.scheduling import KeepingBroker
+from support.scheduling import KeepingBroker, MemorySource
 
 from taskiq_core import Capability, Debounce, InMemoryBroker, InMemoryResultBackend, SendTaskError, Throttle, Unique, call
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError, UnsupportedOptionError
@@ -189,6 +189,8 @@ async def test_a_key_makes_the_id_alone_and_needs_shared_state() -> None:
         broker.kicker("note").with_task_id("mine").with_idempotency_key("k")
     with pytest.raises(ValueError, match="makes the task id"):
         await broker.kicker("note").with_idempotency_key("k").with_task_id("mine").kiq()
+    with pytest.raises(ValueError, match="makes one task, and a schedule makes many"):
+        await broker.kicker("note").with_idempotency_key("k").schedule_by_cron(MemorySource(), "* * * * *")
     with pytest.raises(ConfigurationError, match=r"with_idempotency_key\(\) on task 'note' needs shared state"):
         await KeepingBroker().kicker("note").with_idempotency_key("k").kiq()
 

@@ -17,6 +17,7 @@ from support.pages import ROOT
 from taskiq_core import AcknowledgeType, AsyncKicker, Capability, InMemoryBroker, Retry, TaskiqMessage, exceptions, labels
 from taskiq_core.cli import main
 from taskiq_core.options import OPTION_NAMES
+from taskiq_core.uniqueness import Unique
 from taskiq_core.wire import pack
 from taskiq_core.worker.verdicts import Ending, judge
 from taskiq_core_brokers_redis import RedisBroker
@@ -56,6 +57,13 @@ def test_task_options() -> None:
 def test_fields_of_retry() -> None:
     (fields,) = tables(section("task_options.md", "Retry"))
     default = Retry()
+    shown = {row[0].strip("`"): eval(row[1].strip("`")) for row in fields}
+    assert shown == {item.name: getattr(default, item.name) for item in dataclasses.fields(default)}
+
+
+def test_fields_of_unique() -> None:
+    (fields,) = tables(section("task_options.md", "Unique"))
+    default = Unique()
     shown = {row[0].strip("`"): eval(row[1].strip("`")) for row in fields}
     assert shown == {item.name: getattr(default, item.name) for item in dataclasses.fields(default)}
 
