@@ -70,6 +70,7 @@ class _Listener:
         self._draining = False
         self._arrived: anyio.Event | None = None
         self._task: BackgroundTask | None = None
+        self._loop: anyio.lowlevel.EventLoopToken | None = None
         self._context = contextvars.copy_context()
 
     def put(self, event: TaskEvent) -> None:
@@ -79,7 +80,9 @@ class _Listener:
             if self._dropped == 1:
                 logger.warning("Listener %s cannot follow: of its events the oldest are dropped.", self._name)
         self._events.append(event)
-        if self._task is None:
+        loop = anyio.lowlevel.current_token()
+        if self._task is None or loop != self._loop:  # another loop than the one that it was in has ended without a word
+            self._loop = loop
             # In a context of its own: that of the caller is some task's, with what that has set there.
             self._task = self._context.copy().run(BackgroundTask, self._run, f"listener {self._name}")
         elif self._arrived is not None:

@@ -84,12 +84,16 @@ class Batches:
         if len(gathered.members) >= gathered.size:
             self._hand_over(gathered)
         elif self._finishing and not len(self._inbox):
-            self.finish()
+            self.hurry()
         return None
 
     def finish(self) -> None:
         """Wait for no more messages."""
         self._finishing = True
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Let what is gathered run now."""
         for gathered in list(self._gathering.values()):
             self._hand_over(gathered)
 

@@ -182,6 +182,7 @@ class Receiver:
             return await self._subscription.receive(limit)
         with anyio.move_on_after(_EMPTY):
             return await self._subscription.receive(limit)
+        self._batches.hurry()  # nothing comes that they could wait for
         if not self._credit.held:
             self._end("burst")
         return ()

@@ -88,7 +88,7 @@ async def test_a_worker_that_ends_with_its_queue_runs_what_it_has_gathered() -> 
     broker.is_worker_process = True
     sizes = list[int]()
 
-    @broker.task(batch=Batch(4, within=0.6))
+    @broker.task(batch=Batch(4, within=60))
     def act(numbers: list[int]) -> None:
         sizes.append(len(numbers))
 

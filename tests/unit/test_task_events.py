@@ -1,5 +1,6 @@
 """Listeners: what they hear, in which order, and that nothing they do harms a task."""
 
+import asyncio
 import contextvars
 
 import anyio
@@ -24,6 +25,7 @@ from taskiq_core import (
     TaskSucceeded,
     announcer,
 )
+from taskiq_core.announcer import Announcer
 from taskiq_core.exceptions import ConfigurationError
 
 pytestmark = pytest.mark.anyio
@@ -213,6 +215,23 @@ async def test_a_broker_can_be_started_again_and_is_heard_again() -> None:
             await act.kiq()
             await broker.wait_all()
         assert len(heard) == count
+
+
+def test_a_loop_that_has_ended_without_a_word_does_not_silence_a_listener() -> None:
+    announced, heard = Announcer(), list[TaskEvent]()
+    announced.add(heard.append, (TaskEvent,))
+    event = TaskSent(task_id="1", task_name="a:b", at=0.0, queue=None, labels={}, delay=None)
+
+    async def announce() -> None:
+        announced.announce(event)
+        await asyncio.sleep(0.01)
+
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    for count, loop in enumerate(loops, start=1):
+        loop.run_until_complete(announce())
+        assert len(heard) == count
+    for loop in loops:
+        loop.close()
 
 
 def test_what_is_no_event_is_refused() -> None:
