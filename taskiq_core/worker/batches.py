@@ -191,12 +191,12 @@ class Batches:
         task = self._broker.find_task(gathered.task_name)
         if not seats or task is None:
             return
-        invocation = self._execution.compile(task)
-        assert isinstance(invocation, BatchInvocation)
         context = Context(gathered.members[0].loaded, self._broker)
         with anyio.CancelScope() as scope:
             meeting.on_desertion = scope.cancel
             try:
+                invocation = self._execution.compile(task)
+                assert isinstance(invocation, BatchInvocation)
                 values = await invocation.call_for([seat.element for seat in seats], context, slot)
             except BaseException as error:
                 if is_stopped():

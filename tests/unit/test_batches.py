@@ -17,6 +17,7 @@ from taskiq_core import (
     TaskiqMiddleware,
     TaskiqState,
     TaskStarted,
+    Worker,
     call,
     gather,
 )
@@ -183,6 +184,45 @@ async def test_a_timeout_is_for_the_run_of_a_batch() -> None:
         results = await gather(*await hang.kiq_many([call(1), call(2)]), timeout=10)
     assert [type(result.error) for result in results] == [TimeoutError, TimeoutError]
     assert ended == ["cancelled"]
+
+
+async def test_the_time_of_one_message_is_over_and_its_batch_goes_on() -> None:
+    broker, go_on = InMemoryBroker(), anyio.Event()
+
+    @broker.task(batch=Batch(2, within=60))
+    async def act(numbers: list[int]) -> list[int]:
+        await go_on.wait()
+        return numbers
+
+    async with broker:
+        hasty = await act.kicker().with_timeout(0.05).kiq(1)
+        patient = await act.kiq(2)
+        assert isinstance((await hasty.wait_result(timeout=10)).error, TimeoutError)
+        go_on.set()
+        assert await patient == 2
+
+
+async def test_a_batch_that_runs_past_the_grace_is_given_back() -> None:
+    broker, started, ended = InMemoryBroker(), anyio.Event(), list[str]()
+    broker.is_worker_process = True
+
+    @broker.task(batch=3)
+    async def hang(numbers: list[int]) -> None:
+        started.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append("cancelled")
+
+    async with broker:
+        await hang.kiq_many([call(n) for n in range(3)])
+        async with anyio.create_task_group() as group:
+            worker = Worker(broker)
+            group.start_soon(worker.serve)
+            await started.wait()
+            worker.stop(now=True)
+    depth = broker.queue.depth("default")
+    assert (depth.ready, depth.leased, ended) == (3, 0, ["cancelled"])
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["gathered", "running"])
