@@ -144,7 +144,7 @@ class AsyncBroker(BrokerParts, BrokerEvents, TaskRegistrar, ABC):
                 raise ConfigurationError(reason=f"{task!r} is not a task of this broker.")
             return found.kicker()
         known = self.find_task(task)
-        return known.kicker() if known is not None else AsyncKicker(task, self)
+        return known.kicker().with_broker(self) if known is not None else AsyncKicker(task, self)
 
     def handle(self, task_id: str, task: AsyncTaskiqDecoratedTask[..., R] | None = None) -> AsyncTaskiqTask[R]:
         """A handle from an id; with its task, results get the types of the task's annotation."""

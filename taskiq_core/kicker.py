@@ -123,6 +123,8 @@ class AsyncKicker(Generic[P, R]):
 
     def with_broker(self, broker: Sender) -> Self:
         """Send through another broker, by its routes."""
+        if broker is self.broker:
+            return self
         before, after = self._routed(self.broker), self._routed(broker)
         chosen = {name: value for name, value in self.labels.items() if name not in before or before[name] != value}
         self.labels = {**after, **chosen}

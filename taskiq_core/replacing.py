@@ -51,8 +51,10 @@ class Replacing(FirstCounts):
                 first = (await holders_of(coordinator, [claim.key], self.task_name)).get(claim.key)
                 if first is None:
                     continue
-                if not await self.take_out(broker, first, message.task_id):
+                if not await self.take_out(broker, first):
                     return Sent(first, "duplicate")
+                fresh.append((claim.key, first))  # nobody else will give it up
+                await self.conclude(broker, first, message.task_id)
                 await asked(coordinator.release([(claim.key, first)]), self.task_name)
         except BaseException:
             await give_back(coordinator, fresh)
@@ -60,11 +62,13 @@ class Replacing(FirstCounts):
         await self.send_claimed(broker, coordinator, [message], fresh)
         return Sent(message.task_id, "queued")
 
-    async def take_out(self, broker: Sender, task_id: str, successor: str, outcome: str = "refused") -> bool:
-        """Take a message out of its queue, and tell those who wait for its result; False if it does not wait there."""
+    async def take_out(self, broker: Sender, task_id: str, outcome: str = "refused") -> bool:
+        """Take a message out of its queue; False if it does not wait there."""
         assert broker.admin is not None, "checked at start-up"
-        if task_id not in await asked(broker.admin.discard([task_id]), self.task_name, outcome):
-            return False
+        return task_id in await asked(broker.admin.discard([task_id]), self.task_name, outcome)
+
+    async def conclude(self, broker: Sender, task_id: str, successor: str, outcome: str = "refused") -> None:
+        """Tell those who wait for the result of what was taken out."""
         backend, error = broker.result_backend, TaskCancelledError(reason=f"replaced by {successor}")
         if self.stores_result and backend.keeps_results:
             result = TaskiqResult[Any](is_err=True, return_value=None, error=error)
@@ -73,7 +77,6 @@ class Replacing(FirstCounts):
             note = f"{type(error).__name__}: {error}"
             ended = Transition(task_id, TaskStatus.CANCELLED, clock.time(), self.task_name, error=note)
             await asked(broker.records.record([ended]), self.task_name, outcome)
-        return True
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ class Debouncing(Replacing):
                 with contextlib.suppress(Exception):
                     await coordinator.claim([Claim(claim.key, before, claim.ttl)])
             raise
-        if moved and before is not None:
-            await self.take_out(broker, before, message.task_id, outcome="unknown")
+        if moved and before is not None and await self.take_out(broker, before, "unknown"):
+            await self.conclude(broker, before, message.task_id, "unknown")
         return Sent(message.task_id, "queued")
 
     async def _move(self, coordinator: Coordinator, claim: Claim, before: str | None) -> None:

@@ -27,7 +27,7 @@ class AsyncSharedBroker(AsyncBroker):
         self._default = broker
         self.result_backend = broker.result_backend
         self.capabilities = broker.capabilities
-        self.admin = broker.admin
+        self.admin, self.records = broker.admin, broker.records
 
     @property
     def coordinator(self) -> Coordinator | None:

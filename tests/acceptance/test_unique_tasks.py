@@ -152,6 +152,25 @@ async def test_on_conflict_replace_takes_out_what_waits_and_tells_its_waiters() 
     assert gate.ran == [2]
 
 
+async def test_a_replacement_that_fails_half_way_leaves_the_place_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = InMemoryBroker()
+
+    @broker.task("job", unique=Unique(on_conflict="replace"))
+    async def job() -> None:
+        return None
+
+    await job.kiq()
+
+    async def failing(results: object) -> None:
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as patched, pytest.raises(SendTaskError) as caught:
+        patched.setattr(broker.result_backend, "set_results", failing)
+        await job.kiq()
+    assert caught.value.outcome == "refused"
+    assert (await job.kiq()).outcome == "queued"
+
+
 async def test_one_of_many_senders_wins() -> None:
     broker = InMemoryBroker()
 

@@ -6,6 +6,7 @@ import pytest
 from support.scheduling import KeepingBroker, MemorySource
 
 from taskiq_core import Capability, Cron, InMemoryBroker, Route, TaskRouter, UnsupportedOptionError
+from taskiq_core.broker import shared_tasks
 from taskiq_core.brokers.shared import AsyncSharedBroker
 from taskiq_core.cli.queue_names import queues_of
 from taskiq_core.exceptions import ConfigurationError
@@ -75,6 +76,16 @@ async def test_routers_and_shared_tasks_are_routed() -> None:
     shared._registry = type(shared._registry)()
     await shared.register_task(job, "reports.shared").kiq()
     assert [message.labels for message in broker.sent] == [{"queue_name": "io"}] * 2
+
+
+async def test_by_name_a_shared_task_is_sent_through_the_broker_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    default, asked = routed(), PlacingBroker().with_routes({"reports.shared": {"queue": "mine"}})
+    monkeypatch.setattr(shared_tasks, "_tasks", {})
+    shared = AsyncSharedBroker()
+    shared.default_broker(default)
+    shared.register_task(job, "reports.shared")
+    await asked.kicker("reports.shared").kiq()
+    assert (default.sent, asked.sent[0].labels) == ([], {"queue_name": "mine"})
 
 
 async def test_schedules_are_routed_and_workers_serve_the_routes_of_their_tasks() -> None:
