@@ -38,7 +38,7 @@ from taskiq_core.testing.record_suite import RecordStoreContract
 from taskiq_core.testing.result_backend_suite import ResultBackendContract
 from taskiq_core.testing.schedule_suite import ScheduleSourceContract
 from taskiq_core.testing.sends import Sends, SentTask
-from taskiq_core.testing.virtual_time import VirtualTime, virtual_time
+from taskiq_core.testing.virtual_clock import VirtualTime, virtual_time
 
 __all__ = [
     "BrokerContract",

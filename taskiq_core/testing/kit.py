@@ -24,13 +24,13 @@ from taskiq_core.testing.faults import Faults, Point
 from taskiq_core.testing.memory_stores import WatchedQueue, WatchedResults
 from taskiq_core.testing.sends import SendLog, Sends
 from taskiq_core.testing.stage import on_memory
-from taskiq_core.testing.virtual_time import VirtualTime, virtual_time
+from taskiq_core.testing.virtual_clock import VirtualTime, virtual_time
 from taskiq_core.testing.workers import Workers
 from taskiq_core.utils import maybe_awaitable
 from taskiq_core.worker import Worker, WorkerSettings
 from taskiq_core.worker.settings import WorkerOptions
 
-_LEASE = 600.0
+_LEASE = 3600.0
 """Seconds: long, as a worker wakes three times in it even if there is nothing to do, in a month of virtual time too."""
 _REFRESH = 10.0
 """Seconds between two readings of a source that does not tell of its changes. (Code does not change.)"""
