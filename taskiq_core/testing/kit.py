@@ -70,14 +70,14 @@ class TaskiqTest:
         await self.time.rest()
 
     async def run(self) -> None:
-        """Wait until nothing is ready or running. What is delayed, parked or in a paused queue is not waited for.
+        """Wait until nothing is ready, held back by a limit, or running. The delayed and paused queues are not waited for.
 
         :raises RuntimeError: if there is no worker.
         """
         await self._wait(lambda: self._queue.queue.busy, None)
 
     async def drain(self, within: float | timedelta = _WITHIN) -> None:
-        """Wait until nothing is left, delayed and parked messages and retries included; schedules do not count.
+        """Wait until nothing is left, delayed messages and retries included; schedules do not count.
 
         :raises TimeoutError: if something is left after so many seconds of virtual time (a paused queue, a task without end).
         :raises RuntimeError: if there is no worker.

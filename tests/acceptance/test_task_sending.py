@@ -1,7 +1,7 @@
 """Settings of a send, sending in bulk and from synchronous code, and what is refused."""
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -20,6 +20,7 @@ from taskiq_core import (
 from taskiq_core.exceptions import (
     MessageTooLargeError,
 )
+from taskiq_core.testing import taskiq_test
 
 pytestmark = pytest.mark.anyio
 
@@ -57,18 +58,16 @@ async def test_kicker_settings_travel_and_do_not_leak(broker: InMemoryBroker) ->
 
 async def test_delay_and_eta_hold_a_task_back(broker: InMemoryBroker) -> None:
     @broker.task
-    async def now() -> float:
-        return anyio.current_time()
+    async def passed() -> timedelta:
+        return t.now - t.start
 
-    async with broker:
-        sent = anyio.current_time()
-        later = await now.kicker().with_delay(timedelta(milliseconds=200)).kiq()
-        eta = await now.kicker().with_eta(datetime.now(UTC) + timedelta(milliseconds=200)).kiq()
-        at_once = await now.kiq()
-        results = await gather(later, eta, at_once, timeout=5)
-    assert results[0].return_value - sent >= 0.19
-    assert results[1].return_value - sent >= 0.19
-    assert results[2].return_value - sent < 0.19
+    hour = timedelta(hours=1)
+    async with taskiq_test(broker) as t:
+        later = await passed.kicker().with_delay(hour).kiq()
+        eta = await passed.kicker().with_eta(t.now + 2 * hour).kiq()
+        at_once = await passed.kiq()
+        results = await gather(later, eta, at_once, timeout=7201)
+    assert [result.return_value for result in results] == [hour, 2 * hour, timedelta(0)]
 
 
 async def test_higher_priority_runs_first() -> None:
