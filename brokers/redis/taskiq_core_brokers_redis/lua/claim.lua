@@ -27,11 +27,12 @@ local function promote(queue)
     local packed = redis.call('HGET', later, id)
     if packed then
       local level, meta, body, text, delay = unpack(cmsgpack.unpack(packed))
-      open_level(queue, level)
-      append(queue, level, id, body, meta)
       if text then
+        level = 'front'
         leave_line(text, delay, id)
       end
+      open_level(queue, level)
+      append(queue, level, id, body, meta)
     end
   end
   redis.call('ZREM', waiting, unpack(due))
