@@ -107,8 +107,8 @@ class Coordinator(ABC):
         full takes nothing and is given no time.
 
         Who finds slots but has to wait for a rate is given a time, behind all that were given before, and takes nothing else.
-        It comes back then and says that it is `booked`, and starts if the windows are open. If they will be within 50 ms, or
-        the tenth part of the window where that is more, it is told to come again then; each who waits so has an opening of
+        It comes back then and says that it is `booked`, and starts if the windows are open. If they will be within
+        one `pace`, as those before it came late, it is told to come again then; each who waits so has an opening of
         its own. Else it is given a new time, behind the others. Of several rates, that which makes it wait the longest gives
         the time.
         """

@@ -7,8 +7,6 @@ from typing import Protocol
 
 from taskiq_core.abc.coordinator import RateLimit
 
-_PATIENCE = 0.05
-
 
 class Times(Protocol):
     """Seconds of one clock, in order."""
@@ -70,11 +68,6 @@ class Book:
     bookings: Times
     recalls: Times
 
-    @property
-    def patience(self) -> float:
-        """How far away the opening may be for which one who came at its time keeps its turn."""
-        return max(_PATIENCE, self.rate.window / 10)
-
     def opening(self, now: float, ahead: int = 0) -> float:
         """When the window has room for one more, after `ahead` others."""
         place = self.rate.limit - ahead
@@ -112,9 +105,9 @@ def wait_for(books: Sequence[Book], now: float, *, booked: bool) -> float:
             for book in books:
                 book.starts.add(now)
             return 0.0
-        if all(opening - now <= book.patience for opening, book in zip(openings, books, strict=True)):
+        if all(opening - now <= book.rate.pace for opening, book in zip(openings, books, strict=True)):
             recalls = [book.recall(now) for book in books]
-            if all(recall - now <= book.patience for recall, book in zip(recalls, books, strict=True)):
+            if all(recall - now <= book.rate.pace for recall, book in zip(recalls, books, strict=True)):
                 return _recall(books, recalls, now)
     return _give(books, [book.next_time(now) for book in books], now)
 

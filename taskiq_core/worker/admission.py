@@ -19,6 +19,7 @@ from taskiq_core.limits import waiting_for_rates
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.option_check import check_options
 from taskiq_core.outage import Outage
+from taskiq_core.worker.early import LEAD
 from taskiq_core.worker.held_slots import HeldSlots, Hold
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.task_limits import TaskLimits
@@ -112,8 +113,9 @@ class Admission:
         return None
 
     def _park(self, delivery: Delivery, message: TaskiqMessage, answer: Answer) -> Outcome:
-        outcome = Outcome(delivery, Ending.PARKED, message, delay=answer.wait)
+        outcome = Outcome(delivery, Ending.PARKED, message)
         if answer.full is None:
+            outcome.delay = answer.wait if answer.wait < 2 * LEAD else answer.wait - LEAD
             outcome.park = waiting_for_rates(message.task_name) + message.task_id if self._slots.parks else None
             BOOKED.set(message.labels, True)
         elif self._slots.parks:

@@ -1,7 +1,7 @@
 """Deliveries that wait for a slot."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import anyio
 
@@ -35,6 +35,12 @@ class Inbox:
     def put(self, deliveries: Iterable[Delivery]) -> None:
         """Add to the end."""
         self._items.extend(deliveries)
+        self._filled.set()
+        self.wake()
+
+    def put_first(self, deliveries: Sequence[Delivery]) -> None:
+        """Add before all others."""
+        self._items.extendleft(reversed(deliveries))
         self._filled.set()
         self.wake()
 

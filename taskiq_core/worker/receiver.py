@@ -18,6 +18,7 @@ from taskiq_core.worker.batches import Batches
 from taskiq_core.worker.cancelling import Cancelling
 from taskiq_core.worker.claims import Claims
 from taskiq_core.worker.credit import Credit
+from taskiq_core.worker.early import Early
 from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.held_slots import HeldSlots
 from taskiq_core.worker.inbox import Inbox
@@ -73,10 +74,11 @@ class Receiver:
         execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
         self._quarantine = Quarantine(broker, settings, execution, self._outbox.ack_now)
         self._admission = Admission(broker, self._held_slots, execution.failed, self._inbox.wake)
+        self._early = Early(self._inbox, self._credit)
         reports = Reports(self._outbox, self._journal, announcements, self._claims)
         self._slots: list[Slot] = []
         self._batches = Batches(broker, execution, self._inbox, self._credit, reports=reports, slots=self._slots)
-        self._station = Station(self._inbox, execution, self._quarantine, self._admission, self._batches, reports)
+        self._station = Station(self._inbox, execution, self._quarantine, self._admission, self._early, self._batches, reports)
         self._cancelling = Cancelling(broker, self._credit, self._station, self._slots)
         self._settled.append(self._cancelling.settled)
         self._intake_scope = anyio.CancelScope()
@@ -102,6 +104,7 @@ class Receiver:
             work = (
                 self._outbox.run, self._journal.run, self._leases.run, self._cancelling.run,
                 self._admission.run, self._held_slots.run, self._claims.run, self._batches.run,
+                self._early.run,
             )  # fmt: skip
             rooms = [anyio.CancelScope(shield=True) for _ in work]
             for scope, run in zip(rooms, work, strict=True):
@@ -111,7 +114,7 @@ class Receiver:
                 await bury(self._predecessors, self._subscription)
                 await self._line()
             finally:
-                self._release([*self._inbox.close(), *self._batches.close()])
+                self._release([*self._inbox.close(), *self._early.close(), *self._batches.close()])
                 self._outbox.close()
                 self._journal.close()
                 with anyio.move_on_after(_DRAIN, shield=True) as late:
@@ -140,13 +143,14 @@ class Receiver:
                 minding.cancel_scope.cancel()
             if self.stopped_because == "max_tasks":
                 self._finishing = True
+                self._early.finish()
                 self._batches.finish()
                 self._inbox.finish()  # what has been received is within the limit and runs, however long it takes
             else:
                 self._start_grace()
 
     def _start_grace(self) -> None:
-        self._release([*self._inbox.close(), *self._batches.close()])
+        self._release([*self._inbox.close(), *self._early.close(), *self._batches.close()])
         running = len(self._credit.held)
         logger.info("Stopping; %d tasks are in hand and get %g s.", running, self._settings.grace)
         self._slots_scope.deadline = anyio.current_time() + self._settings.grace

@@ -13,6 +13,7 @@ from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.admission import Admission
 from taskiq_core.worker.batches import Batches
+from taskiq_core.worker.early import Early
 from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.isolation import drive
@@ -39,6 +40,7 @@ class Station:
     execution: Execution
     quarantine: Quarantine
     admission: Admission
+    early: Early
     batches: Batches
     reports: Reports
 
@@ -82,7 +84,8 @@ class Station:
             if (limits := self.admission.limits_of(message)) is not None:
                 parked = await self.admission.ask(delivery, message, limits)
                 if parked is not None:
-                    return await self._unless_cancelled(parked, message, slot)
+                    parked = await self._unless_cancelled(parked, message, slot)
+                    return None if self.early.keeps(parked) else parked
             alone = self.quarantine.wants(delivery, message)
             if not alone and (batch := self.batches.of(message)) is not None:
                 if slot.told is not None:

@@ -1,7 +1,7 @@
 -- Rates, for one call: the same decisions as in taskiq_core.stores.starts. Times are whole microseconds, in sorted sets:
 -- ":starts:<key>", ":bookings:<key>" for times that were given, ":recalls:<key>" for who is called again in a moment. A member
 -- says under what setting a time was given, and the call and its number there, as several times may be the same.
-local PATIENCE, SPARE = 50000, 100
+local SPARE = 100
 local call, serial, chunk = '', 0, 1
 
 local function text_of(number)
@@ -120,7 +120,6 @@ local function open_book(key, limit, window, pace, name)
   book.limit, book.terms = other or limit, other and value or ''
   book.window = math.ceil((other_window or window) * 1e6)
   book.pace = math.ceil((other_pace or pace) * 1e6)
-  book.patience = math.max(PATIENCE, book.window / 10)
   tidy(book)
   return book
 end
@@ -161,7 +160,7 @@ end
 
 local function all_patient(books, times)
   for place, book in ipairs(books) do
-    if times[place] - moment > book.patience then
+    if times[place] - moment > book.pace then
       return false
     end
   end
