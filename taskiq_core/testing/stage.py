@@ -9,7 +9,6 @@ from taskiq_core.broker import AsyncBroker
 from taskiq_core.brokers.inmemory import InMemoryBroker
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.option_check import check_options
-from taskiq_core.result_backends.dummy import DummyResultBackend
 from taskiq_core.testing.memory_stores import WatchedQueue, WatchedResults
 
 
@@ -40,8 +39,10 @@ def on_memory(broker: AsyncBroker, queue: WatchedQueue, results: WatchedResults)
         parts["records"] = results
     if vars(broker).get("_coordinator") is not None:
         parts["_coordinator"] = results
-    if not isinstance(broker.result_backend, DummyResultBackend):
+    if broker.result_backend.keeps_results:
         parts["result_backend"] = results
+    if broker.coordinator is not None:  # what it says of itself is what options are checked against
+        results.cross_process = broker.coordinator.cross_process
     if isinstance(broker, InMemoryBroker):
         parts |= {name: getattr(queue, name) for name in ("queue", "wait_all", "wake", "next_change", "changed")}
     with replaced_parts(broker, parts):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import anyio
 import pytest
 
-from taskiq_core import InMemoryBroker, Retry, SendTaskError
+from taskiq_core import Concurrency, InMemoryBroker, Retry, SendTaskError
 from taskiq_core.exceptions import BrokerError
 from taskiq_core.testing import taskiq_test
 
@@ -122,3 +122,26 @@ async def test_a_worker_gets_over_an_outage(point: str, after: bool, caplog: pyt
         await t.drain()
         assert [await handle for handle in handles] == ["a", "b", "c"]
         assert sorted(ran) == ["a", "b", "c"]
+
+
+async def test_a_crashed_workers_places_come_back_when_its_lease_ends() -> None:
+    broker = InMemoryBroker()
+    begins: list[tuple[str, float]] = []
+
+    @broker.task(limits=[Concurrency(1)])
+    async def job(name: str) -> None:
+        begins.append((name, (t.now - START).total_seconds()))
+        await anyio.sleep(1000)
+
+    async with taskiq_test(broker, start=START, lease=30, workers=2) as t:
+        await job.kiq("first")
+        await t.advance(5)
+        await job.kiq("second")
+        await t.advance(5)
+        await t.crash_worker()
+        await t.crash_worker()
+        await t.drain()
+    assert begins[0] == ("first", 0)
+    assert 30 <= begins[1][1] <= 70
+    assert [name for name, _ in begins[1:]] in (["first", "second"], ["second", "first"])
+    assert begins[2][1] >= begins[1][1] + 1000
