@@ -20,7 +20,7 @@ async def single(key: str, seconds: float = 0.0) -> str:
     return await nap.original_func(key, seconds)
 
 
-@broker.task("short_claim", unique=Unique(key="{key}", ttl=6))
+@broker.task("short_claim", unique=Unique(key="{key}", ttl=12))
 async def short_claim(key: str) -> str:
     return await nap.original_func(key, 0)
 
