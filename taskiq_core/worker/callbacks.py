@@ -51,6 +51,8 @@ class Callbacks:
         self._broker = broker
         self._find = broker.find_task
         self._sender = cast("Sender", _Direct(broker))
+        self._silent: set[str] = set()
+        """Names of tasks that have no callbacks of their own."""
         self._parameters: dict[str, tuple[AnyTask, frozenset[str] | None]] = {}
 
     def wants(self, outcome: Outcome) -> bool:
@@ -58,9 +60,13 @@ class Callbacks:
         message = outcome.message
         if message is None:
             return False
+        labels = message.labels
+        if not labels and message.task_name in self._silent:
+            return False
         task = self._find(message.task_name)
         if task is None or (task.options.on_success is None and task.options.on_failure is None):
-            labels = message.labels
+            if task is not None:
+                self._silent.add(message.task_name)
             if not labels or (ON_SUCCESS.name not in labels and ON_FAILURE.name not in labels):
                 return False
         return outcome.ending in _FINAL

@@ -1,5 +1,6 @@
 """Tasks that somebody has cancelled: their marks are looked for while the worker holds anything, and they are ended."""
 
+import itertools
 import logging
 import math
 from collections.abc import Iterable, Sequence
@@ -116,7 +117,7 @@ class Cancelling:
             self._has_marks = token is not None
             if token is None or token == self._seen:
                 return
-            waiting = self._loaded(self._station.inbox)
+            waiting = self._loaded(itertools.chain(self._station.inbox, self._station.early))
             running = [slot.message.task_id for slot in self._slots if slot.message is not None]
             reasons = await self._reasons(coordinator, [*running, *(message.task_id for _, message in waiting)])
             self._seen = token
@@ -131,7 +132,8 @@ class Cancelling:
                 slot.cancel(reason)
         chosen = {delivery: (delivery, message, reasons[message.task_id]) for delivery, message in waiting
                   if message.task_id in reasons}  # fmt: skip
-        self._put_aside(chosen[delivery] for delivery in self._station.inbox.remove(chosen))
+        for room in (self._station.inbox, self._station.early):
+            self._put_aside(chosen[delivery] for delivery in room.remove(chosen))
 
     async def sift(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """Those that may start. Answers also while the worker is being stopped."""

@@ -42,7 +42,7 @@ class Claims:
         """Deliveries are done with; those that will come again keep their places."""
         for outcome in outcomes:
             message = outcome.message
-            if message is not None and UNIQUE.name in message.labels and _is_final(outcome):
+            if message is not None and message.labels and UNIQUE.name in message.labels and _is_final(outcome):
                 self._give_up(message, "finished")
 
     def _give_up(self, message: TaskiqMessage, now: Until) -> None:

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from collections.abc import Iterable, Iterator
 
 import anyio
 
@@ -40,6 +41,19 @@ class Early:
         self._credit.set_aside(1)
         self._news.set()
         return True
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return (delivery for _, _, delivery in self._kept)
+
+    def remove(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Take out those of these that are still kept; returns them."""
+        unwanted = set(deliveries)
+        gone = [delivery for delivery in self if delivery in unwanted]
+        if gone:
+            self._kept = [item for item in self._kept if item[2] not in unwanted]
+            heapq.heapify(self._kept)
+            self._credit.set_aside(-len(gone))
+        return gone
 
     def finish(self) -> None:
         """Keep no more: what is here asks again now."""

@@ -81,6 +81,10 @@ class Execution:
             logger.error("A message on queue %s is dead-lettered. %s", delivery.queue, reason)
             return Outcome(delivery, Ending.UNDECODABLE, reason=reason)
 
+    def knows(self, task_name: str) -> bool:
+        """Whether there is such a task here."""
+        return self._find(task_name) is not None
+
     def compile(self, task: AnyTask) -> Invocation:
         """The task made ready to run; compiled once.
 

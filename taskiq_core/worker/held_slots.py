@@ -66,6 +66,8 @@ class HeldSlots:
 
     def settled(self, outcomes: Sequence[Outcome]) -> None:
         """These have ended."""
+        if not self._held:
+            return
         for outcome in outcomes:
             hold = self._held.pop(outcome.delivery, None)
             if hold is not None:

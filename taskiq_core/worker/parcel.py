@@ -119,10 +119,9 @@ class Parcel:
         """What the broker is told."""
         outcome = self.outcome
         result = self.stored if self.together else None
-        detail = _detail(outcome) if self.verdict is Verdict.REJECT else None
-        return Settlement(
-            self.delivery, self.verdict, outcome.delay, outcome.reason, outcome.body, result, outcome.park, detail
-        )
+        verdict = self.verdict
+        detail = _detail(outcome) if verdict is Verdict.REJECT else None
+        return Settlement(self.delivery, verdict, outcome.delay, outcome.reason, outcome.body, result, outcome.park, detail)
 
     def replace_value(self, backend: AsyncResultBackend[Any], refusal: Exception) -> bool:
         """Store an error in the place of a value that cannot be stored; False if that has been tried."""

@@ -24,7 +24,8 @@ class Reports:
         """A message begins to run."""
         self.journal.started(delivery, message)
         self.announcements.started(delivery, message)
-        self.claims.started(message)
+        if message.labels:
+            self.claims.started(message)
 
     def ended(self, outcome: Outcome) -> None:
         """Hand over what became of a message."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextvars import Context
-from typing import NoReturn
 
 import anyio
 
@@ -88,12 +87,13 @@ class Slot:
         if self.told is not None:
             self._scope.cancel()
 
-    def obey(self) -> NoReturn:
-        """End what is here, told before it has begun.
+    def check(self) -> None:
+        """What is here is about to begin.
 
-        :raises TaskCancelledError: always.
+        :raises TaskCancelledError: if it has been cancelled.
         """
-        raise TaskCancelledError(reason=self.told or "no reason given")
+        if self.told is not None:
+            raise TaskCancelledError(reason=self.told)
 
     def close(self) -> str | None:
         """The task has ended and can no longer be cancelled: returns why it was, None if it was not."""

@@ -1,7 +1,7 @@
 """What a slot does: takes one message after the other and sees each to its outcome."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -43,6 +43,8 @@ class Station:
     early: Early
     batches: Batches
     reports: Reports
+    _plain: set[str] = field(default_factory=set[str])
+    """Names of tasks that need not be asked about: no limits, no batches, no process of their own."""
 
     async def work(self, slot: Slot) -> None:
         """Take messages from the inbox and see each to its outcome, until the inbox is closed."""
@@ -81,16 +83,19 @@ class Station:
             return message
         slot.message = message
         try:
-            if (limits := self.admission.limits_of(message)) is not None:
+            plain = message.task_name in self._plain and not (delivery.accused or delivery.deaths)
+            limits = None if plain else self.admission.limits_of(message)
+            if limits is not None:
                 parked = await self.admission.ask(delivery, message, limits)
                 if parked is not None:
                     parked = await self._unless_cancelled(parked, message, slot)
                     return None if self.early.keeps(parked) else parked
-            alone = self.quarantine.wants(delivery, message)
-            if not alone and (batch := self.batches.of(message)) is not None:
-                if slot.told is not None:
-                    slot.obey()
-                return self.batches.add(delivery, message, batch, slot)
+            alone = not plain and self.quarantine.wants(delivery, message)
+            if not (plain or alone):
+                if (batch := self.batches.of(message)) is not None:
+                    slot.check()
+                    return self.batches.add(delivery, message, batch, slot)
+                self._learn(message.task_name, has_limits=limits is not None)
             self.reports.started(delivery, message)
             if alone:
                 self.inbox.wake()
@@ -98,7 +103,7 @@ class Station:
                 if outcome is not None:
                     return await self._unless_cancelled(outcome, message, slot)
             if slot.told is not None:
-                slot.obey()
+                slot.check()
             slot.begin(message.task_id)
             work = self.execution.run(delivery, message, slot)
             return await drive(work, slot.context(), slot.suspended, slot.resumed)
@@ -111,6 +116,10 @@ class Station:
             return await self.execution.failed(delivery, message, error)
         finally:
             slot.end()
+
+    def _learn(self, task_name: str, *, has_limits: bool) -> None:
+        if not has_limits and self.execution.knows(task_name):
+            self._plain.add(task_name)
 
     async def _unless_cancelled(self, outcome: Outcome, message: TaskiqMessage, slot: Slot) -> Outcome:
         why = slot.close()
