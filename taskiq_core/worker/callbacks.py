@@ -196,7 +196,10 @@ def _named_parameters(task: AnyTask) -> frozenset[str] | None:
 
 
 def _signature(task: AnyTask) -> Sequence[inspect.Parameter]:
-    return list(inspect.signature(task.original_func).parameters.values())
+    try:
+        return list(inspect.signature(task.original_func).parameters.values())
+    except ValueError:  # some builtins have none: they check their arguments themselves
+        return [inspect.Parameter("anything", inspect.Parameter.VAR_KEYWORD)]
 
 
 def _injected(task: AnyTask) -> frozenset[str]:

@@ -10,6 +10,7 @@ from taskiq_core.delivery import Delivery
 _HORIZON = 0.05
 """Seconds of work that may wait in the inbox: more would keep it from idle workers."""
 _MOST = 2000
+"""Messages that are received at once, or wait in the inbox."""
 
 
 class Credit:
@@ -44,7 +45,7 @@ class Credit:
         while (free := self.free) < 1:
             self._freed = anyio.Event()
             await self._freed.wait()
-        return free
+        return min(free, _MOST)
 
     def slow_down(self) -> None:
         """Tasks have become long: prefetch nothing until they are short again."""
