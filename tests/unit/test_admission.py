@@ -1,6 +1,7 @@
 """Asking for limits: in one call for many, past outages, and whatever was held is given up."""
 
 import logging
+import math
 from collections.abc import Sequence
 
 import anyio
@@ -73,7 +74,7 @@ async def test_one_call_asks_for_a_whole_batch() -> None:
         received.clear()
         await gather(*await work.kiq_many([call() for _ in range(200)]), timeout=20)
     assert sum(shared.asked) == 200
-    assert len(shared.asked) <= len(received)
+    assert len(shared.asked) <= sum(math.ceil(count / 50) for count in received), (shared.asked, received)
     assert shared.left == 0
 
 
