@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.brokers.inmemory import InMemoryBroker
+from taskiq_core.brokers.shared import async_shared_broker
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.option_check import check_options
 from taskiq_core.testing.memory_stores import WatchedQueue, WatchedResults
@@ -45,7 +46,9 @@ def on_memory(broker: AsyncBroker, queue: WatchedQueue, results: WatchedResults)
         results.cross_process = broker.coordinator.cross_process
     if isinstance(broker, InMemoryBroker):
         parts |= {name: getattr(queue, name) for name in ("queue", "wait_all", "wake", "next_change", "changed")}
-    with replaced_parts(broker, parts):
+    shared = async_shared_broker
+    copied = {name for name in ("result_backend", "admin", "records") if getattr(shared, name) is getattr(broker, name)}
+    with replaced_parts(shared, {name: parts[name] for name in copied & parts.keys()}), replaced_parts(broker, parts):
         yield
 
 

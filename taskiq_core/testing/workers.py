@@ -50,8 +50,11 @@ class Workers:
     def crash(self, index: int) -> None:
         """End a worker without a word.
 
-        :raises IndexError: if there is none of that number.
+        :raises RuntimeError: if there is none of that number.
         """
+        if index >= len(self._running):
+            msg = "There is no worker that could crash."
+            raise RuntimeError(msg)
         running = self._running.pop(index)
         running.life.over = True
         running.task.cancel()

@@ -1,12 +1,16 @@
 """A whole application under test: whatever its broker is made for, all of its parts are at work."""
 
+import socket
+import threading
 from typing import Any
 
+import anyio
 import pytest
 
 from taskiq_core import (
     Batch,
     Context,
+    InMemoryBroker,
     Retry,
     TaskiqDepends,
     TaskiqEvents,
@@ -15,6 +19,7 @@ from taskiq_core import (
     TaskiqResult,
     TaskiqState,
     Unique,
+    async_shared_broker,
     broker_from_url,
 )
 from taskiq_core.testing import taskiq_test
@@ -82,3 +87,49 @@ async def test_all_parts_work_as_in_production(url: str) -> None:
         assert (t.now - t.start).total_seconds() == 70
         assert await first.result_backend.is_result_ready(first.task_id)
     assert seen[-1] == "event"
+
+
+async def test_shared_tasks_and_two_brokers() -> None:
+    broker, other = broker_from_url("redis://no-such-host:1/0"), broker_from_url("redis://no-such-host:2/0")
+
+    @async_shared_broker.task("shared")
+    async def shared(number: int) -> int:
+        return 2 * number
+
+    @other.task("other", delay=60)
+    async def relay(number: int) -> int:
+        return await (await shared.kiq(number))
+
+    async_shared_broker.default_broker(broker)
+    try:
+        async with taskiq_test(broker) as t, taskiq_test(other) as t_other:
+            assert await (await shared.kiq(1)) == 2
+            assert await (await relay.kiq(2)) == 4
+            assert (len(t.sent(shared)), len(t_other.sent(relay)), len(t_other.sent(shared))) == (2, 1, 0)
+            assert t.now == t_other.now
+        assert async_shared_broker.result_backend is broker.result_backend
+    finally:
+        async_shared_broker.default_broker(InMemoryBroker())
+
+
+async def test_tasks_that_talk_to_a_server_need_patience() -> None:
+    broker = broker_from_url("memory://")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(connection.recv(100))
+
+    @broker.task(timeout=60)
+    async def talk() -> bytes:
+        async with await anyio.connect_tcp("127.0.0.1", listener.getsockname()[1]) as stream:
+            await stream.send(b"hello")
+            return await stream.receive()
+
+    with listener:
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        async with taskiq_test(broker, patience=0.1):
+            assert await (await talk.kiq()) == b"hello"
+        server.join(10)
