@@ -61,3 +61,15 @@ async def test_a_worker_that_stops_gives_them_back_and_one_that_finishes_asks_ag
             assert [item.body for item in place.early.close()] == [b"kept booked"]
         assert not place.early.keeps(place.parked("another"))
         assert place.credit.free == 0
+
+
+async def test_what_is_cancelled_is_taken_out() -> None:
+    place = Place()
+    first, second = place.parked("first", 0.1), place.parked("second", 0.2)
+    assert place.early.keeps(first)
+    assert place.early.keeps(second)
+    assert place.early.remove([first.delivery, Delivery(b"a stranger")]) == [first.delivery]
+    assert list(place.early) == [second.delivery]
+    place.early.finish()
+    assert [item.body for item in place.inbox] == [b"second booked"]
+    assert place.credit.free == 0
