@@ -35,7 +35,7 @@ check: .venv/.installed ## Formatter, linter, strict types, import rules, size r
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(BIN)/mypy taskiq_core taskiq_core_pytest $(PLUGIN_PACKAGES)
+	$(BIN)/mypy taskiq_core $(PLUGIN_PACKAGES)
 	$(BIN)/python -m pytest -q tests/architecture
 
 bench: .venv/.installed ## Measure against raw loops on this machine and compare with benchmarks/budget.toml

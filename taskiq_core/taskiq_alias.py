@@ -45,7 +45,7 @@ _HOMES: Final = {
         "TaskBrokerMismatchError TaskRejectedError TaskiqError TaskiqResultTimeoutError UnknownTaskError"
     ),
     "taskiq_core.formatters": "JSONFormatter ProxyFormatter",
-    "taskiq_core.gather": "gather",
+    "taskiq_core.gathering": "gather",
     "taskiq_core.kicker": "AsyncKicker",
     "taskiq_core.message": "BrokerMessage TaskiqMessage",
     "taskiq_core.middlewares": "SimpleRetryMiddleware SmartRetryMiddleware",

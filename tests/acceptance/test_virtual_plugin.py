@@ -57,13 +57,13 @@ import sys
 
 
 def test_nothing_was_imported():
-    assert "taskiq_core_pytest" in sys.modules
-    assert not {"taskiq_core", "pydantic"} & sys.modules.keys()
+    assert "taskiq_core.pytest_plugin" in sys.modules
+    assert not {"taskiq_core.broker", "pydantic"} & sys.modules.keys()
 """
 
 
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "taskiq_core_pytest", "--strict-markers", "-q", "-rN", *options]
+    command = [sys.executable, "-m", "pytest", "-p", "taskiq_core.pytest_plugin", "--strict-markers", "-q", "-rN", *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -52,7 +52,7 @@ def test_an_extra_pulls_every_distribution_of_its_server() -> None:
 
 def test_the_top_level_is_fixed() -> None:
     fixed = {"pyproject.toml", "README.md", "LICENSE", "Makefile", "dist"} | {
-        "taskiq_core", "taskiq_core_pytest", "brokers", "result_backends", "schedule_sources", "tests", "benchmarks", "docs"
+        "taskiq_core", "brokers", "result_backends", "schedule_sources", "tests", "benchmarks", "docs"
     }  # fmt: skip
     assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} <= fixed
 

@@ -74,7 +74,7 @@ FLOORS = tuple(
         guards
         idempotency
         replacing
-        gather
+        gathering
         kicker
         option_check
         registrar
@@ -111,6 +111,7 @@ FLOORS = tuple(
         api
         cli
         config
+        pytest_plugin
         taskiq_alias
         testing
         """,
@@ -124,10 +125,11 @@ ALLOWED_EVERYWHERE = {"anyio", "pydantic", "pydantic_core", "typing_extensions"}
 ALLOWED = {
     "click": "taskiq_core.cli",
     "croniter": "taskiq_core.due",
+    "lazy_loader": "taskiq_core",
     "msgpack": "taskiq_core",
     "cbor2": "taskiq_core.serializers",
     "orjson": "taskiq_core.serializers",
-    "pytest": "taskiq_core.testing",
+    "pytest": "taskiq_core",
     "trio": "taskiq_core.background taskiq_core.testing",
 }
 """Third-party package → the parts of the core that may import it."""

@@ -6,8 +6,7 @@ import inspect
 import anyio
 from test_reference_tables import names, section, tables
 
-import taskiq_core_pytest
-from taskiq_core import InMemoryBroker
+from taskiq_core import InMemoryBroker, pytest_plugin
 from taskiq_core.testing import SentTask, taskiq_test
 
 
@@ -34,5 +33,5 @@ def test_fields() -> None:
 
 def test_fixtures() -> None:
     (rows,) = tables(section("testing.md", "pytest"))
-    fixtures = {name for name, value in vars(taskiq_core_pytest).items() if type(value).__name__ == "FixtureFunctionDefinition"}
+    fixtures = {name for name, value in vars(pytest_plugin).items() if type(value).__name__ == "FixtureFunctionDefinition"}
     assert set(names(rows)) == fixtures

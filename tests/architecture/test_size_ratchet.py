@@ -15,9 +15,7 @@ LONG_FILES = {
 LONG_FUNCTIONS: dict[str, int] = {}
 """`path:qualified.name` → lines, from `def` to its last line."""
 
-FILES = python_files(
-    "taskiq_core", "taskiq_core_pytest", "brokers", "result_backends", "schedule_sources", "tests", "benchmarks", "docs"
-)
+FILES = python_files("taskiq_core", "brokers", "result_backends", "schedule_sources", "tests", "benchmarks", "docs")
 
 
 def test_files_are_short() -> None:

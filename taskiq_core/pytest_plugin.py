@@ -1,7 +1,7 @@
 """The pytest plugin: `taskiq`, an application's tasks under test, and what it is made of.
 
-A package of its own, as pytest imports it in every project of an environment: importing a part of `taskiq_core` would import
-most of it. Nothing of that is touched before a test asks for one of these fixtures.
+pytest imports it in every project of an environment, so nothing else of `taskiq_core` is touched before a test asks for one of
+these fixtures.
 """
 
 from collections.abc import AsyncGenerator
