@@ -93,13 +93,15 @@ class MemoryQueue:
 
     def _hand_over(self, entries: Sequence[Entry], holder: str, lease: float) -> list[Delivery]:
         held = self._held.setdefault(holder, {})
-        held.update(dict.fromkeys(entries))
         until = clock.monotonic() + lease
         self._no_lease_ends_before = min(self._no_lease_ends_before, until)
+        deliveries: list[Delivery] = []
         for entry in entries:
             entry.attempt += 1
             entry.holder, entry.lease_until, entry.forgotten = holder, until, False
-        return [Delivery(item.body, item, item.attempt, item.queue, item.deaths, item.accused) for item in entries]
+            held[entry] = None
+            deliveries.append(Delivery(entry.body, entry, entry.attempt, entry.queue, entry.deaths, entry.accused))
+        return deliveries
 
     def _open(self, queues: Iterable[str]) -> list[str]:
         return [queue for queue in queues if queue not in self.paused]

@@ -25,7 +25,7 @@ class BatchInvocation(Invocation):
                 reason=f"Task {task.task_name!r} takes batches, and one of its dependencies asks for the Context or the "
                 "progress of a message: there are several. Leave it out; what the messages bring is in the list."
             )
-        self._simple = False
+        self._simple = self.plain = False
         self._run_timeout, self._timeout = self._timeout, None
 
     async def _with_dependencies(self, message: TaskiqMessage, context: Context, slot: Slot) -> Any:

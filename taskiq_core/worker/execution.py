@@ -22,7 +22,18 @@ from taskiq_core.exceptions import (
     TaskRequeuedError,
     UnknownTaskError,
 )
-from taskiq_core.labels import ACK_TYPE, EXPIRES_AT, LAST_ERROR, REQUEUES, RESULT_TTL, RETRIES, STORE_RESULT, UNKNOWN, WAITING
+from taskiq_core.labels import (
+    ACK_TYPE,
+    EXPIRES_AT,
+    LAST_ERROR,
+    REQUEUES,
+    RESULT_TTL,
+    RETRIES,
+    STORE_RESULT,
+    TIMEOUT,
+    UNKNOWN,
+    WAITING,
+)
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.batch_invocation import compile_invocation
@@ -161,14 +172,22 @@ class Execution:
             outcome.ending = Ending.HOOK_RAISED
             message = outcome.message = await self._chain.pre_execute(message)
             outcome.ending = Ending.RETURNED
+        around = self._chain.around_execute
+        if (
+            invocation.plain
+            and ack_type is AcknowledgeType.WHEN_SAVED
+            and around is None
+            and TIMEOUT.name not in message.labels
+        ):
+            return await invocation.start(message)
         context = slot.task_context = Context(message, self._broker, functools.partial(self._ack, outcome))
         if ack_type is AcknowledgeType.WHEN_SAVED:
-            return await invocation.call(message, context, slot, self._chain.around_execute)
+            return await invocation.call(message, context, slot, around)
         outcome.manual = ack_type is AcknowledgeType.MANUAL and task.options.batch is None  # which has no Context to do it
         if ack_type is AcknowledgeType.WHEN_RECEIVED:
             await self._ack(outcome)
         try:
-            return await invocation.call(message, context, slot, self._chain.around_execute)
+            return await invocation.call(message, context, slot, around)
         finally:
             if ack_type is AcknowledgeType.WHEN_EXECUTED and not is_stopped():
                 await self._ack(outcome)

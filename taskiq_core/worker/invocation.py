@@ -50,6 +50,17 @@ class Invocation:
         self._timeout = task.options.timeout
         self._ask_for_time = ask_for_time
         self._simple = self._resolver is None and self._is_async
+        self.plain = self._simple and self._timeout is None and ask_for_time is None
+        """Whether arguments are all that a call needs, unless a hook or a label wants more."""
+
+    def start(self, message: TaskiqMessage) -> Awaitable[Any]:
+        """The call of a plain one, without the context that nobody would see.
+
+        :raises ArgumentError: as `call`.
+        """
+        args, kwargs = self._bind(message.args, message.kwargs)
+        running: Awaitable[Any] = self.task.original_func(*args, **kwargs)
+        return running
 
     async def call(self, message: TaskiqMessage, context: Context, slot: Slot, around: Around | None) -> Any:
         """Run the task for one message and return its value.
@@ -65,8 +76,7 @@ class Invocation:
             timeout = (TIMEOUT.get(message.labels) if message.labels else None) or self._timeout
         if timeout is None and around is None:
             if self._simple:
-                args, kwargs = self._bind(message.args, message.kwargs)
-                return await self.task.original_func(*args, **kwargs)
+                return await self.start(message)
             return await self._with_dependencies(message, context, slot)
         work: CallNext = functools.partial(self._with_dependencies, context=context, slot=slot)
         running = work(message) if around is None else around(work, message)
@@ -83,9 +93,9 @@ class Invocation:
             raise limit.exceeded(message.task_name)
         return None
 
-    async def _with_dependencies(self, message: TaskiqMessage, context: Context, slot: Slot) -> Any:
+    def _with_dependencies(self, message: TaskiqMessage, context: Context, slot: Slot) -> Awaitable[Any]:
         args, kwargs = self._bind(message.args, message.kwargs)
-        return await self._call(args, kwargs, context, slot)
+        return self._call(args, kwargs, context, slot)
 
     async def _call(self, args: list[Any], kwargs: dict[str, Any], context: Context, slot: Slot) -> Any:
         if self._resolver is None:
@@ -94,11 +104,14 @@ class Invocation:
         async with self._resolver.resolve(values, self._broker.dependency_overrides) as injected:
             return await self._function(args, {**injected, **kwargs}, slot)
 
-    async def _function(self, args: list[Any], kwargs: dict[str, Any], slot: Slot) -> Any:
+    def _function(self, args: list[Any], kwargs: dict[str, Any], slot: Slot) -> Awaitable[Any]:
         function = self.task.original_func
-        if self._is_async:
-            return await function(*args, **kwargs)
-        call = functools.partial(function, *args, **kwargs)
+        running: Awaitable[Any] = (
+            function(*args, **kwargs) if self._is_async else self._in_thread(functools.partial(function, *args, **kwargs), slot)
+        )
+        return running
+
+    async def _in_thread(self, call: Callable[[], Any], slot: Slot) -> Any:
         slot.enter_thread()
         try:
             value = await self._threads.run(call, self.task.task_name, slot.in_thread)

@@ -107,8 +107,8 @@ class Outbox:
     # -- one batch, step by step --------------------------------------------------------------------------------------------
 
     async def _flush(self, batch: list[Parcel]) -> None:
+        self._credit.settling.update([parcel.delivery for parcel in batch])
         for parcel in batch:
-            self._credit.settling.add(parcel.delivery)
             if parcel.step is Step.PACK:
                 parcel.calls_back = self._callbacks.wants(parcel.outcome)
                 parcel.pack(self._backend, joint=self._joint)
@@ -117,7 +117,7 @@ class Outbox:
             await self._post_save([parcel for parcel in batch if parcel.step is not Step.STORE and not parcel.together])
         await self._take(batch, Step.CALLBACK, self._call_back, self._uncalled)
         await self._take(batch, Step.SETTLE, self._settle, self._unsettled)
-        for parcel in batch:  # one by one: sending again what has been sent may make a second task
+        for parcel in [parcel for parcel in batch if parcel.step is Step.RESEND]:  # one by one: see `_resend`
             await self._take([parcel], Step.RESEND, self._resend, self._unsettled)
         if self._broker.chain.post_save is not None:
             await self._post_save([parcel for parcel in batch if parcel.step is Step.DONE and parcel.together])
@@ -137,13 +137,15 @@ class Outbox:
         if not due:
             return
         failures = await _attempt(due, act)
+        if not failures:
+            for parcel in due:
+                parcel.advance()
+            return
         failed = {id(parcel) for parcel, _ in failures}
         for parcel in due:
             if id(parcel) not in failed:
                 parcel.advance()
-        if failures:
-            error = failures[0][1]
-            self._backoff.say(f"{len(failures)} outcomes are kept, as {step.value} fails", error)
+        self._backoff.say(f"{len(failures)} outcomes are kept, as {step.value} fails", failures[0][1])
         for parcel, error in failures:
             parcel.failing_since = parcel.failing_since or clock.monotonic()
             on_failure(parcel, error, len(failures) < len(due))
@@ -158,6 +160,7 @@ class Outbox:
         await self._subscription.settle([parcel.settlement() for parcel in parcels])
 
     async def _resend(self, parcels: Sequence[Parcel]) -> None:
+        # Given one at a time: sending again what has been sent may make a second task.
         for parcel in parcels:
             await self._broker.resend(parcel.body, parcel.delay)
 
@@ -199,18 +202,20 @@ class Outbox:
             await hook(outcome.message, outcome.result)
 
     def _finish(self, parcels: Sequence[Parcel]) -> None:
-        outcomes = [parcel for parcel in parcels if not isinstance(parcel, EarlyAck)]
+        outcomes: list[Outcome] = []
         for parcel in parcels:
             if isinstance(parcel, EarlyAck):
                 parcel.sent.set()
                 self._credit.settling.discard(parcel.delivery)
-        forgotten = [parcel.delivery for parcel in outcomes if parcel.is_left_to_its_lease]
+            else:
+                outcomes.append(parcel.outcome)
+        forgotten = [parcel.delivery for parcel in parcels if parcel.outcome.manual and parcel.is_left_to_its_lease]
         if forgotten:
             self._subscription.forget(forgotten)
-        self._credit.give_back([parcel.delivery for parcel in outcomes])
+        self._credit.give_back([outcome.delivery for outcome in outcomes])
         if outcomes:
             for tell in self._settled:
-                tell([parcel.outcome for parcel in outcomes])
+                tell(outcomes)
 
 
 async def _attempt(parcels: list[Parcel], act: Callable[[Sequence[Parcel]], Awaitable[None]]) -> Failures:

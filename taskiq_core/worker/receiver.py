@@ -75,7 +75,7 @@ class Receiver:
         self._quarantine = Quarantine(broker, settings, execution, self._outbox.ack_now)
         self._admission = Admission(broker, self._held_slots, execution.failed, self._inbox.wake)
         self._early = Early(self._inbox, self._credit)
-        reports = Reports(self._outbox, self._journal, announcements, self._claims)
+        reports = Reports(broker, self._outbox, self._journal, announcements, self._claims)
         self._slots: list[Slot] = []
         self._batches = Batches(broker, execution, self._inbox, self._credit, reports=reports, slots=self._slots)
         self._station = Station(self._inbox, execution, self._quarantine, self._admission, self._early, self._batches, reports)

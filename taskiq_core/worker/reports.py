@@ -1,7 +1,6 @@
 """Who is told that a message begins to run, and that it has ended."""
 
-from dataclasses import dataclass
-
+from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.worker.announcements import Announcements
@@ -11,27 +10,33 @@ from taskiq_core.worker.outbox import Outbox
 from taskiq_core.worker.outcome import Outcome
 
 
-@dataclass(slots=True, eq=False)
 class Reports:
-    """The rooms that want to know."""
+    """The rooms that want to know. Those that have nothing to do are not called."""
 
-    outbox: Outbox
-    journal: Journal
-    announcements: Announcements
-    claims: Claims
+    def __init__(
+        self, broker: AsyncBroker, outbox: Outbox, journal: Journal, announcements: Announcements, claims: Claims
+    ) -> None:
+        self._broker = broker
+        self._outbox = outbox
+        self._journal = None if broker.records is None else journal
+        self._announcements = announcements
+        self._claims = claims
 
     def started(self, delivery: Delivery, message: TaskiqMessage) -> None:
         """A message begins to run."""
-        self.journal.started(delivery, message)
-        self.announcements.started(delivery, message)
+        if self._journal is not None:
+            self._journal.started(delivery, message)
+        if self._broker.announcer is not None:
+            self._announcements.started(delivery, message)
         if message.labels:
-            self.claims.started(message)
+            self._claims.started(message)
 
     def ended(self, outcome: Outcome) -> None:
         """Hand over what became of a message."""
-        self.journal.ended(outcome)
-        self.outbox.put(outcome)
+        if self._journal is not None:
+            self._journal.ended(outcome)
+        self._outbox.put(outcome)
 
     def given_back(self, outcome: Outcome) -> None:
         """Hand over what the worker does not end."""
-        self.outbox.put(outcome)
+        self._outbox.put(outcome)

@@ -1,6 +1,7 @@
 """What a slot does: takes one message after the other and sees each to its outcome."""
 
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +45,7 @@ class Station:
     batches: Batches
     reports: Reports
     _plain: set[str] = field(default_factory=set[str])
-    """Names of tasks that need not be asked about: no limits, no batches, no process of their own."""
+    """Names of tasks without limits, batches, processes of their own: their messages pass no room that has to do with these."""
 
     async def work(self, slot: Slot) -> None:
         """Take messages from the inbox and see each to its outcome, until the inbox is closed."""
@@ -83,30 +84,10 @@ class Station:
             return message
         slot.message = message
         try:
-            plain = message.task_name in self._plain and not (delivery.accused or delivery.deaths)
-            limits = None if plain else self.admission.limits_of(message)
-            if limits is not None:
-                parked = await self.admission.ask(delivery, message, limits)
-                if parked is not None:
-                    parked = await self._unless_cancelled(parked, message, slot)
-                    return None if self.early.keeps(parked) else parked
-            alone = not plain and self.quarantine.wants(delivery, message)
-            if not (plain or alone):
-                if (batch := self.batches.of(message)) is not None:
-                    slot.check()
-                    return self.batches.add(delivery, message, batch, slot)
-                self._learn(message.task_name, has_limits=limits is not None)
-            self.reports.started(delivery, message)
-            if alone:
-                self.inbox.wake()
-                outcome = await self.quarantine.run(delivery, message)
-                if outcome is not None:
-                    return await self._unless_cancelled(outcome, message, slot)
-            if slot.told is not None:
-                slot.check()
-            slot.begin(message.task_id)
-            work = self.execution.run(delivery, message, slot)
-            return await drive(work, slot.context(), slot.suspended, slot.resumed)
+            if message.task_name in self._plain and not (delivery.accused or delivery.deaths):
+                self.reports.started(delivery, message)
+                return await self._execute(delivery, message, slot)
+            return await self._pass_rooms(delivery, message, slot)
         except BaseException as error:
             if (why := slot.close()) is not None:
                 return await self.execution.refused(delivery, message, why)
@@ -117,9 +98,33 @@ class Station:
         finally:
             slot.end()
 
-    def _learn(self, task_name: str, *, has_limits: bool) -> None:
-        if not has_limits and self.execution.knows(task_name):
-            self._plain.add(task_name)
+    async def _pass_rooms(self, delivery: Delivery, message: TaskiqMessage, slot: Slot) -> Outcome | None:
+        limits = self.admission.limits_of(message)
+        if limits is not None:
+            parked = await self.admission.ask(delivery, message, limits)
+            if parked is not None:
+                parked = await self._unless_cancelled(parked, message, slot)
+                return None if self.early.keeps(parked) else parked
+        alone = self.quarantine.wants(delivery, message)
+        batch = self.batches.of(message)
+        if batch is not None and not alone:
+            slot.check()
+            return self.batches.add(delivery, message, batch, slot)
+        self.reports.started(delivery, message)
+        if alone:
+            self.inbox.wake()
+            outcome = await self.quarantine.run(delivery, message)
+            if outcome is not None:
+                return await self._unless_cancelled(outcome, message, slot)
+        elif limits is None and self.execution.knows(message.task_name):
+            self._plain.add(message.task_name)
+        slot.check()
+        return await self._execute(delivery, message, slot)
+
+    def _execute(self, delivery: Delivery, message: TaskiqMessage, slot: Slot) -> Awaitable[Outcome]:
+        slot.begin(message.task_id)
+        work = self.execution.run(delivery, message, slot)
+        return drive(work, slot.context(), slot.suspended, slot.resumed)
 
     async def _unless_cancelled(self, outcome: Outcome, message: TaskiqMessage, slot: Slot) -> Outcome:
         why = slot.close()
