@@ -22,18 +22,7 @@ from taskiq_core.exceptions import (
     TaskRequeuedError,
     UnknownTaskError,
 )
-from taskiq_core.labels import (
-    ACK_TYPE,
-    EXPIRES_AT,
-    LAST_ERROR,
-    REQUEUES,
-    RESULT_TTL,
-    RETRIES,
-    STORE_RESULT,
-    TIMEOUT,
-    UNKNOWN,
-    WAITING,
-)
+from taskiq_core.labels import ACK_TYPE, EXPIRES_AT, LAST_ERROR, REQUEUES, RESULT_TTL, RETRIES, STORE_RESULT, UNKNOWN, WAITING
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.result import TaskiqResult
 from taskiq_core.worker.batch_invocation import compile_invocation
@@ -173,12 +162,7 @@ class Execution:
             message = outcome.message = await self._chain.pre_execute(message)
             outcome.ending = Ending.RETURNED
         around = self._chain.around_execute
-        if (
-            invocation.plain
-            and ack_type is AcknowledgeType.WHEN_SAVED
-            and around is None
-            and TIMEOUT.name not in message.labels
-        ):
+        if invocation.plain and around is None and ack_type is AcknowledgeType.WHEN_SAVED and not message.labels:
             return await invocation.start(message)
         context = slot.task_context = Context(message, self._broker, functools.partial(self._ack, outcome))
         if ack_type is AcknowledgeType.WHEN_SAVED:

@@ -51,7 +51,7 @@ class Invocation:
         self._ask_for_time = ask_for_time
         self._simple = self._resolver is None and self._is_async
         self.plain = self._simple and self._timeout is None and ask_for_time is None
-        """Whether arguments are all that a call needs, unless a hook or a label wants more."""
+        """Whether arguments are all that a call needs, unless a label or a hook wants more."""
 
     def start(self, message: TaskiqMessage) -> Awaitable[Any]:
         """The call of a plain one, without the context that nobody would see.
