@@ -225,7 +225,8 @@ class AsyncKicker(Generic[P, R]):
             return await self._send_guarded(self.guard, messages)
         if messages:
             await self.broker.send(messages)
-        return [self._handle(message.task_id, "queued") for message in messages]
+        backend, adapter, name, broker = self.broker.result_backend, self.return_adapter, self.task_name, self.broker
+        return [AsyncTaskiqTask(item.task_id, backend, adapter, task_name=name, broker=broker) for item in messages]
 
     async def _send_guarded(self, guard: Guard, messages: Sequence[TaskiqMessage]) -> list[AsyncTaskiqTask[R]]:
         sent = await guard.send(self.broker, messages, chosen=self.custom_task_id is not None)

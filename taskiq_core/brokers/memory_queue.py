@@ -51,10 +51,11 @@ class MemoryQueue:
             self._place(entry, message.delay)
 
     def _place(self, entry: Entry, delay: float | None = None, *, first: bool = False) -> None:
-        entry.delayed = bool(delay)
         if delay:
+            entry.delayed = True
             heapq.heappush(self._delayed, (clock.monotonic() + delay, next(self._order), entry))
             return
+        entry.delayed = False
         levels = self._ready.get(entry.queue)
         if levels is None:
             levels = self._ready[entry.queue] = [deque() for _ in range(_LEVELS)]
