@@ -32,7 +32,7 @@ class RateLimit:
     """At most `limit` starts, 1 or more, under `key` in any `window` seconds.
 
     Who has to wait is given a time: as if `limit` could start in every `pace` seconds, a little more than the window, so that
-    whoever comes at its time finds the window open.
+    whoever comes at its time finds the window open. Those times are spread over the pace, or over a second of it.
 
     Where the value of `setting` is the text of three numbers, they are limit, window and pace instead, from the next call on:
     a whole number from 1 on, and seconds, of which the pace has no fewer than the window. A value that is no such text is as

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from taskiq_core.abc.coordinator import RateLimit
 
+_SPREAD = 1.0
+"""Seconds over which those who may start in one window are called, if it is as long."""
+
 
 class Times(Protocol):
     """Seconds of one clock, in order."""
@@ -60,7 +63,9 @@ class Book:
     """What is known of one rate: the starts of the last window, the times given, and who is called again in a moment.
 
     A time that is given is one `pace` after the one that was given `limit` times before; a start at once counts as given too.
-    So whoever comes at its time finds the window open, unless those before it came late.
+    So whoever comes at its time finds the window open, unless those before it came late. Those who wait are called one after
+    the other, spread over the pace or a second of it: a crowd that is called at once is seen to start when it can, and that
+    may be in the window of the next.
     """
 
     rate: RateLimit
@@ -88,7 +93,11 @@ class Book:
         if len(self.bookings) >= limit:
             time = max(time, self.bookings.newest(limit) + self.rate.pace)
         ahead = self.bookings.after(now)
-        return max(time, self.opening(now, ahead)) if ahead < limit else time
+        if ahead < limit:
+            time = max(time, self.opening(now, ahead))
+        if time > now and len(self.bookings) > 0:
+            time = max(time, self.bookings.newest(1) + min(self.rate.pace, _SPREAD) / limit)
+        return time
 
     @property
     def end(self) -> float:

@@ -1,17 +1,21 @@
 """Laws of rates: what is decided at one moment. Those that take their time stand in laws_pacing.py."""
 
+import itertools
+
 from taskiq_core.abc.coordinator import Coordinator, RateLimit
 from taskiq_core.testing.coordinator_tools import LONG, CoordinatorSuite, start, waits
 from taskiq_core.testing.suite import law
 
 SLACK = 5.0
 """Seconds that a law may take between two calls."""
+SPREAD = 1.0
+"""Seconds over which those who may start in one window are called."""
 ONE, THREE = RateLimit("k", 1, LONG, LONG + 1), RateLimit("k", 3, LONG, LONG + 1)
 
 
 def near(wait: float, expected: float) -> bool:
-    """Whether it is as far away as it was, or less by the time that has passed since."""
-    return expected - SLACK < wait <= expected + 0.01
+    """Whether it is as far away as it was, or less by the time that has passed since; times are spread a little."""
+    return expected - SLACK < wait <= expected + SPREAD + 0.01
 
 
 class RateLaws(CoordinatorSuite):
@@ -26,6 +30,15 @@ class RateLaws(CoordinatorSuite):
         assert all(near(wait, count * THREE.pace) for wait, count in zip(found[3:], paces, strict=True)), found
         assert await waits(coordinator, start(RateLimit("other", 3, LONG, LONG))) == [0.0]
         assert await waits(coordinator) == []
+
+    @law()
+    async def test_those_who_wait_are_called_one_after_the_other(self, coordinator: Coordinator) -> None:
+        """The times of one window are spread over the pace, or over a second of it."""
+        short = RateLimit("short", 4, 0.4, 0.4)
+        for rate, apart in ((RateLimit("k", 5, LONG, LONG), SPREAD / 5), (short, short.pace / 4)):
+            given = (await waits(coordinator, *[start(rate)] * 4 * rate.limit))[rate.limit :]
+            gaps = [later - earlier for earlier, later in itertools.pairwise(given)]
+            assert min(gaps) >= 0.9 * apart, given
 
     @law()
     async def test_a_window_is_as_long_as_was_asked_for(self, coordinator: Coordinator) -> None:
@@ -68,7 +81,7 @@ class RateLaws(CoordinatorSuite):
 
     @law()
     async def test_a_race_for_a_rate_starts_no_more_than_may(self, coordinator: Coordinator) -> None:
-        """Of fifty that want one of nine starts at the same time, nine get one, and no more than nine the same time."""
+        """Of fifty that want one of nine starts at the same time, nine get one, and no more than nine the same window."""
         rate = RateLimit("k", 9, LONG, LONG + 1)
 
         async def race(peer: Coordinator, number: int) -> list[float]:

@@ -242,6 +242,17 @@ class CallsAllAtOnce(Memory):
         return answers
 
 
+class CallsWindowsAtOnce(Memory):
+    """All who may start in one window are given the same time."""
+
+    async def admit(self, requests: Sequence[AdmissionRequest]) -> list[Admission]:
+        def when(answer: Admission, pace: float) -> Admission:
+            return replace(answer, wait=pace * (answer.wait // pace or answer.wait > 0))
+
+        answers = zip(await super().admit(requests), requests, strict=True)
+        return [when(answer, item.rates[0].pace) if item.rates else answer for answer, item in answers]
+
+
 class LetsPoll(Memory):
     async def admit(self, requests: Sequence[AdmissionRequest]) -> list[Admission]:
         return [replace(answer, wait=min(answer.wait, 0.002)) for answer in await super().admit(requests)]

@@ -49,6 +49,7 @@ CASES: tuple[tuple[type[Any], str], ...] = (
     (liars.GivesTimesInEveryRate, "who_waits_long_for_one_rate_does_not_hold_up_those_of_another"),
     (liars.KeepsOldTimes, "a_changed_rate_gives_times_anew"),
     (liars.KeepsOneRate, "two_rates_are_kept_at_once"),
+    (liars.CallsWindowsAtOnce, "those_who_wait_are_called_one_after_the_other"),
     (liars.CallsAllAtOnce, "those_who_wait_for_a_moment_do_not_come_at_the_same_time"),
     (liars.OneStartMore, "what_nobody_used_does_not_gather"),
     (liars.ServesNewcomersFirst, "nobody_starts_before_those_who_wait"),

@@ -1,7 +1,7 @@
 -- Rates, for one call: the same decisions as in taskiq_core.stores.starts. Times are whole microseconds, in sorted sets:
 -- ":starts:<key>", ":bookings:<key>" for times that were given, ":recalls:<key>" for who is called again in a moment. A member
 -- says under what setting a time was given, and the call and its number there, as several times may be the same.
-local SPARE = 100
+local SPARE, SPREAD = 100, 1000000
 local call, serial, chunk = '', 0, 1
 
 local function text_of(number)
@@ -146,7 +146,13 @@ local function next_time(book)
     time = math.max(time, newest(bookings, book.limit) + book.pace)
   end
   local ahead = count(bookings) > 0 and newest(bookings, 1) > moment and later(bookings) or 0
-  return ahead < book.limit and math.max(time, opening(book, ahead)) or time
+  if ahead < book.limit then
+    time = math.max(time, opening(book, ahead))
+  end
+  if time > moment and count(bookings) > 0 then
+    time = math.max(time, newest(bookings, 1) + math.floor(math.min(book.pace, SPREAD) / book.limit))
+  end
+  return time
 end
 
 local function highest(books, time_of)
