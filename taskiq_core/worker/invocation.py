@@ -17,7 +17,7 @@ from taskiq_core.signature import compile_arguments
 from taskiq_core.worker.sandbox_request import TaskPlace
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.threads import Threads
-from taskiq_core.worker.time_limit import TimeLimit
+from taskiq_core.worker.time_limit import Home, TimeLimit
 
 AskForTime = Callable[[float], None]
 Around = Callable[[CallNext, TaskiqMessage], Awaitable[Any]]
@@ -49,6 +49,7 @@ class Invocation:
             )
         self._timeout = task.options.timeout
         self._ask_for_time = ask_for_time
+        self._home: Home | None = None
         self._simple = self._resolver is None and self._is_async
         self.plain = self._simple and self._timeout is None and ask_for_time is None
         """Whether arguments are all that a call needs, unless a label or a hook wants more."""
@@ -82,7 +83,8 @@ class Invocation:
         running = work(message) if around is None else around(work, message)
         if timeout is None:
             return await running
-        limit = TimeLimit(timeout)
+        self._home = self._home or Home()
+        limit = TimeLimit(timeout, self._home)
         with limit.scope:
             context.limited(limit.extend)
             try:
@@ -97,11 +99,14 @@ class Invocation:
         args, kwargs = self._bind(message.args, message.kwargs)
         return self._call(args, kwargs, context, slot)
 
-    async def _call(self, args: list[Any], kwargs: dict[str, Any], context: Context, slot: Slot) -> Any:
+    def _call(self, args: list[Any], kwargs: dict[str, Any], context: Context, slot: Slot) -> Awaitable[Any]:
         if self._resolver is None:
-            return await self._function(args, kwargs, slot)
+            return self._function(args, kwargs, slot)
+        return self._injected(self._resolver, args, kwargs, context, slot)
+
+    async def _injected(self, resolver: Resolver, args: list[Any], kwargs: dict[str, Any], context: Context, slot: Slot) -> Any:
         values = context_values(context, self._broker.custom_dependency_context)
-        async with self._resolver.resolve(values, self._broker.dependency_overrides) as injected:
+        async with resolver.resolve(values, self._broker.dependency_overrides) as injected:
             return await self._function(args, {**injected, **kwargs}, slot)
 
     def _function(self, args: list[Any], kwargs: dict[str, Any], slot: Slot) -> Awaitable[Any]:

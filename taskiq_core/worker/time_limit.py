@@ -7,24 +7,33 @@ import anyio.from_thread
 import anyio.lowlevel
 
 
+class Home:
+    """The event loop that tasks run in, and its thread: found once, for that costs more than a limit."""
+
+    __slots__ = ("thread", "token")
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.token = anyio.lowlevel.current_token()
+
+
 class TimeLimit:
     """A cancel scope that ends `timeout` seconds from now, unless that is moved, which may be done from any thread."""
 
-    __slots__ = ("_extended", "_thread", "_timeout", "_token", "scope")
+    __slots__ = ("_extended", "_home", "_timeout", "scope")
 
-    def __init__(self, timeout: float) -> None:
-        self.scope = anyio.CancelScope(deadline=anyio.current_time() + timeout)
+    def __init__(self, timeout: float, home: Home) -> None:
+        self.scope = anyio.move_on_after(timeout)
         self._timeout = timeout
-        self._thread = threading.get_ident()
-        self._token = anyio.lowlevel.current_token()
+        self._home = home
         self._extended = False
 
     def extend(self, seconds: float) -> None:
         """Have it end that many seconds from now, but no earlier than it would."""
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self._home.thread:
             self._move(seconds)
         else:
-            anyio.from_thread.run_sync(self._move, seconds, token=self._token)
+            anyio.from_thread.run_sync(self._move, seconds, token=self._home.token)
 
     def _move(self, seconds: float) -> None:
         deadline = anyio.current_time() + seconds
