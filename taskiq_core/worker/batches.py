@@ -147,22 +147,24 @@ class Batches:
         if not members:
             return
         meeting = Meeting(len(members))
+        for place, member in enumerate(members):
+            member.invite(meeting, place)  # all of them before anything else can run: a cancel may come at the next moment
         aside = len(members) - 1
         self._credit.set_aside(aside)
         slot.begin(members[0].loaded.task_id)
         try:
             async with anyio.create_task_group() as group:
-                for place, member in enumerate(members):
-                    group.start_soon(self._run_member, member, meeting, place)
+                for member in members:
+                    group.start_soon(self._run_member, member, meeting)
                 await drive(self._meet(gathered, meeting, slot), slot.context(), slot.suspended, slot.resumed)
         finally:
             self._credit.set_aside(-aside)
             slot.end()
 
-    async def _run_member(self, member: Member, meeting: Meeting, place: int) -> None:
+    async def _run_member(self, member: Member, meeting: Meeting) -> None:
         delivery, message = member.delivery, member.loaded
         try:
-            with member.enter(meeting, place):
+            with member.scope:
                 outcome = await self._outcome(member, delivery, message)
                 self._reports.ended(outcome)
         except anyio.get_cancelled_exc_class():
@@ -175,6 +177,7 @@ class Batches:
 
     async def _outcome(self, member: Member, delivery: Delivery, message: TaskiqMessage) -> Outcome:
         try:
+            member.check()
             self._reports.started(delivery, message)
             return await self._execution.run(delivery, message, member)
         except BaseException as error:

@@ -77,7 +77,7 @@ class Member(Slot):
     `withdraw` is called when it is cancelled before its batch runs.
     """
 
-    __slots__ = ("_meeting", "_place", "_withdraw", "came", "delivery", "loaded")
+    __slots__ = ("_meeting", "_place", "_withdraw", "came", "delivery", "loaded", "scope")
 
     def __init__(self, slot: Slot, delivery: Delivery, message: TaskiqMessage, withdraw: "Callable[[Member], None]") -> None:
         super().__init__(slot.index, slot._recorder, slot._base, slot._wake)
@@ -85,14 +85,16 @@ class Member(Slot):
         self.loaded = self.message = message
         self.came = False
         """True if it takes part in the call."""
+        self.scope = anyio.CancelScope()
+        """To be entered by its run."""
         self._place = 0
         self._meeting: Meeting | None = None
         self._withdraw = withdraw
 
-    def enter(self, meeting: Meeting, place: int) -> anyio.CancelScope:
-        """Its run begins: a scope for it, to be entered."""
+    def invite(self, meeting: Meeting, place: int) -> None:
+        """Its batch is taken by a slot: from now on its run is what is cancelled, also before it has begun."""
         self._meeting, self._place = meeting, place
-        return self.renew()
+        self.scope = self.renew()
 
     def cancel(self, reason: str) -> None:
         """Take it out of its batch."""

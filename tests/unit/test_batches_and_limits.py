@@ -14,6 +14,8 @@ from taskiq_core import (
     call,
     gather,
 )
+from taskiq_core.worker.meeting import Member
+from taskiq_core.worker.slot import Slot
 
 pytestmark = pytest.mark.anyio
 
@@ -97,3 +99,28 @@ async def test_a_worker_that_ends_with_its_queue_runs_what_it_has_gathered() -> 
         with anyio.fail_after(10):
             await Worker(broker, burst=True).serve()
     assert sizes == [4, 2]
+
+
+async def test_a_message_is_cancelled_when_its_batch_is_taken_and_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, begin, seen = InMemoryBroker(), Slot.begin, list[int]()
+
+    @broker.task(batch=Batch(3, within=60))
+    async def act(numbers: list[int]) -> list[int]:
+        seen.extend(numbers)
+        return numbers
+
+    def cancel_first(slot: Slot, task_id: str) -> None:
+        begin(slot, task_id)
+        for member in broker._worker._receiver._slots:  # type: ignore[union-attr]
+            if isinstance(member, Member) and member.loaded.args == [1]:
+                member.cancel("not needed")
+
+    monkeypatch.setattr(Slot, "begin", cancel_first)
+    async with broker:
+        handles = await act.kiq_many([call(n) for n in (1, 2, 3)])
+        first, *others = await gather(*handles, timeout=10)
+        assert "not needed" in str(first.error)
+        assert [result.return_value for result in others] == [2, 3]
+        later = await gather(*await act.kiq_many([call(n) for n in (4, 5, 6)]), timeout=10)
+        assert [result.return_value for result in later] == [4, 5, 6]
+    assert seen == [2, 3, 4, 5, 6]
