@@ -179,6 +179,7 @@ class Batches:
         try:
             member.check()
             self._reports.started(delivery, message)
+            await self._reports.starting(message)
             return await self._execution.run(delivery, message, member)
         except BaseException as error:
             if (why := member.close()) is not None:

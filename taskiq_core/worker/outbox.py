@@ -24,12 +24,14 @@ logger = logging.getLogger("taskiq.worker")
 Failures = list[tuple[Parcel, Exception]]
 Settled = Callable[[Sequence[Outcome]], None]
 """Told of outcomes whose verdicts are out, or given up: for what must not happen before. Neither raises nor blocks."""
+Ending = Callable[[Sequence[Outcome]], Awaitable[None]]
+"""Told of outcomes before anybody sees their results. Must not raise, and holds up all that goes out while it runs."""
 
 
 class Outbox:
     """Stores results, then settles; or both in one step, where broker and result backend are one store.
 
-    Callbacks are sent before their task is settled.
+    First of all those hear of it whom `ending` tells. Callbacks are sent before their task is settled.
 
     Each outcome is a parcel that goes from step to step. What fails is kept and tried again with growing pauses, beside
     whatever comes later: results and acknowledgements of finished tasks survive an outage, so that no finished task runs a
@@ -44,12 +46,15 @@ class Outbox:
         credit: Credit,
         settings: WorkerSettings,
         settled: Sequence[Settled] = (),
+        *,
+        ending: Ending,
     ) -> None:
         self._broker = broker
         self._backend = broker.result_backend
         self._subscription = subscription
         self._credit = credit
         self._patience = settings.result_retry
+        self._ending = ending
         self._settled = settled
         self._callbacks = Callbacks(broker)
         self._joint = False
@@ -108,6 +113,7 @@ class Outbox:
 
     async def _flush(self, batch: list[Parcel]) -> None:
         self._credit.settling.update([parcel.delivery for parcel in batch])
+        await self._ending([parcel.outcome for parcel in batch if parcel.step is Step.PACK])
         for parcel in batch:
             if parcel.step is Step.PACK:
                 parcel.calls_back = self._callbacks.wants(parcel.outcome)

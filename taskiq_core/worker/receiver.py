@@ -66,8 +66,8 @@ class Receiver:
         self._held_slots = HeldSlots(broker, subscription)
         self._claims = Claims(broker.coordinator)
         announcements = Announcements(broker)
-        self._settled: list[Settled] = [self._held_slots.settled, announcements.settled, self._claims.settled]
-        self._outbox = Outbox(broker, subscription, self._credit, settings, self._settled)
+        self._settled: list[Settled] = [self._held_slots.settled, announcements.settled]
+        self._outbox = Outbox(broker, subscription, self._credit, settings, self._settled, ending=self._claims.ending)
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
         self.threads = Threads()
@@ -115,6 +115,7 @@ class Receiver:
                 await self._line()
             finally:
                 self._release([*self._inbox.close(), *self._early.close(), *self._batches.close()])
+                self._claims.leave()
                 self._outbox.close()
                 self._journal.close()
                 with anyio.move_on_after(_DRAIN, shield=True) as late:

@@ -20,7 +20,8 @@ class Reports:
         self._outbox = outbox
         self._journal = None if broker.records is None else journal
         self._announcements = announcements
-        self._claims = claims
+        self.starting = claims.starting
+        """To be awaited between `started` and the call of the task's function."""
 
     def started(self, delivery: Delivery, message: TaskiqMessage) -> None:
         """A message begins to run."""
@@ -28,8 +29,6 @@ class Reports:
             self._journal.started(delivery, message)
         if self._broker.announcer is not None:
             self._announcements.started(delivery, message)
-        if message.labels:
-            self._claims.started(message)
 
     def ended(self, outcome: Outcome) -> None:
         """Hand over what became of a message."""

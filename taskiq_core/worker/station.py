@@ -86,6 +86,8 @@ class Station:
         try:
             if message.task_name in self._plain and not (delivery.accused or delivery.deaths):
                 self.reports.started(delivery, message)
+                if message.labels:
+                    await self.reports.starting(message)
                 return await self._execute(delivery, message, slot)
             return await self._pass_rooms(delivery, message, slot)
         except BaseException as error:
@@ -111,6 +113,7 @@ class Station:
             slot.check()
             return self.batches.add(delivery, message, batch, slot)
         self.reports.started(delivery, message)
+        await self.reports.starting(message)
         if alone:
             self.inbox.wake()
             outcome = await self.quarantine.run(delivery, message)

@@ -57,7 +57,7 @@ async def held(*task_ids: str, failures: int = 0) -> Failing:
 async def test_what_comes_again_keeps_its_place(ending: Ending) -> None:
     coordinator = await held("a")
     claims = Claims(coordinator)
-    claims.settled([Outcome(Delivery(b""), ending, message("a", "finished:a"))])
+    await claims.ending([Outcome(Delivery(b""), ending, message("a", "finished:a"))])
     comes_again = judge(ending).verdict.name in ("RELEASE", "RETRY")
     assert await left(coordinator, claims, "a") == ({"a"} if comes_again else set())
 
@@ -66,8 +66,8 @@ async def test_only_places_until_the_start_are_given_up_at_the_start() -> None:
     coordinator = await held("a", "b", "c")
     claims = Claims(coordinator)
     for task_id, place in (("a", "started:a"), ("b", "finished:b"), ("c", "whatever")):
-        claims.started(message(task_id, place))
-    claims.started(TaskiqMessage("d", "job"))
+        await claims.starting(message(task_id, place))
+    await claims.starting(TaskiqMessage("d", "job"))
     assert await left(coordinator, claims, "a", "b", "c") == {"b", "c"}
 
 
@@ -76,27 +76,27 @@ async def test_a_manual_message_that_nobody_has_acknowledged_keeps_its_place() -
     claims = Claims(coordinator)
     for task_id, acked in (("a", False), ("b", True)):
         outcome = Outcome(Delivery(b""), Ending.RETURNED, message(task_id, f"finished:{task_id}"), manual=True, acked=acked)
-        claims.settled([outcome])
+        await claims.ending([outcome])
     assert await left(coordinator, claims, "a", "b") == {"a"}
 
 
 async def test_a_place_that_is_another_ones_by_now_stays() -> None:
     coordinator = await held("a")
     claims = Claims(coordinator)
-    claims.started(message("old", "started:a"))
+    await claims.starting(message("old", "started:a"))
     assert await left(coordinator, claims, "a") == {"a"}
 
 
 async def test_what_cannot_be_released_is_tried_again_together_with_what_came_meanwhile() -> None:
     coordinator = await held("a", "b", failures=2)
     claims = Claims(coordinator)
-    claims.started(message("a", "started:a"))
+    await claims.starting(message("a", "started:a"))
     async with anyio.create_task_group() as group:
         group.start_soon(claims.run)
         with anyio.fail_after(DEADLINE):
             while not coordinator.batches:
                 await anyio.sleep(0.001)
-            claims.started(message("b", "started:b"))
+            await claims.starting(message("b", "started:b"))
             while await coordinator.holders(["a", "b"]):
                 await anyio.sleep(0.001)
         claims.close()
@@ -106,6 +106,30 @@ async def test_what_cannot_be_released_is_tried_again_together_with_what_came_me
 async def test_a_worker_that_leaves_does_not_wait_for_a_coordinator_that_is_away() -> None:
     coordinator = await held("a", failures=100)
     claims = Claims(coordinator)
-    claims.started(message("a", "started:a"))
+    await claims.starting(message("a", "started:a"))
     assert await left(coordinator, claims, "a") == {"a"}
-    assert len(coordinator.batches) == 1
+    assert len(coordinator.batches) == 2  # at the start, and at the end
+
+
+async def test_a_task_starts_though_the_coordinator_does_not_answer() -> None:
+    class Silent(Failing):
+        silent = True
+
+        async def release(self, claims: Sequence[tuple[str, str]]) -> None:
+            self.batches.append(len(claims))
+            if self.silent:
+                await anyio.sleep_forever()
+            await MemoryCoordinator.release(self, claims)
+
+    coordinator = Silent(0)
+    await coordinator.claim([Claim("a", "a", 60), Claim("b", "b", 60)])
+    claims = Claims(coordinator)
+    with anyio.fail_after(DEADLINE):
+        async with anyio.create_task_group() as group:
+            for task_id in ("a", "b"):
+                group.start_soon(claims.starting, message(task_id, f"started:{task_id}"))
+        await claims.starting(message("c", "started:c"))  # asks no more
+    assert coordinator.batches == [1]
+    coordinator.silent = False
+    assert await left(coordinator, claims, "a", "b") == set()
+    assert coordinator.batches == [1, 3]
