@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import core, redis_drain, redis_enqueue, redis_load, sqlite_drain, sqlite_enqueue
+from benchmarks import core, limit_cost, redis_drain, redis_enqueue, redis_load, sqlite_drain, sqlite_enqueue
 from benchmarks.budget import Budget
 from benchmarks.figures import Benchmark, Scale, Series, collect
 from benchmarks.footprint import footprint
@@ -26,6 +26,7 @@ BENCHMARKS: Sequence[Benchmark] = (
     *redis_enqueue.BENCHMARKS,
     *redis_drain.BENCHMARKS,
     *redis_load.BENCHMARKS,
+    *limit_cost.BENCHMARKS,
     *waiting("redis", redis_arena),
     *idle("redis", redis_arena),
     *footprint("redis", redis_arena),

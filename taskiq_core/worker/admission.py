@@ -1,5 +1,6 @@
 """Who asks before it starts: messages of tasks with limits."""
 
+import itertools
 import logging
 import random
 import uuid
@@ -57,6 +58,8 @@ class Admission:
         self._slots = slots
         self._failed = failed
         self._wake = wake
+        self._tag = uuid.uuid4().hex[:8]
+        self._numbers = itertools.count()
         self._known: dict[str, TaskLimits | None] = {}
         self._asks: list[_Ask] = []
         self._arrived = anyio.Event()
@@ -96,7 +99,9 @@ class Admission:
         except Exception as error:  # noqa: BLE001 - a message that has no key can never start: as if the task had raised it
             return await self._failed(delivery, message, error)
         # A holder of its own for each delivery: what one gives up late, the next of the same message does not lose.
-        request = AdmissionRequest(f"{message.task_id}:{uuid.uuid4().hex[:8]}", self._slots.ttl, slots, rates, booked)
+        request = AdmissionRequest(
+            f"{message.task_id}:{self._tag}{next(self._numbers):x}", self._slots.ttl, slots, rates, booked
+        )
         hold = Hold(request)
         if slots:
             self._slots.enter(delivery, hold)

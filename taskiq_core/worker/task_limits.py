@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from taskiq_core.abc.coordinator import RateLimit, SlotLimit
 from taskiq_core.broker import AnyTask
 from taskiq_core.key_template import KeyTemplate
-from taskiq_core.limits import Concurrency, Limit, Rate, places, setting_key
+from taskiq_core.limits import Concurrency, Limit, places, setting_key
 from taskiq_core.message import TaskiqMessage
 
 
@@ -15,6 +15,14 @@ class _Compiled:
     key: KeyTemplate
     place: str
     setting: str
+    always: SlotLimit | RateLimit | None
+    """What every message needs, where the limit has no key."""
+
+    def of(self, message: TaskiqMessage) -> SlotLimit | RateLimit:
+        """What this message needs."""
+        if self.always is not None:
+            return self.always
+        return _needed(self.place + self.key(message.args, message.kwargs), self.limit, self.setting)
 
 
 class TaskLimits:
@@ -34,11 +42,11 @@ class TaskLimits:
         slots: list[SlotLimit] = []
         rates: list[RateLimit] = []
         for item in self._compiled:
-            place, limit = item.place + item.key(message.args, message.kwargs), item.limit
-            if isinstance(limit, Concurrency):
-                slots.append(SlotLimit(place, limit.n, item.setting))
+            needed = item.of(message)
+            if isinstance(needed, SlotLimit):
+                slots.append(needed)
             else:
-                rates.append(_rate(place, limit, item.setting))
+                rates.append(needed)
         return slots, rates
 
 
@@ -46,8 +54,11 @@ def _compile(task: AnyTask, limit: Limit) -> _Compiled:
     name = task.task_name
     key = KeyTemplate(limit.key, task.message_func, task_name=name, cast=task.options.cast_types)
     key.prepare()
-    return _Compiled(limit, key, places(limit, name), setting_key(limit, name))
+    place, setting = places(limit, name), setting_key(limit, name)
+    return _Compiled(limit, key, place, setting, _needed(place, limit, setting) if limit.key is None else None)
 
 
-def _rate(place: str, limit: Rate, setting: str) -> RateLimit:
+def _needed(place: str, limit: Limit, setting: str) -> SlotLimit | RateLimit:
+    if isinstance(limit, Concurrency):
+        return SlotLimit(place, limit.n, setting)
     return RateLimit(place, limit.starts, limit.window, limit.pace, setting)
