@@ -25,7 +25,7 @@ logger = logging.getLogger("taskiq.worker")
 _PAUSE = 0.5
 """Seconds between two looks."""
 _PATIENCE = 1.0
-"""Seconds that messages may be held up by the question whether they are marked."""
+"""Seconds for one question; messages that may be marked wait for it."""
 
 _Loaded = tuple[Delivery, TaskiqMessage]
 _Marked = tuple[Delivery, TaskiqMessage, str]
@@ -36,7 +36,7 @@ class Cancelling:
 
     While there are any marks, and when nobody has looked for half a second, messages are asked about before they may start:
     cancelling takes out of the queue what waits, but not what another worker held and gave back, nor what a canceller left
-    that died between the two steps.
+    that died between the two steps. When a question has failed, no message waits for another one until a look succeeds.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Cancelling:
         self._obeyed: set[str] = set()
         self._served: list[str] = []
         self._next_look = -math.inf
+        self._closed = False
         self._idle = self._coordinator is not None
         self._one_at_a_time = anyio.Lock()
         self._news = anyio.Event()
@@ -65,6 +66,8 @@ class Cancelling:
     @property
     def asks_first(self) -> bool:
         """Whether messages are to be asked about before they may start: there are marks, or nobody has looked lately."""
+        if self._closed:
+            return False
         return self._has_marks or (self._idle and anyio.current_time() >= self._next_look)
 
     def arrived(self) -> None:
@@ -90,14 +93,9 @@ class Cancelling:
             return
         while True:
             try:
-                if self._served:
-                    await self._forget(self._coordinator)
-                if self._credit.held and anyio.current_time() >= self._next_look:
-                    self._next_look = anyio.current_time() + _PAUSE
-                    await self._look(self._coordinator)
-                    self._outage.over()
+                await self._ask(self._coordinator)
             except Exception as error:  # noqa: BLE001 - a driver may raise anything
-                self._outage.say("Cancellations cannot be noticed, trying again", error)
+                self._close(error)
                 self._next_look = anyio.current_time() + _PAUSE
             await self._end_marked()
             self._idle = not self._credit.held and not self._served
@@ -105,6 +103,22 @@ class Cancelling:
             with anyio.move_on_after(pause):
                 await self._news.wait()
             self._news = anyio.Event()
+
+    async def _ask(self, coordinator: Coordinator) -> None:
+        if self._served:
+            with anyio.fail_after(_PATIENCE):
+                await self._forget(coordinator)
+        if self._credit.held and anyio.current_time() >= self._next_look:
+            self._next_look = anyio.current_time() + _PAUSE
+            self._idle = False  # what comes while this look is under way is seen by it
+            with anyio.fail_after(_PATIENCE):
+                await self._look(coordinator)
+            self._closed = False
+            self._outage.over()
+
+    def _close(self, error: Exception) -> None:
+        self._outage.say("Cancellations cannot be noticed, trying again", error)
+        self._closed, self._seen = True, None  # the next look asks about all
 
     async def _forget(self, coordinator: Coordinator) -> None:
         served = list(self._served)
@@ -147,8 +161,7 @@ class Cancelling:
                 async with self._one_at_a_time:
                     reasons = await self._reasons(coordinator, [message.task_id for _, message in loaded])
         except Exception as error:  # noqa: BLE001 - a driver may raise anything
-            self._outage.say("Cancellations cannot be noticed, trying again", error)
-            self._seen, self._has_marks = None, False  # the next look asks about all
+            self._close(error)
         marked = {delivery: (delivery, message, reasons[message.task_id]) for delivery, message in loaded
                   if message.task_id in reasons}  # fmt: skip
         self._put_aside(marked.values())
