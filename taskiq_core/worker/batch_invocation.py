@@ -13,6 +13,7 @@ from taskiq_core.worker.invocation import AskForTime, Invocation
 from taskiq_core.worker.meeting import Member
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.threads import Threads
+from taskiq_core.worker.time_limit import exceeded
 
 
 class BatchInvocation(Invocation):
@@ -25,7 +26,7 @@ class BatchInvocation(Invocation):
                 reason=f"Task {task.task_name!r} takes batches, and one of its dependencies asks for the Context or the "
                 "progress of a message: there are several. Leave it out; what the messages bring is in the list."
             )
-        self._simple = self.plain = False
+        self.plain = False
         self._run_timeout, self._timeout = self._timeout, None
 
     async def _with_dependencies(self, message: TaskiqMessage, context: Context, slot: Slot) -> Any:
@@ -44,12 +45,11 @@ class BatchInvocation(Invocation):
         :raises TimeoutError: if it took longer than the task's timeout.
         :raises BaseException: whatever the function or a dependency raised.
         """
-        timeout = None if self._ask_for_time is not None else self._run_timeout
+        timeout = self._run_timeout
         with anyio.move_on_after(timeout):
             return self._each(await self._call([elements], {}, context, slot), len(elements))
         assert timeout is not None
-        msg = f"Task {self.task.task_name!r} ran longer than its timeout of {timeout:g} s."
-        raise TimeoutError(msg)
+        raise exceeded(self.task.task_name, timeout)
 
     def _each(self, returned: Any, count: int) -> Sequence[Any]:
         if returned is None:

@@ -162,7 +162,7 @@ class Execution:
             message = outcome.message = await self._chain.pre_execute(message)
             outcome.ending = Ending.RETURNED
         around = self._chain.around_execute
-        if invocation.plain and around is None and ack_type is AcknowledgeType.WHEN_SAVED and not message.labels:
+        if invocation.plain and around is None and ack_type is AcknowledgeType.WHEN_SAVED:
             return await invocation.start(message)
         context = slot.task_context = Context(message, self._broker, functools.partial(self._ack, outcome))
         if ack_type is AcknowledgeType.WHEN_SAVED:

@@ -17,7 +17,7 @@ from taskiq_core.signature import compile_arguments
 from taskiq_core.worker.sandbox_request import TaskPlace
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.threads import Threads
-from taskiq_core.worker.time_limit import Home, TimeLimit
+from taskiq_core.worker.time_limit import Home, TimeLimit, within
 
 AskForTime = Callable[[float], None]
 Around = Callable[[CallNext, TaskiqMessage], Awaitable[Any]]
@@ -47,21 +47,24 @@ class Invocation:
                 reason=f"Task {task.task_name!r} asks for executor='thread', but it is async and runs on the event loop: "
                 "make it a plain `def`, or drop the option."
             )
-        self._timeout = task.options.timeout
+        self._timeout = task.options.timeout if ask_for_time is None else None
         self._ask_for_time = ask_for_time
         self._home: Home | None = None
-        self._simple = self._resolver is None and self._is_async
-        self.plain = self._simple and self._timeout is None and ask_for_time is None
-        """Whether arguments are all that a call needs, unless a label or a hook wants more."""
+        self.plain = self._resolver is None and self._is_async
+        """Whether nobody would see the context of a call, unless a hook does."""
 
     def start(self, message: TaskiqMessage) -> Awaitable[Any]:
-        """The call of a plain one, without the context that nobody would see.
+        """The call of a plain one, which needs no context.
 
-        :raises ArgumentError: as `call`.
+        :raises Exception: as `call`, or when it is awaited.
         """
+        timeout = self._timeout_of(message) if message.labels else self._timeout
         args, kwargs = self._bind(message.args, message.kwargs)
         running: Awaitable[Any] = self.task.original_func(*args, **kwargs)
-        return running
+        return running if timeout is None else within(timeout, running, message.task_name)
+
+    def _timeout_of(self, message: TaskiqMessage) -> float | None:
+        return None if self._ask_for_time is not None else TIMEOUT.get(message.labels) or self._timeout
 
     async def call(self, message: TaskiqMessage, context: Context, slot: Slot, around: Around | None) -> Any:
         """Run the task for one message and return its value.
@@ -70,14 +73,12 @@ class Invocation:
         :raises TimeoutError: if it took longer than its timeout; a thread then runs on.
         :raises BaseException: whatever the function or a dependency raised.
         """
-        timeout = None
+        if self.plain and around is None:
+            return await self.start(message)
+        timeout = self._timeout_of(message)
         if self._ask_for_time is not None:
             context.limited(self._ask_for_time)
-        else:
-            timeout = (TIMEOUT.get(message.labels) if message.labels else None) or self._timeout
         if timeout is None and around is None:
-            if self._simple:
-                return await self.start(message)
             return await self._with_dependencies(message, context, slot)
         work: CallNext = functools.partial(self._with_dependencies, context=context, slot=slot)
         running = work(message) if around is None else around(work, message)

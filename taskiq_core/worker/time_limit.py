@@ -1,10 +1,14 @@
 """The time limit of one run, which the run may move."""
 
 import threading
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
+
+T = TypeVar("T")
 
 
 class Home:
@@ -43,5 +47,19 @@ class TimeLimit:
 
     def exceeded(self, task_name: str) -> TimeoutError:
         """What becomes of a run that exceeds it."""
-        how = ", which it had extended" if self._extended else ""
-        return TimeoutError(f"Task {task_name!r} ran longer than its timeout of {self._timeout:g} s{how}.")
+        return exceeded(task_name, self._timeout, ", which it had extended" if self._extended else "")
+
+
+async def within(timeout: float, running: Awaitable[T], task_name: str) -> T:
+    """Await a run that cannot move its limit.
+
+    :raises TimeoutError: if it takes longer.
+    """
+    with anyio.move_on_after(timeout):
+        return await running
+    raise exceeded(task_name, timeout)
+
+
+def exceeded(task_name: str, timeout: float, how: str = "") -> TimeoutError:
+    """What is raised in the place of a run that took too long."""
+    return TimeoutError(f"Task {task_name!r} ran longer than its timeout of {timeout:g} s{how}.")
