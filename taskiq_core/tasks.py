@@ -52,7 +52,7 @@ class Tasks:
           is a `TaskCancelledError` with the reason;
         * "requested": a worker has it, or nobody knows it. What runs is cancelled within about a second: an async task at its
           next `await`; a process is killed; a thread is told, see `Context.cancelled`. It ends as cancelled whatever it
-          returns or raises then, and is not retried. A task that is sent under this id within a day is cancelled too;
+          returns or raises then, and is not retried. A task that is sent under this id within a minute is cancelled too;
         * "finished": it has a result already, and that stays. Only if it runs again, under the same id, is that cancelled.
 
         A few round trips for each thousand ids. `task_name` says whose `store_result` and `result_ttl` hold for the results of

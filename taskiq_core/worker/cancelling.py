@@ -11,11 +11,13 @@ import anyio
 from taskiq_core.abc.coordinator import Coordinator
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.cancel_marks import CANCELS, mark_key, reasons_in
+from taskiq_core.capability import Capability
 from taskiq_core.delivery import Delivery
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.outage import Outage
 from taskiq_core.worker.credit import Credit
 from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.refusals import Marked, Refusals
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.station import Station
 from taskiq_core.worker.verdicts import Ending
@@ -26,17 +28,19 @@ _PAUSE = 0.5
 """Seconds between two looks."""
 _PATIENCE = 1.0
 """Seconds for one question; messages that may be marked wait for it."""
+_CROSSING = 60.0
+"""Seconds after which what was sent or received while somebody cancelled has come to rest."""
 
 _Loaded = tuple[Delivery, TaskiqMessage]
-_Marked = tuple[Delivery, TaskiqMessage, str]
 
 
 class Cancelling:
     """Asks for the token, and for the marks of what is held when the token has changed; without a coordinator nothing.
 
-    While there are any marks, and when nobody has looked for half a second, messages are asked about before they may start:
-    cancelling takes out of the queue what waits, but not what another worker held and gave back, nor what a canceller left
-    that died between the two steps. When a question has failed, no message waits for another one until a look succeeds.
+    When nobody has looked for half a second, and for a minute after the token has changed, messages are asked about before
+    they may start: a cancel may have crossed them. Later, while there is a token, only those are that some worker had before:
+    cancelling takes out of the queue what waits, but not what is held then and given back. Where it cannot take out anything,
+    all are asked about. When a question has failed, no message waits for another one until a look succeeds.
     """
 
     def __init__(
@@ -51,9 +55,11 @@ class Cancelling:
         self._credit = credit
         self._station = station
         self._slots = slots
+        self._discards = Capability.DISCARD in broker.capabilities
         self._has_marks = False
         self._seen: bytes | None = None
-        self._marked: list[_Marked] = []
+        self._settles_at = -math.inf
+        self.refusals = Refusals(station.execution, station.reports)
         self._obeyed: set[str] = set()
         self._served: list[str] = []
         self._next_look = -math.inf
@@ -97,7 +103,6 @@ class Cancelling:
             except Exception as error:  # noqa: BLE001 - a driver may raise anything
                 self._close(error)
                 self._next_look = anyio.current_time() + _PAUSE
-            await self._end_marked()
             self._idle = not self._credit.held and not self._served
             pause = math.inf if self._idle else max(0.0, self._next_look - anyio.current_time())
             with anyio.move_on_after(pause):
@@ -131,6 +136,7 @@ class Cancelling:
             self._has_marks = token is not None
             if token is None or token == self._seen:
                 return
+            self._settles_at = anyio.current_time() + _CROSSING  # before any wait: what arrives from now on is asked about
             waiting = self._loaded(itertools.chain(self._station.inbox, self._station.early))
             running = [slot.message.task_id for slot in self._slots if slot.message is not None]
             reasons = await self._reasons(coordinator, [*running, *(message.task_id for _, message in waiting)])
@@ -154,7 +160,9 @@ class Cancelling:
         coordinator = self._coordinator
         if coordinator is None:
             return deliveries
-        loaded = self._loaded(deliveries)
+        loaded = self._loaded(self._doubtful(deliveries))
+        if not loaded:
+            return deliveries
         reasons: dict[str, str] = {}
         try:
             with anyio.fail_after(_PATIENCE, shield=True):
@@ -167,6 +175,12 @@ class Cancelling:
         self._put_aside(marked.values())
         return [delivery for delivery in deliveries if delivery not in marked] if marked else deliveries
 
+    def _doubtful(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        now = anyio.current_time()
+        if not self._discards or now < self._settles_at or (self._idle and now >= self._next_look):
+            return deliveries
+        return [delivery for delivery in deliveries if delivery.attempt != 1]
+
     async def _reasons(self, coordinator: Coordinator, task_ids: Sequence[str]) -> dict[str, str]:
         return reasons_in(await coordinator.get([mark_key(task_id) for task_id in task_ids]), task_ids) if task_ids else {}
 
@@ -177,12 +191,7 @@ class Cancelling:
                 loaded.append((delivery, self._loads(delivery.body)))
         return loaded
 
-    def _put_aside(self, marked: Iterable[_Marked]) -> None:
-        self._marked.extend(marked)
-        self._news.set()
-
-    async def _end_marked(self) -> None:
-        while self._marked:
-            delivery, message, reason = self._marked.pop(0)
-            self._obeyed.add(message.task_id)
-            self._station.reports.ended(await self._station.execution.refused(delivery, message, reason))
+    def _put_aside(self, marked: Iterable[Marked]) -> None:
+        marked = list(marked)
+        self._obeyed.update(message.task_id for _, message, _ in marked)
+        self.refusals.put(marked)

@@ -104,7 +104,7 @@ class Receiver:
             work = (
                 self._outbox.run, self._journal.run, self._leases.run, self._cancelling.run,
                 self._admission.run, self._held_slots.run, self._claims.run, self._batches.run,
-                self._early.run,
+                self._early.run, self._cancelling.refusals.run,
             )  # fmt: skip
             rooms = [anyio.CancelScope(shield=True) for _ in work]
             for scope, run in zip(rooms, work, strict=True):
@@ -114,7 +114,8 @@ class Receiver:
                 await bury(self._predecessors, self._subscription)
                 await self._line()
             finally:
-                self._release([*self._inbox.close(), *self._early.close(), *self._batches.close()])
+                refused = self._cancelling.refusals.close()
+                self._release([*self._inbox.close(), *self._early.close(), *self._batches.close(), *refused])
                 self._claims.leave()
                 self._outbox.close()
                 self._journal.close()
