@@ -1,5 +1,6 @@
 """The few atomic operations on which limits, uniqueness, joins and schedule claims stand."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ class RateLimit:
 class AdmissionRequest:
     """`holder` wants to start: with a slot of each of `slots`, for `ttl` seconds, and within all `rates`; no key twice.
 
-    `booked` says that it was given a time by an earlier answer, and that this has come.
+    `booked` says that it was given a time by an earlier answer, and that this has come. `patience` is for how many seconds it
+    can wait for the rates.
     """
 
     holder: str
@@ -59,11 +61,15 @@ class AdmissionRequest:
     slots: Sequence[SlotLimit] = ()
     rates: Sequence[RateLimit] = ()
     booked: bool = False
+    patience: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The answer: granted; or the key of the slots that are `full`; or a time was given, after `wait` seconds."""
+    """The answer: granted; or the key of the slots that are `full`; or a time was given, after `wait` seconds.
+
+    Where these are more than the holder's patience, no time was given.
+    """
 
     full: str | None = None
     wait: float = 0.0
@@ -110,7 +116,8 @@ class Coordinator(ABC):
         It comes back then and says that it is `booked`, and starts if the windows are open. If they will be within
         one `pace`, as those before it came late, it is told to come again then; each who waits so has an opening of
         its own. Else it is given a new time, behind the others. Of several rates, that which makes it wait the longest gives
-        the time.
+        the time. Who has not the patience for the time that it would be given is told how long it is, and takes none: so those
+        behind do not wait for one who will not come.
         """
 
     @abstractmethod

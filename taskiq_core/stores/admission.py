@@ -40,7 +40,8 @@ def decide(ledger: Ledger, request: AdmissionRequest) -> Admission:
         is_new = not ledger.holds(place.key, request.holder)
         if is_new and ledger.free(place.key, slots_of(place, ledger.setting(place.setting))) < 1:
             return Admission(full=place.key)
-    wait = wait_for([ledger.book(rate) for rate in request.rates], ledger.now, booked=request.booked)
+    books = [ledger.book(rate) for rate in request.rates]
+    wait = wait_for(books, ledger.now, booked=request.booked, patience=request.patience)
     if wait > 0:
         return Admission(wait=wait)
     for place in request.slots:

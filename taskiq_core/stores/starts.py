@@ -106,8 +106,8 @@ class Book:
         return max((times.newest(1) + more for times, more in kinds if len(times) > 0), default=0.0)
 
 
-def wait_for(books: Sequence[Book], now: float, *, booked: bool) -> float:
-    """Start within all of these rates: 0.0; or else be given a time: the seconds until then."""
+def wait_for(books: Sequence[Book], now: float, *, booked: bool, patience: float) -> float:
+    """Start within all of these rates: 0.0; or else the seconds until a time, which is given where the patience is enough."""
     if booked:
         openings = [book.opening(now) for book in books]
         if max(openings, default=now) <= now:
@@ -117,20 +117,22 @@ def wait_for(books: Sequence[Book], now: float, *, booked: bool) -> float:
         if all(opening - now <= book.rate.pace for opening, book in zip(openings, books, strict=True)):
             recalls = [book.recall(now) for book in books]
             if all(recall - now <= book.rate.pace for recall, book in zip(recalls, books, strict=True)):
-                return _recall(books, recalls, now)
-    return _give(books, [book.next_time(now) for book in books], now)
+                return _recall(books, recalls, now, patience)
+    return _give(books, [book.next_time(now) for book in books], now, patience)
 
 
-def _recall(books: Sequence[Book], recalls: Sequence[float], now: float) -> float:
+def _recall(books: Sequence[Book], recalls: Sequence[float], now: float, patience: float) -> float:
     time = max(recalls)
     for book, recall in zip(books, recalls, strict=True):
-        if recall > now:
+        if now < recall and time - now <= patience:
             book.recalls.add(time)
     return time - now
 
 
-def _give(books: Sequence[Book], times: Sequence[float], now: float) -> float:
+def _give(books: Sequence[Book], times: Sequence[float], now: float, patience: float) -> float:
     time = max(times, default=now)
+    if time - now > max(0.0, patience):
+        return time - now
     for book, own in zip(books, times, strict=True):
         if time <= now:
             book.starts.add(now)

@@ -1,5 +1,6 @@
 """What the laws of coordinators share."""
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -38,9 +39,9 @@ def slot(holder: str, *places: SlotLimit, ttl: float = LONG) -> AdmissionRequest
     return AdmissionRequest(holder, ttl, slots=places)
 
 
-def start(*rates: RateLimit, booked: bool = False) -> AdmissionRequest:
+def start(*rates: RateLimit, booked: bool = False, patience: float = math.inf) -> AdmissionRequest:
     """Somebody wants to start within all of these."""
-    return AdmissionRequest("somebody", LONG, rates=rates, booked=booked)
+    return AdmissionRequest("somebody", LONG, rates=rates, booked=booked, patience=patience)
 
 
 async def may(coordinator: Coordinator, *requests: AdmissionRequest) -> list[bool]:

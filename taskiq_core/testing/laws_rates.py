@@ -80,6 +80,26 @@ class RateLaws(CoordinatorSuite):
         assert all(near(wait, THREE.pace) for wait in found[2:]), found
 
     @law()
+    async def test_who_cannot_wait_takes_no_time(self, coordinator: Coordinator) -> None:
+        """It is told how long it would be, and whoever comes next is given the time; who has the patience takes it."""
+        await waits(coordinator, start(ONE))
+        for booked in (False, True):
+            hasty = start(ONE, booked=booked, patience=LONG / 2)
+            assert all(near(wait, ONE.pace) for wait in await waits(coordinator, *[hasty] * 3))
+        patient = start(ONE, patience=1.5 * LONG)
+        first, second, third = await waits(coordinator, patient, patient, start(ONE))
+        assert near(first, ONE.pace)
+        assert near(second, 2 * ONE.pace)
+        assert near(third, 2 * ONE.pace)
+
+    @law()
+    async def test_who_cannot_wait_may_start_now(self, coordinator: Coordinator) -> None:
+        """Where there is room, patience does not matter."""
+        wide = RateLimit("wide", 9, LONG, LONG)
+        found = await waits(coordinator, *[start(THREE, wide, patience=0)] * 5, *[start(wide, booked=True, patience=-1)] * 7)
+        assert [wait > 0 for wait in found] == [False] * 3 + [True] * 2 + [False] * 6 + [True]
+
+    @law()
     async def test_a_race_for_a_rate_starts_no_more_than_may(self, coordinator: Coordinator) -> None:
         """Of fifty that want one of nine starts at the same time, nine get one, and no more than nine the same window."""
         rate = RateLimit("k", 9, LONG, LONG + 1)

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 import random
 import uuid
 from collections.abc import Awaitable, Callable
@@ -34,6 +35,8 @@ _PATIENCE = 3.0
 """Seconds for one answer."""
 _FIRST, _MOST = 1.0, 15.0
 """Seconds that messages are put off while nobody answers."""
+_AFTER = 0.01
+"""Seconds after its expiry at which a message that cannot start before comes back, to end."""
 _LONGEST_WAIT = 30.0
 """Seconds between two tries for a slot, on brokers that cannot park."""
 
@@ -92,24 +95,23 @@ class Admission:
         """
         try:
             expires = EXPIRES_AT.get(message.labels)
-            if expires is not None and clock.time() > expires:
+            patience = math.inf if expires is None else expires - clock.time()
+            if patience < 0:
                 return None  # it will be told so, and start nothing
             slots, rates = limits.of(message)
             booked = BOOKED.get(message.labels) or False
         except Exception as error:  # noqa: BLE001 - a message that has no key can never start: as if the task had raised it
             return await self._failed(delivery, message, error)
         # A holder of its own for each delivery: what one gives up late, the next of the same message does not lose.
-        request = AdmissionRequest(
-            f"{message.task_id}:{self._tag}{next(self._numbers):x}", self._slots.ttl, slots, rates, booked
-        )
-        hold = Hold(request)
+        holder = f"{message.task_id}:{self._tag}{next(self._numbers):x}"
+        hold = Hold(AdmissionRequest(holder, self._slots.ttl, slots, rates, booked, patience))
         if slots:
             self._slots.enter(delivery, hold)
         answer = await self._answer(hold)
         if answer is None:
             return Outcome(delivery, Ending.PARKED, message, delay=self._pause * random.uniform(0.7, 1.3))
         if not answer.granted:
-            return self._park(delivery, message, answer)
+            return self._park(delivery, message, answer, patience)
         hold.granted = True
         if slots and self._slots.parks and delivery.attempt != 1:
             self._slots.look(hold)
@@ -117,12 +119,16 @@ class Admission:
         WAITS.set(message.labels, None)
         return None
 
-    def _park(self, delivery: Delivery, message: TaskiqMessage, answer: Answer) -> Outcome:
+    def _park(self, delivery: Delivery, message: TaskiqMessage, answer: Answer, patience: float) -> Outcome:
         outcome = Outcome(delivery, Ending.PARKED, message)
         if answer.full is None:
-            outcome.delay = answer.wait if answer.wait < 2 * LEAD else answer.wait - LEAD
+            booked = answer.wait <= patience
+            if booked:
+                outcome.delay = answer.wait if answer.wait < 2 * LEAD else answer.wait - LEAD
+            else:  # it has no time and ends at its expiry, unless the limit changes before
+                outcome.delay = patience + _AFTER
             outcome.park = waiting_for_rates(message.task_name) + message.task_id if self._slots.parks else None
-            BOOKED.set(message.labels, True)
+            BOOKED.set(message.labels, booked or None)
         elif self._slots.parks:
             outcome.delay, outcome.park = self._slots.ttl / 3, answer.full
             return outcome

@@ -204,6 +204,17 @@ class ServesNewcomersFirst(Altered):
         return replace(item, booked=True)
 
 
+class GivesTimesToTheHasty(Altered):
+    def alter(self, item: AdmissionRequest) -> AdmissionRequest:
+        return replace(item, patience=math.inf)
+
+
+class RefusesTheHasty(Memory):
+    async def admit(self, requests: Sequence[AdmissionRequest]) -> list[Admission]:
+        patient = iter(await super().admit([item for item in requests if item.patience > 0]))
+        return [next(patient) if item.patience > 0 else Admission(wait=1.0) for item in requests]
+
+
 class OneStartMore(Altered):
     def alter_rate(self, rate: RateLimit) -> RateLimit:
         return replace(rate, limit=rate.limit + 1)

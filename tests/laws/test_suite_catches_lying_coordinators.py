@@ -47,6 +47,8 @@ CASES: tuple[tuple[type[Any], str], ...] = (
     (liars.LetsPoll, "those_who_come_late_start_no_faster"),
     (liars.QueuesTheBooked, "the_booked_start_where_there_is_room"),
     (liars.GivesTimesInEveryRate, "who_waits_long_for_one_rate_does_not_hold_up_those_of_another"),
+    (liars.GivesTimesToTheHasty, "who_cannot_wait_takes_no_time"),
+    (liars.RefusesTheHasty, "who_cannot_wait_may_start_now"),
     (liars.KeepsOldTimes, "a_changed_rate_gives_times_anew"),
     (liars.KeepsOneRate, "two_rates_are_kept_at_once"),
     (liars.CallsWindowsAtOnce, "those_who_wait_are_called_one_after_the_other"),

@@ -1,5 +1,6 @@
 """Random histories of admission, on a store and on the one in memory, whose time is the test's."""
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 
@@ -18,7 +19,8 @@ SETTINGS = {"ra": (b"5 10.3 10.9", b"1 10.3 11", b"nonsense", None), "sa": (b"4"
 def some_request(dice: random.Random) -> AdmissionRequest:
     slots = dice.sample(SLOTS, dice.choice([0, 0, 1, 2]))
     rates = dice.sample(RATES, dice.choice([0, 1, 1, 1, 2]))
-    return AdmissionRequest(f"h{dice.randrange(9)}", dice.choice([1.5, 20.5]), slots, rates, dice.random() < 0.6)
+    patience = dice.choice([math.inf, math.inf, 0.77, 12.34])
+    return AdmissionRequest(f"h{dice.randrange(9)}", dice.choice([1.5, 20.5]), slots, rates, dice.random() < 0.6, patience)
 
 
 def alike(one: Admission, other: Admission) -> bool:

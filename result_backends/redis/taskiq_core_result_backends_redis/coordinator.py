@@ -42,8 +42,7 @@ class RedisCoordinator(OnRedis, Coordinator):
             return []
         slots, rates = _numbered(item.slots for item in requests), _numbered(item.rates for item in requests)
         rows = [
-            (item.holder, milliseconds(item.ttl), item.booked, [slots[s] for s in item.slots], [rates[r] for r in item.rates])
-            for item in requests
+            (*_terms(item), [slots[place] for place in item.slots], [rates[rate] for rate in item.rates]) for item in requests
         ]
         batch = ([_slots(place) for place in slots], [_rate(rate) for rate in rates], rows)
         answers: list[int] = await take_step(self, _ADMIT, pack(batch), f"{random.getrandbits(64):x}")
@@ -98,6 +97,10 @@ class RedisCoordinator(OnRedis, Coordinator):
 def _numbered(limits: Iterable[Sequence[L]]) -> dict[L, int]:
     """Each limit once, with its number, from 1 on."""
     return {limit: number for number, limit in enumerate(dict.fromkeys(limit for few in limits for limit in few), 1)}
+
+
+def _terms(item: AdmissionRequest) -> tuple[object, ...]:
+    return item.holder, milliseconds(item.ttl), item.booked, 1e6 * item.patience
 
 
 def _rate(rate: RateLimit) -> tuple[object, ...]:

@@ -1,6 +1,6 @@
 -- Lets start who may; answers for each request 0, or how many microseconds it has to wait, or the number of the limit whose slots
 -- are full, negative. ARGV: packed {slots, rates, requests}: limits as the core has them; requests are {holder, ms to live, booked,
--- numbers of slots, numbers of rates}; and a text that no other call has
+-- microseconds of patience, numbers of slots, numbers of rates}; and a text that no other call has
 may_exceed_memory()
 local limits, rates, requests = unpack(cmsgpack.unpack(ARGV[1]))
 local books = {}
@@ -23,7 +23,7 @@ local function start(found)
   return 0
 end
 
-local function wait_for(found, booked)
+local function wait_for(found, booked, patience)
   if booked then
     local openings, last = highest(found, opening)
     if last <= moment then
@@ -32,7 +32,7 @@ local function wait_for(found, booked)
     local recalls, time = highest(found, recall)
     if all_patient(found, openings) and all_patient(found, recalls) then
       for place, book in ipairs(found) do
-        if recalls[place] > moment then
+        if recalls[place] > moment and time - moment <= patience then
           add(book.recalls, time)
         end
       end
@@ -42,6 +42,8 @@ local function wait_for(found, booked)
   local times, time = highest(found, next_time)
   if time <= moment then
     start(found)
+  elseif time - moment > patience then
+    return time - moment
   end
   for place, book in ipairs(found) do
     -- A time far behind what this rate would have given must not push back those who need this rate only.
@@ -64,7 +66,7 @@ local function occupy(place, holder, ttl)
   place.longest = math.max(place.longest, ttl)
 end
 
-local function decide(holder, ttl, booked, places, paces)
+local function decide(holder, ttl, booked, patience, places, paces)
   for _, number in ipairs(places) do
     local key, limit, name = unpack(limits[number])
     local place = slots_under(key)
@@ -72,7 +74,7 @@ local function decide(holder, ttl, booked, places, paces)
       return -number
     end
   end
-  local wait = #paces == 0 and 0 or wait_for(books_of(paces), booked)
+  local wait = #paces == 0 and 0 or wait_for(books_of(paces), booked, patience)
   if wait == 0 then
     for _, number in ipairs(places) do
       occupy(slots_under(limits[number][1]), holder, ttl)
