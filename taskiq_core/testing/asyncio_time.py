@@ -1,13 +1,29 @@
 """Virtual time on asyncio."""
 
 import asyncio
+import functools
 import math
-from collections.abc import Callable
+import threading
+from asyncio import selector_events
+from collections.abc import Callable, Hashable
+from contextlib import ExitStack
 from typing import Any, Protocol, cast
+
+from taskiq_core.testing.real_work import replace_part
+from taskiq_core.testing.silence import Silence
+
+_WRITING: Any = (
+    (selector_events._SelectorSocketTransport, "write"),  # type: ignore[attr-defined]
+    (selector_events._SelectorSocketTransport, "writelines"),  # type: ignore[attr-defined]
+    (selector_events._SelectorDatagramTransport, "sendto"),  # type: ignore[attr-defined]
+)
+"""By which code asks for news of a socket that it listens to already."""
 
 
 class Time(Protocol):
     """What a loop asks of `VirtualTime`."""
+
+    silence: Silence
 
     def monotonic(self) -> float: ...
     def real_wait(self, until: float) -> float: ...
@@ -28,23 +44,41 @@ class AsyncioLoop:
             msg = f"Virtual time needs asyncio's own event loop or trio; {kind} does not let its clock be replaced."
             raise RuntimeError(msg)
         self._resolution: Any = self._loop._clock_resolution
+        self._undo = ExitStack()
 
     def time(self) -> float:
         return float(self._loop.time())
 
     def take_over(self, time: Time) -> None:
         self._loop.time = time.monotonic
+        for kind, name in _WRITING:
+            replace_part(self._undo, kind, name, _heard(getattr(kind, name), time.silence))
         self._loop._selector = _VirtualSelector(self._selector, time, self._be_exact)
         self._be_exact()
 
     def give_back(self) -> None:
+        self._undo.close()
         self._loop._selector, self._loop._clock_resolution = self._selector, self._resolution
         del self._loop.time
+
+    def sources(self) -> set[Hashable]:
+        sources: set[Hashable] = set(self._selector.get_map())
+        sources.remove(self._loop._ssock.fileno())  # by which it wakes itself
+        return sources | {thread.name for thread in threading.enumerate() if thread.name.startswith("asyncio-waitpid")}
 
     def _be_exact(self) -> None:
         # Timers fire as much too early as the clock is coarse, and some then wait for the rest of their time: which would
         # never pass. So it is as fine as a float can be. (Finer, it would be lost in the sum, and the timer never fire.)
         self._loop._clock_resolution = math.ulp(self._loop.time())
+
+
+def _heard(write: Callable[..., Any], silence: Silence) -> Callable[..., Any]:
+    @functools.wraps(write)
+    def call(transport: Any, *args: Any) -> Any:
+        silence.heard(transport._sock_fd)
+        return write(transport, *args)
+
+    return call
 
 
 class _VirtualSelector:
@@ -58,12 +92,24 @@ class _VirtualSelector:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._selector, name)
 
+    def register(self, file: Any, events: int, data: Any = None) -> Any:
+        key = self._selector.register(file, events, data)
+        self._time.silence.heard(key.fd)
+        return key
+
+    def modify(self, file: Any, events: int, data: Any = None) -> Any:
+        key = self._selector.modify(file, events, data)
+        self._time.silence.heard(key.fd)
+        return key
+
     def select(self, timeout: float | None = None) -> Any:
         if timeout is not None and timeout <= 0:
             return self._selector.select(timeout)
         until = math.inf if timeout is None else self._time.monotonic() + timeout
         wait = self._time.real_wait(until)
         events = self._selector.select(None if wait == math.inf else wait)
+        for key, _ in events:
+            self._time.silence.heard(key.fd)
         if not events:
             self._time.nothing_to_do(until)
             self._changed()

@@ -24,7 +24,7 @@ from taskiq_core.testing.faults import Faults, Point
 from taskiq_core.testing.memory_stores import WatchedQueue, WatchedResults
 from taskiq_core.testing.sends import SendLog, Sends
 from taskiq_core.testing.stage import on_memory
-from taskiq_core.testing.virtual_clock import VirtualTime, virtual_time
+from taskiq_core.testing.virtual_clock import PATIENCE, VirtualTime, virtual_time
 from taskiq_core.testing.workers import Workers
 from taskiq_core.utils import maybe_awaitable
 from taskiq_core.worker import Worker, WorkerSettings
@@ -173,7 +173,7 @@ async def taskiq_test(
     seed: int | None = 0,
     workers: int = 1,
     lease: float = _LEASE,
-    patience: float = 0.0,
+    patience: float = PATIENCE,
     **settings: Unpack[WorkerOptions],
 ) -> AsyncGenerator[TaskiqTest, None]:
     """Within it a broker's tasks run here and now: on memory instead of its servers, in virtual time, by real workers.
@@ -184,7 +184,7 @@ async def taskiq_test(
     :param seed: for the module `random`, so that jitter is the same in each run; None leaves it alone.
     :param workers: how many workers run; 0 for a test that looks only at what is sent.
     :param lease: seconds after which the messages of a crashed worker come back.
-    :param patience: real seconds to wait for sockets and pipes before time jumps, for tasks that use some.
+    :param patience: real seconds of silence on open sockets and pipes, and of child processes, before time jumps.
     :param settings: of the workers, as in `WorkerSettings`; they serve all queues unless it says otherwise.
     :raises ConfigurationError: if the broker is started, or has tasks that cannot work.
     :raises RuntimeError: if the event loop is neither asyncio's own nor trio.

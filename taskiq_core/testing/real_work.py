@@ -22,14 +22,14 @@ def holding(hold: Hold) -> Generator[None]:
     """
     with ExitStack() as undo:
         for owner, name in ((anyio.to_thread, "run_sync"), (SandboxPool, "ask")):
-            _replace(undo, owner, name, _held(getattr(owner, name), hold))
+            replace_part(undo, owner, name, _held(getattr(owner, name), hold))
         loop = anyio.lowlevel.current_token().native_token
         if isinstance(loop, asyncio.AbstractEventLoop):
-            _replace(undo, loop, "run_in_executor", _held_future(loop.run_in_executor, hold))
+            replace_part(undo, loop, "run_in_executor", _held_future(loop.run_in_executor, hold))
         else:
             import trio
 
-            _replace(undo, trio.to_thread, "run_sync", _held(trio.to_thread.run_sync, hold))
+            replace_part(undo, trio.to_thread, "run_sync", _held(trio.to_thread.run_sync, hold))
         yield
 
 
@@ -54,7 +54,8 @@ def _held_future(function: Callable[..., "asyncio.Future[Any]"], hold: Hold) -> 
     return call
 
 
-def _replace(undo: ExitStack, owner: Any, name: str, value: Any) -> None:
+def replace_part(undo: ExitStack, owner: Any, name: str, value: Any) -> None:
+    """Exchange an attribute of one object until `undo` is closed."""
     own = cast("dict[str, Any]", vars(owner))
     if name in own:
         undo.callback(setattr, owner, name, own[name])

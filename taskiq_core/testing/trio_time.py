@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Hashable
 from typing import Any
 
 import trio
@@ -44,6 +45,12 @@ class TrioLoop:
             trio.lowlevel.remove_instrument(self._watch)
         self._set(*self._before)
 
+    def sources(self) -> set[Hashable]:
+        io: Any = trio.lowlevel.current_statistics().io_statistics
+        kinds = ("tasks_waiting_read", "tasks_waiting_write", "tasks_waiting")  # they differ by system
+        waiting = sum(getattr(io, kind, 0) for kind in kinds) - 1  # one is trio's own
+        return {waiting} if waiting > 0 else set()  # only how many is known, and that it is another number later
+
     def _set(self, clock: Any, threshold: float, die: random.Random, deterministic: bool) -> None:
         self._runner.clock, self._runner.clock_autojump_threshold = clock, threshold
         self._module._r, self._module._ALLOW_DETERMINISTIC_SCHEDULING = die, deterministic
@@ -79,7 +86,10 @@ class _Watch(trio.abc.Instrument):
 
     def after_io_wait(self, timeout: float) -> None:
         asked, self._clock.asked = self._clock.asked, None
-        if asked is None or trio.lowlevel.current_statistics().tasks_runnable:
+        if asked is None:
+            return
+        if trio.lowlevel.current_statistics().tasks_runnable:
+            self._time.silence.broken()
             return
         deadline, wait = asked
         if timeout < min(wait, 1.0):  # it waits for `wait_all_tasks_blocked`, whose turn is before time's

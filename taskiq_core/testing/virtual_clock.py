@@ -3,7 +3,7 @@
 import asyncio
 import math
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Hashable, Set
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -14,6 +14,10 @@ import anyio.lowlevel
 from taskiq_core import clock
 from taskiq_core.testing.asyncio_time import AsyncioLoop
 from taskiq_core.testing.real_work import holding
+from taskiq_core.testing.silence import Silence
+
+PATIENCE = 1.0
+"""Real seconds without news from open sockets and pipes, and from child processes, before time jumps."""
 
 _current: "VirtualTime | None" = None
 
@@ -33,25 +37,33 @@ class EventLoop(Protocol):
         """Let it live as before."""
         ...
 
+    def sources(self) -> Set[Hashable]:
+        """What outside can bring news: sockets and pipes other than its own, child processes."""
+        ...
+
 
 class VirtualTime:
     """The time of one event loop and of the core's clock; also a scheduler's `Clock`.
 
     It stands still while anything can run, however long that takes, and while a thread or a process works for the loop.
     When nothing is left but waiting, it jumps to the moment at which the first one wakes. What waits for a thread or a
-    process wakes in real time: a timer that is due before that fires when its seconds have really passed.
+    process wakes in real time: a timer that is due before that fires when its seconds have really passed. The same holds for
+    `patience` real seconds while the loop listens to sockets, pipes or child processes; after so long a silence time jumps,
+    until something is heard or written again.
 
     :param start: what the wall clock shows at first; a naive datetime is UTC. None is now.
-    :param patience: real seconds to wait for input (sockets, pipes) before a jump.
     """
 
-    def __init__(self, start: datetime | None, begin: float, patience: float) -> None:
+    def __init__(self, start: datetime | None, loop: EventLoop, patience: float) -> None:
+        begin = loop.time()
         start = datetime.now(UTC) if start is None else start if start.tzinfo else start.replace(tzinfo=UTC)
+        self._loop = loop
         self._seconds = begin
         self._epoch = start.timestamp() - begin
         self._holds = 0
         self._resting: list[anyio.Event] = []
-        self.patience = patience
+        self.silence = Silence(patience)
+        self._waited = 0.0
 
     def monotonic(self) -> float:
         """Seconds of the event loop's clock."""
@@ -98,14 +110,19 @@ class VirtualTime:
 
     def real_wait(self, until: float) -> float:
         """How many real seconds the loop has to wait for news, when it could do nothing until then."""
+        self._waited = 0.0
         if self._holds:
             return max(0.0, until - self._seconds)
         if until == math.inf and not self._resting:
             return math.inf
-        return self.patience
+        left = self.silence.left(self._loop.sources())
+        self._waited = left if self._resting else min(left, max(0.0, until - self._seconds))
+        return self._waited
 
     def nothing_to_do(self, until: float) -> None:
         """There was no news within `real_wait`: wakes those who rest, or it is `until` now."""
+        if not self._holds and self._waited:
+            self.silence.lasted(self._loop.sources(), self._waited)
         if self._resting and not self._holds:
             resting, self._resting = self._resting, []
             for event in resting:
@@ -115,7 +132,7 @@ class VirtualTime:
 
 
 @contextmanager
-def virtual_time(start: datetime | None = None, *, seed: int | None = 0, patience: float = 0.0) -> Generator[VirtualTime]:
+def virtual_time(start: datetime | None = None, *, seed: int | None = 0, patience: float = PATIENCE) -> Generator[VirtualTime]:
     """Let the running event loop, asyncio's own or trio, and the core live in virtual time; to be entered inside of it.
 
     Within another such block it is the time of that one. `seed` is for the module `random` (None leaves it alone), which is
@@ -130,7 +147,7 @@ def virtual_time(start: datetime | None = None, *, seed: int | None = 0, patienc
         yield _current
         return
     loop = _running_loop()
-    time = VirtualTime(start, loop.time(), patience)
+    time = VirtualTime(start, loop, patience)
     with ExitStack() as undo:
         undo.enter_context(_as_current(time))
         loop.take_over(time)

@@ -1,10 +1,7 @@
 """A whole application under test: whatever its broker is made for, all of its parts are at work."""
 
-import socket
-import threading
 from typing import Any
 
-import anyio
 import pytest
 
 from taskiq_core import (
@@ -110,26 +107,3 @@ async def test_shared_tasks_and_two_brokers() -> None:
         assert async_shared_broker.result_backend is broker.result_backend
     finally:
         async_shared_broker.default_broker(InMemoryBroker())
-
-
-async def test_tasks_that_talk_to_a_server_need_patience() -> None:
-    broker = broker_from_url("memory://")
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.sendall(connection.recv(100))
-
-    @broker.task(timeout=60)
-    async def talk() -> bytes:
-        async with await anyio.connect_tcp("127.0.0.1", listener.getsockname()[1]) as stream:
-            await stream.send(b"hello")
-            return await stream.receive()
-
-    with listener:
-        server = threading.Thread(target=serve, daemon=True)
-        server.start()
-        async with taskiq_test(broker, patience=0.1):
-            assert await (await talk.kiq()) == b"hello"
-        server.join(10)
