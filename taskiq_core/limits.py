@@ -14,6 +14,10 @@ Key: TypeAlias = str | Callable[..., Any]
 _MARGIN = 0.02
 """Seconds at most by which a window is longer than was asked for: starts are seen a little later than they are granted."""
 
+_MOST = 10**9
+_LONGEST = 10 * 365 * 86400.0
+"""What every store can count, and seconds that it can add to its clock."""
+
 
 def margin(window: float) -> float:
     """The hundredth part of a window, at most 20 ms."""
@@ -26,7 +30,7 @@ class Concurrency:
 
     `name` lets several tasks share one limit: give all of them the same.
 
-    :raises ValueError: for an `n` below 1.
+    :raises ValueError: for an `n` below 1 or above a thousand million.
     """
 
     kind: ClassVar[str] = "at-once"
@@ -53,7 +57,7 @@ class Concurrency:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `n` starts in any `per` seconds (or timedelta); with a `key`, so many for each value of it.
+    """At most `n` starts in any `per` seconds (or timedelta), ten years at most; with a `key`, so many for each value of it.
 
     `burst` smooths: at most so many starts in any `burst / n * per` seconds. It is `n` unless you say otherwise, so that the
     whole of a window may start at once. `name` lets several tasks share one limit.
@@ -74,6 +78,9 @@ class Rate:
         object.__setattr__(self, "per", seconds(self.per))
         if self.per == 0:
             msg = "Rate(per=0) limits nothing: give the seconds in which n may start"
+            raise ValueError(msg)
+        if seconds(self.per) > _LONGEST:
+            msg = f"Rate(per={self.per:g}): a window is ten years at most ({_LONGEST:g} seconds)"
             raise ValueError(msg)
         if self.burst is not None and not 1 <= self.burst <= self.n:
             msg = f"burst is how many of the {self.n} may start at once: 1 to {self.n}, not {self.burst}"
@@ -131,8 +138,8 @@ def waiting_for_rates(task_name: str) -> str:
 
 
 def _check_count(kind: str, n: int) -> None:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        msg = f"{kind}({n!r}): a limit is a whole number, 1 or more"
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= _MOST:  # pyright: ignore[reportUnnecessaryIsInstance]
+        msg = f"{kind}({n!r}): a limit is a whole number from 1 to {_MOST}"
         raise ValueError(msg)
 
 

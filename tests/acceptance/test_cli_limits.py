@@ -54,7 +54,12 @@ def test_set_list_reset(limits: Limits) -> None:
     ("app", "arguments", "sentence"),
     [
         ("app:broker", ["set", "mail"], "Name the task and its limit after the application: app:broker TASK 100/1m"),
-        ("app:broker", ["set", "mail", "0"], "'0' is no limit (Concurrency(0): a limit is a whole number, 1 or more)."),
+        (
+            "app:broker",
+            ["set", "mail", "0"],
+            "'0' is no limit (Concurrency(0): a limit is a whole number from 1 to 1000000000).",
+        ),
+        ("app:broker", ["set", "mail", "2/5000d"], "'2/5000d' is no limit (Rate(per=4.32e+08): a window is ten years at most"),
         ("app:broker", ["set", "mail", "3/fortnight"], "LIMIT '1fortnight' is no time."),
         (
             "app:broker",

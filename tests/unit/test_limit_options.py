@@ -1,6 +1,8 @@
 """Limits that cannot be kept are refused when the broker starts, with a sentence that says what to do."""
 
+import math
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,16 @@ async def fine(*limits: Limit) -> bool:
 async def test_a_shared_limit_is_one_limit() -> None:
     said = await refusal(InMemoryBroker(), Concurrency(1, name="db"), b=Concurrency(2, name="db"))
     assert "'db' is not the same for all tasks" in said
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, True, 10**9 + 1, 10**30])
+def test_counts_that_no_store_can_keep(wrong: int) -> None:
+    for kind in (Concurrency, Rate):
+        with pytest.raises(ValueError, match="a limit is a whole number from 1 to 1000000000"):
+            kind(wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, 1e300, timedelta(days=3651)])
+def test_windows_that_no_store_can_keep(wrong: float | timedelta) -> None:
+    with pytest.raises(ValueError, match=r"limits nothing|ten years at most|expected seconds"):
+        Rate(1, per=wrong)
