@@ -1,6 +1,7 @@
 """What of a call's arguments tells one from another, as a text: for limits and uniqueness by key."""
 
 import contextlib
+import hashlib
 import inspect
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +11,20 @@ from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.limits import Key
 from taskiq_core.marker import find_marker
 from taskiq_core.signature import ArgumentBinder, Cast, compile_arguments, resolve_hints
+
+_LONGEST = 200
+"""Bytes of a key that is kept as it is."""
+
+
+def storable(key: str) -> str:
+    """A text that every store can keep: the key itself, or its digest if it is very long or is no Unicode text."""
+    if len(key) <= _LONGEST and key.isascii():
+        return key
+    raw = key.encode("utf-8", "surrogatepass")  # JSON may hold half a character
+    with contextlib.suppress(UnicodeDecodeError):
+        if len(raw) <= _LONGEST:
+            return raw.decode()
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
 class KeyTemplate:
@@ -31,7 +46,7 @@ class KeyTemplate:
         self._injected = self._check()
 
     def __call__(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-        """The key.
+        """The key, made `storable`.
 
         :raises ArgumentError: for arguments that do not fit the function, which it would refuse too.
         :raises Exception: whatever comes of asking a value for what the key names, or of the key's own function.
@@ -46,8 +61,8 @@ class KeyTemplate:
         bound.apply_defaults()
         values = bound.arguments
         if isinstance(self._key, str):
-            return self._key.format_map(values)
-        return str(self._key(**(values if self._wanted is None else {name: values[name] for name in self._wanted})))
+            return storable(self._key.format_map(values))
+        return storable(str(self._key(**(values if self._wanted is None else {name: values[name] for name in self._wanted}))))
 
     def prepare(self) -> None:
         """Compile it, as the first call does: not before all classes exist that annotations name.

@@ -73,3 +73,13 @@ def test_what_the_function_would_refuse_has_no_key():
         key_of("{order.id}", {"id": "x"})
     with pytest.raises(AttributeError):
         key_of("{order.number}", {"id": 1})
+
+
+def test_every_key_can_be_stored():
+    def task(a: str) -> None: ...
+
+    odd = [key_of("{a}", value, func=task) for value in ("\ud800", "\ud801", "\ud83d\udca5", "x" * 201, "x" * 202, "é" * 101)]
+    assert len({key.encode() for key in odd}) == 6
+    assert {len(key) for key in odd} == {71}
+    for kept in ("", "é" * 100, "x" * 200, "\0", "💥"):
+        assert key_of("{a}", kept, func=task) == kept
