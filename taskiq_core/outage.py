@@ -18,6 +18,11 @@ class Outage:
         self._traces = traces
         self._since: float | None = None
 
+    @property
+    def seconds(self) -> float:
+        """How long it has lasted; 0 if there is none."""
+        return 0.0 if self._since is None else clock.monotonic() - self._since
+
     def say(self, what: str, error: BaseException) -> None:
         """Log it: the first time in an outage as a warning, then for debugging, in one line."""
         if self._since is not None:

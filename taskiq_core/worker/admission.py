@@ -5,7 +5,7 @@ import logging
 import math
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -13,7 +13,7 @@ import anyio.lowlevel
 
 from taskiq_core import clock
 from taskiq_core.abc.coordinator import Admission as Answer
-from taskiq_core.abc.coordinator import AdmissionRequest
+from taskiq_core.abc.coordinator import AdmissionRequest, SlotLimit
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
 from taskiq_core.labels import BOOKED, EXPIRES_AT, WAITS
@@ -24,6 +24,7 @@ from taskiq_core.outage import Outage
 from taskiq_core.worker.early import LEAD
 from taskiq_core.worker.held_slots import HeldSlots, Hold
 from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.singling import ask_for_all
 from taskiq_core.worker.task_limits import TaskLimits
 from taskiq_core.worker.verdicts import Ending
 
@@ -37,6 +38,8 @@ _FIRST, _MOST = 1.0, 15.0
 """Seconds that messages are put off while nobody answers."""
 _AFTER = 0.01
 """Seconds after its expiry at which a message that cannot start before comes back, to end."""
+_OTHERS = 3.0
+"""Seconds in which workers renew what they hold, after an outage in which it may have ended."""
 _LONGEST_WAIT = 30.0
 """Seconds between two tries for a slot, on brokers that cannot park."""
 
@@ -44,8 +47,8 @@ _LONGEST_WAIT = 30.0
 @dataclass(slots=True, eq=False)
 class _Ask:
     hold: Hold
-    answer: Answer | None = None
-    """None: nobody could be asked."""
+    answer: Answer | Exception | None = None
+    """An error that is its own; None: nobody could be asked."""
     answered: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -53,7 +56,7 @@ class Admission:
     """A room of the worker. Slots that ask while a call is under way, or in the same moment, share the next one.
 
     What may not start is put off by a `PARKED` outcome and so holds no slot of the worker. While the shared state cannot be
-    reached nothing starts that has a limit.
+    reached nothing starts that has a limit; and after that what runs is renewed before anything starts.
     """
 
     def __init__(self, broker: AsyncBroker, slots: HeldSlots, failed: Failed, wake: Callable[[], None]) -> None:
@@ -104,12 +107,14 @@ class Admission:
             return await self._failed(delivery, message, error)
         # A holder of its own for each delivery: what one gives up late, the next of the same message does not lose.
         holder = f"{message.task_id}:{self._tag}{next(self._numbers):x}"
-        hold = Hold(AdmissionRequest(holder, self._slots.ttl, slots, rates, booked, patience))
+        hold = Hold(AdmissionRequest(holder, self._slots.ttl, slots, rates, booked, patience), message.task_id)
         if slots:
             self._slots.enter(delivery, hold)
         answer = await self._answer(hold)
         if answer is None:
             return Outcome(delivery, Ending.PARKED, message, delay=self._pause * random.uniform(0.7, 1.3))
+        if isinstance(answer, Exception):
+            return await self._failed(delivery, message, answer)
         if not answer.granted:
             return self._park(delivery, message, answer, patience)
         hold.granted = True
@@ -139,7 +144,7 @@ class Admission:
         outcome.body = self._broker.formatter.dumps(message).message
         return outcome
 
-    async def _answer(self, hold: Hold) -> Answer | None:
+    async def _answer(self, hold: Hold) -> Answer | Exception | None:
         if clock.monotonic() < self._closed_until:
             return None
         ask = _Ask(hold)
@@ -174,22 +179,38 @@ class Admission:
 
     async def _ask_for(self, asks: list[_Ask]) -> None:
         for ask in asks:
-            ask.hold.asking = True
+            ask.hold.asking = ask.hold.asked = True
         try:
-            coordinator = self._broker.coordinator
-            assert coordinator is not None, "check_options has seen to that"
-            with anyio.fail_after(_PATIENCE):
-                answers = await coordinator.admit([ask.hold.request for ask in asks])
-            for ask, answer in zip(asks, answers, strict=True):
-                ask.answer = answer
+            await self._slots.renew()
+            if self._outage.seconds > self._slots.ttl / 3:
+                await self._probe()
+                self._close(2 * _OTHERS)
+            else:
+                for ask, answer in zip(asks, await ask_for_all(asks, self._admit, self._probe), strict=True):
+                    ask.answer = answer
+                self._pause = self._closed_until = 0.0
             self._outage.over()
-            self._pause = self._closed_until = 0.0
         except Exception as error:  # noqa: BLE001 - a driver may raise anything
             self._outage.say("Limits cannot be asked for: tasks that have some are put off until they can", error)
-            self._pause = min(_MOST, max(_FIRST, 2 * self._pause))
-            self._closed_until = clock.monotonic() + self._pause / 2
+            self._close(min(_MOST, max(_FIRST, 2 * self._pause)))
         finally:
             for ask in asks:
                 ask.hold.asking = False
                 ask.answered.set()
             self._slots.wake()
+
+    def _close(self, pause: float) -> None:
+        self._pause = pause
+        self._closed_until = clock.monotonic() + pause / 2
+
+    async def _admit(self, asks: Sequence[_Ask]) -> list[Answer]:
+        return await self._call_admit([ask.hold.request for ask in asks])
+
+    async def _probe(self) -> None:
+        await self._call_admit([AdmissionRequest("?", self._slots.ttl, [SlotLimit("?", 0)])])
+
+    async def _call_admit(self, requests: Sequence[AdmissionRequest]) -> list[Answer]:
+        coordinator = self._broker.coordinator
+        assert coordinator is not None, "check_options has seen to that"
+        with anyio.fail_after(_PATIENCE):
+            return await coordinator.admit(requests)

@@ -151,7 +151,8 @@ class Batches:
             member.invite(meeting, place)  # all of them before anything else can run: a cancel may come at the next moment
         aside = len(members) - 1
         self._credit.set_aside(aside)
-        slot.begin(members[0].loaded.task_id)
+        slot.batch = [member.loaded.task_id for member in members]
+        slot.begin(slot.batch[0])
         try:
             async with anyio.create_task_group() as group:
                 for member in members:
@@ -159,6 +160,7 @@ class Batches:
                 await drive(self._meet(gathered, meeting, slot), slot.context(), slot.suspended, slot.resumed)
         finally:
             self._credit.set_aside(-aside)
+            slot.batch = ()
             slot.end()
 
     async def _run_member(self, member: Member, meeting: Meeting) -> None:

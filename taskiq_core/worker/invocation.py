@@ -120,7 +120,7 @@ class Invocation:
     async def _in_thread(self, call: Callable[[], Any], slot: Slot) -> Any:
         slot.enter_thread()
         try:
-            value = await self._threads.run(call, self.task.task_name, slot.in_thread)
+            value = await self._threads.run(call, self.task.task_name, slot.in_thread, slot.task_ids)
         finally:
             slot.leave_thread()
         return await value if inspect.isawaitable(value) else value

@@ -63,14 +63,14 @@ class Receiver:
         self._predecessors = predecessors
         self._credit = Credit(settings.concurrency, settings.prefetch)
         self._inbox = Inbox()
-        self._held_slots = HeldSlots(broker, subscription)
+        self.threads = Threads()
+        self._held_slots = HeldSlots(broker, subscription, self.threads)
         self._claims = Claims(broker.coordinator)
         announcements = Announcements(broker)
         self._settled: list[Settled] = [self._held_slots.settled, announcements.settled]
         self._outbox = Outbox(broker, subscription, self._credit, settings, self._settled, ending=self._claims.ending)
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
-        self.threads = Threads()
         execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
         self._quarantine = Quarantine(broker, settings, execution, self._outbox.ack_now)
         self._admission = Admission(broker, self._held_slots, execution.failed, self._inbox.wake)

@@ -1,6 +1,6 @@
 """What a running task needs to know about the place it runs in, and how it is cancelled there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 
 import anyio
@@ -17,7 +17,7 @@ class Slot:
     It runs in a cancel scope of its own, which is there for one task after the other and renewed only when it was used.
     """
 
-    __slots__ = ("_base", "_in_thread", "_recorder", "_scope", "_wake", "index", "message", "task_context", "told")
+    __slots__ = ("_base", "_in_thread", "_recorder", "_scope", "_wake", "batch", "index", "message", "task_context", "told")
 
     def __init__(self, index: int, recorder: Recorder, base: Context, wake: Callable[[], None]) -> None:
         self.index = index
@@ -28,10 +28,17 @@ class Slot:
         self._in_thread = False
         self.message: TaskiqMessage | None = None
         """What is here and may still be cancelled."""
+        self.batch: Sequence[str] = ()
+        """The ids of the tasks that run here together."""
         self.task_context: TaskContext | None = None
         """That of the running task."""
         self.told: str | None = None
         """Why the task was cancelled; None if it was not."""
+
+    @property
+    def task_ids(self) -> Sequence[str]:
+        """Of what is here."""
+        return self.batch if self.message is None else [self.message.task_id]
 
     def context(self) -> Context:
         """A fresh context for one task."""

@@ -3,7 +3,8 @@
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -24,9 +25,17 @@ class Threads:
         self._limiter = anyio.CapacityLimiter(math.inf)
         self._lock = threading.Lock()
         self.runaways = 0
+        self._run_on: Counter[str] = Counter()
+        """Runaways by the ids of their tasks."""
 
-    async def run(self, function: Callable[[], Any], name: str, running: Callable[[bool], None]) -> Any:
-        """Call `function` in a thread, with the caller's ContextVars. Cancelling abandons the thread.
+    def run_on(self, task_id: str) -> bool:
+        """Whether a thread of this task is a runaway."""
+        return self._run_on[task_id] > 0
+
+    async def run(
+        self, function: Callable[[], Any], name: str, running: Callable[[bool], None], task_ids: Sequence[str] = ()
+    ) -> Any:
+        """Call `function` in a thread, with the caller's ContextVars, for these tasks. Cancelling abandons the thread.
 
         `running` is called with True and False, in that thread, around the call.
         """
@@ -46,6 +55,7 @@ class Threads:
                     ended = True
                     if abandoned:
                         self.runaways -= 1
+                        self._run_on -= Counter(task_ids)
                         logger.warning("The runaway thread of task %s has ended; %d left.", name, self.runaways)
                     else:
                         running(False)
@@ -57,6 +67,7 @@ class Threads:
                 abandoned = True
                 if begun and not ended:
                     self.runaways += 1
+                    self._run_on += Counter(task_ids)
                     running(False)
                     logger.error(
                         "Task %s was given up but its thread cannot be stopped and runs on; %d such threads now. "
