@@ -141,11 +141,11 @@ class HeldSlots:
             if holds and self._coordinator is not None:
                 with anyio.fail_after(_PATIENCE):
                     answers = await self._coordinator.admit([replace(hold.request, rates=()) for hold in holds])
-                lost = [hold for hold, answer in zip(holds, answers, strict=True) if not answer.granted and not hold.lost]
-                for hold in lost:
-                    hold.lost = True
+                lost = sum(not answer.granted and not hold.lost for hold, answer in zip(holds, answers, strict=True))
+                for hold, answer in zip(holds, answers, strict=True):
+                    hold.lost = not answer.granted
                 if lost:
-                    logger.error("%d running tasks have lost their slots of a limit: they were not renewed in time.", len(lost))
+                    logger.error("%d running tasks have lost their slots of a limit: they were not renewed in time.", lost)
             self._renew_at = clock.monotonic() + self.ttl / 3
 
     async def _give_up(self) -> None:

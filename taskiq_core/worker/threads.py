@@ -54,9 +54,7 @@ class Threads:
                 with self._lock:
                     ended = True
                     if abandoned:
-                        self.runaways -= 1
-                        self._run_on -= Counter(task_ids)
-                        logger.warning("The runaway thread of task %s has ended; %d left.", name, self.runaways)
+                        self._has_ended(name, task_ids)
                     else:
                         running(False)
 
@@ -66,13 +64,21 @@ class Threads:
             with self._lock:
                 abandoned = True
                 if begun and not ended:
-                    self.runaways += 1
-                    self._run_on += Counter(task_ids)
                     running(False)
-                    logger.error(
-                        "Task %s was given up but its thread cannot be stopped and runs on; %d such threads now. "
-                        'Use executor="process" for a limit that stops it.',
-                        name,
-                        self.runaways,
-                    )
+                    self._runs_on(name, task_ids)
             raise
+
+    def _runs_on(self, name: str, task_ids: Sequence[str]) -> None:
+        self.runaways += 1
+        self._run_on += Counter(task_ids)
+        logger.error(
+            "Task %s was given up but its thread cannot be stopped and runs on; %d such threads now. "
+            'Use executor="process" for a limit that stops it.',
+            name,
+            self.runaways,
+        )
+
+    def _has_ended(self, name: str, task_ids: Sequence[str]) -> None:
+        self.runaways -= 1
+        self._run_on -= Counter(task_ids)
+        logger.warning("The runaway thread of task %s has ended; %d left.", name, self.runaways)
