@@ -2,16 +2,30 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import count
+from typing import Any, Final, Protocol
 
 from taskiq_core.abc.coordinator import Claim, Coordinator
 from taskiq_core.abc.sender import Sender
-from taskiq_core.claiming import Pairs, asked, claim_key, coordinator_of, give_back, gone_among, send_or_give_back
+from taskiq_core.claiming import (
+    Pairs,
+    asked,
+    back_again,
+    claim_key,
+    coordinator_of,
+    give_back,
+    gone_among,
+    pause_before,
+    send_or_give_back,
+)
 from taskiq_core.exceptions import DuplicateTaskError
 from taskiq_core.labels import UNIQUE
 from taskiq_core.message import TaskiqMessage
+from taskiq_core.requirements import require_coordinator
 from taskiq_core.task import Outcome
 from taskiq_core.uniqueness import Place, Until
+
+_OPTIONS: Final = {"unique": "Unique", "throttled": "Throttle", "debounced": "Debounce"}
 
 Key = Callable[[Sequence[Any], dict[str, Any]], str]
 """A compiled key: see `KeyTemplate`."""
@@ -27,6 +41,13 @@ class Sent:
 
 class Guard(Protocol):
     """Stands before the broker and lets through what is no duplicate."""
+
+    def check(self, broker: Sender) -> None:
+        """Refuse a broker through which this cannot be done.
+
+        :raises UnsupportedOptionError: naming what is missing.
+        """
+        ...
 
     async def send(self, broker: Sender, messages: Sequence[TaskiqMessage], *, chosen: bool) -> list[Sent]:
         """Send those that count; one answer for each message, in their order.
@@ -64,9 +85,18 @@ class FirstCounts:
     until: Until | None = None
     raises: bool = False
 
+    def check(self, broker: Sender) -> None:
+        """See `Guard`."""
+        require_coordinator(broker, f"Task {self.task_name!r}", self.option)
+
+    @property
+    def option(self) -> str:
+        """As it is written at the task."""
+        return f"{_OPTIONS[self.kind]}(...)"
+
     async def send(self, broker: Sender, messages: Sequence[TaskiqMessage], *, chosen: bool) -> list[Sent]:
         """See `Guard`."""
-        coordinator = coordinator_of(broker, f"Task {self.task_name!r}, which is {self.kind},")
+        coordinator = await coordinator_of(broker, f"Task {self.task_name!r}, which is {self.kind},")
         claims = [self.claim_for(message) for message in messages]
         held = await renewed(coordinator, claims, self.task_name) if chosen else frozenset[str]()
         fresh = [(claim.key, claim.owner) for claim in claims if claim.key not in held]
@@ -108,13 +138,16 @@ class FirstCounts:
         """Who has each claim in the end."""
         firsts: dict[int, str] = {}
         wanted: list[int] = list(range(len(claims)))
-        while wanted:
+        for attempt in count():
+            await pause_before(attempt, self.task_name)
             granted = await asked(coordinator.claim([claims[place] for place in wanted]), self.task_name)
             firsts.update((place, claims[place].owner) for place, ok in zip(wanted, granted, strict=True) if ok)
             lost: list[int] = [place for place, ok in zip(wanted, granted, strict=True) if not ok]
             holders = await holders_of(coordinator, [claims[place].key for place in lost], self.task_name)
             firsts.update((place, holders[claims[place].key]) for place in lost if claims[place].key in holders)
             wanted = [place for place in lost if claims[place].key not in holders]  # given up meanwhile
+            if not wanted:
+                break
         return [firsts[place] for place in range(len(claims))]
 
 
@@ -132,5 +165,6 @@ async def holders_of(coordinator: Coordinator, keys: Sequence[str], task_name: s
 
 async def renewed(coordinator: Coordinator, claims: Sequence[Claim], task_name: str) -> frozenset[str]:
     """The keys that their owners have already: a refused repeat must not give up what the first send has."""
+    gone = await asked(back_again(coordinator, [claim.owner for claim in claims]), task_name)
     holders = await asked(coordinator.holders([claim.key for claim in claims]), task_name)
-    return frozenset(claim.key for claim in claims if holders.get(claim.key) == claim.owner)
+    return frozenset(claim.key for claim in claims if holders.get(claim.key) == claim.owner and claim.owner not in gone)

@@ -4,15 +4,28 @@ import uuid
 from collections.abc import Sequence
 
 from taskiq_core.abc.sender import Sender
-from taskiq_core.claiming import alone, asked, coordinator_of
+from taskiq_core.claiming import asked, coordinator_of
 from taskiq_core.deduplication import Guard, Sent
 from taskiq_core.message import TaskiqMessage
+from taskiq_core.requirements import require_coordinator
+from taskiq_core.send_lock import alone
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "taskiq-core:idempotency")
 
 
 def idempotent_id(task_name: str, key: str) -> str:
-    """The task id that a key makes, 32 hexadecimal digits."""
+    """The task id that a key makes, 32 hexadecimal digits.
+
+    :raises ValueError: for a key that is no text, is empty, or cannot be written as UTF-8.
+    """
+    if not isinstance(key, str) or not key:  # pyright: ignore[reportUnnecessaryIsInstance]
+        msg = f"an idempotency key is a text that names one send, such as 'order-17', not {key!r}"
+        raise ValueError(msg)
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        msg = f"an idempotency key is a text that can be written as UTF-8, not {key[:50]!r}"
+        raise ValueError(msg) from error
     return uuid.uuid5(_NAMESPACE, f"{task_name}\n{key}").hex
 
 
@@ -27,6 +40,12 @@ class Idempotent:
         self._ttl = ttl
         self._inner = inner
 
+    def check(self, broker: Sender) -> None:
+        """See `Guard`."""
+        require_coordinator(broker, "A send", "with_idempotency_key(...)")
+        if self._inner is not None:
+            self._inner.check(broker)
+
     async def send(self, broker: Sender, messages: Sequence[TaskiqMessage], *, chosen: bool) -> list[Sent]:
         """See `Guard`."""
         (message,) = messages
@@ -34,7 +53,7 @@ class Idempotent:
             msg = "an idempotency key makes the task id: with_task_id() cannot be used beside it"
             raise ValueError(msg)
         name = message.task_name
-        coordinator = coordinator_of(broker, f"with_idempotency_key() on task {name!r}")
+        coordinator = await coordinator_of(broker, f"with_idempotency_key() on task {name!r}")
         note = f"accepted:{self._task_id}"
         async with alone(coordinator, note, name):
             if await asked(coordinator.get([note]), name):

@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.exceptions import ArgumentError, ConfigurationError
 from taskiq_core.limits import Key
 from taskiq_core.marker import find_marker
 from taskiq_core.signature import ArgumentBinder, Cast, compile_arguments, resolve_hints
@@ -22,7 +22,7 @@ def storable(key: str) -> str:
         return key
     raw = key.encode("utf-8", "surrogatepass")  # JSON may hold half a character
     with contextlib.suppress(UnicodeDecodeError):
-        if len(raw) <= _LONGEST:
+        if len(raw) <= _LONGEST and b"\0" not in raw:
             return raw.decode()
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
@@ -48,8 +48,8 @@ class KeyTemplate:
     def __call__(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """The key, made `storable`.
 
-        :raises ArgumentError: for arguments that do not fit the function, which it would refuse too.
-        :raises Exception: whatever comes of asking a value for what the key names, or of the key's own function.
+        :raises ArgumentError: for arguments that do not fit the function, which it would refuse too; or of which no key can
+            be made, as a value lacks what the key names, or the key's own function raises.
         """
         if self._key is None:
             return ""
@@ -59,7 +59,14 @@ class KeyTemplate:
         called, named = self._bind(args, kwargs)
         bound = self._signature.bind_partial(*called, **named)
         bound.apply_defaults()
-        values = bound.arguments
+        try:
+            return storable(self._make(bound.arguments))
+        except Exception as error:
+            reason = f"of them its key {self._shown} cannot be made: {type(error).__name__}: {error}"
+            raise ArgumentError(task_name=self._task_name, reason=reason) from error
+
+    def _make(self, values: Mapping[str, Any]) -> str:
+        assert self._key is not None
         if isinstance(self._key, str):
             return storable(self._key.format_map(values))
         return storable(str(self._key(**(values if self._wanted is None else {name: values[name] for name in self._wanted}))))
@@ -98,7 +105,9 @@ class KeyTemplate:
             parts = list(string.Formatter().parse(template))
         except ValueError as error:
             self._refuse(f"it cannot be read: {error}")
-        for _, field, spec, _ in parts:
+        for _, field, spec, conversion in parts:
+            if conversion not in (None, "", "r", "s", "a"):
+                self._refuse(f"there is no conversion !{conversion}, but !r, !s and !a")
             if field is not None:
                 yield field.replace("[", ".").partition(".")[0]
                 yield from self._fields(spec or "")
@@ -119,5 +128,10 @@ class KeyTemplate:
         return frozenset(marked)
 
     def _refuse(self, why: str) -> NoReturn:
-        key = self._key if isinstance(self._key, str) else getattr(self._key, "__qualname__", type(self._key).__qualname__)
-        raise ConfigurationError(reason=f"Task {self._task_name!r} has the key {key!r}, but {why}.")
+        raise ConfigurationError(reason=f"Task {self._task_name!r} has the key {self._shown}, but {why}.")
+
+    @property
+    def _shown(self) -> str:
+        return repr(
+            self._key if isinstance(self._key, str) else getattr(self._key, "__qualname__", type(self._key).__qualname__)
+        )

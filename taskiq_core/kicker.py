@@ -15,7 +15,6 @@ from taskiq_core.abc.sender import Sender
 from taskiq_core.capability import Capability
 from taskiq_core.created_schedule import CreatedSchedule, create_schedule
 from taskiq_core.deduplication import Guard
-from taskiq_core.exceptions import UnsupportedOptionError
 from taskiq_core.idempotency import Idempotent, idempotent_id
 from taskiq_core.ids import check_task_id
 from taskiq_core.labels import (
@@ -34,6 +33,7 @@ from taskiq_core.labels import (
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.options import callback_name
 from taskiq_core.registry import Named
+from taskiq_core.requirements import require_capability, require_places
 from taskiq_core.retry import seconds
 from taskiq_core.schedule import CronSpec
 from taskiq_core.sync_bridge import run_from_sync
@@ -107,7 +107,7 @@ class AsyncKicker(Generic[P, R]):
         The id is made of the task's name and the key. A repeat sends nothing and its outcome is "duplicate", unless nobody
         knows what became of the first send: then it is sent again under the same id.
 
-        :raises ValueError: beside `with_task_id`, or for a ttl of 0.
+        :raises ValueError: beside `with_task_id`, for a ttl of 0, or for a key that is no text, or an empty one.
         """
         if self.custom_task_id is not None or not seconds(ttl):
             msg = "an idempotency key makes the task id, and its ttl is more than 0: drop with_task_id() or mend the ttl"
@@ -122,13 +122,20 @@ class AsyncKicker(Generic[P, R]):
         return self
 
     def with_broker(self, broker: Sender) -> Self:
-        """Send through another broker, by its routes."""
+        """Send through another broker, by its routes.
+
+        :raises UnsupportedOptionError: if it cannot serve what this send asks for.
+        """
         if broker is self.broker:
             return self
         before, after = self._routed(self.broker), self._routed(broker)
         chosen = {name: value for name, value in self.labels.items() if name not in before or before[name] != value}
-        self.labels = {**after, **chosen}
-        self.broker = broker
+        labels = {**after, **chosen}
+        subject, places = f"A send of task {self.task_name!r}", (QUEUE.get(labels), PRIORITY.get(labels), DELAY.get(labels))
+        require_places(broker, subject, queue=places[0], priority=places[1], delay=places[2])
+        if self.guard is not None:
+            self.guard.check(broker)
+        self.labels, self.broker = labels, broker
         return self
 
     def with_queue(self, queue: str) -> Self:
@@ -275,20 +282,3 @@ class AsyncKicker(Generic[P, R]):
     ) -> CreatedSchedule[R]:
         """Store a schedule that fires once; a naive time is UTC."""
         return await create_schedule(self, source, list(args), dict(kwargs), time=time)
-
-
-def require_capability(broker: Sender, capability: Capability, subject: str, option: str) -> None:
-    """Refuse an option that the broker would ignore.
-
-    :raises UnsupportedOptionError: if the broker does not declare `capability`.
-    """
-    if capability in broker.capabilities:
-        return
-    raise UnsupportedOptionError(
-        subject=subject,
-        option=option,
-        provider=type(broker).__name__,
-        capability=str(capability.name),
-        remedy="Drop the option or use a broker that has it. If this broker does serve it, declare it: "
-        f"`{type(broker).__name__}.capabilities |= Capability.{capability.name}`.",
-    )

@@ -4,6 +4,7 @@ A label travels with one message and overrides what the task's options say. Valu
 crossed a wire that knows only strings) and wrong ones raise a `ValueError` that names the label.
 """
 
+import math
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -71,9 +72,9 @@ def check_queue(value: Any) -> str:
 
 
 def parse_seconds(value: Any) -> float:
-    """Seconds, not negative."""
+    """Seconds, finite and not negative."""
     number = float(value)
-    if not number >= 0:
+    if not 0 <= number < math.inf:
         msg = "expected seconds, 0 or more"
         raise ValueError(msg)
     return number

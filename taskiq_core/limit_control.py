@@ -10,7 +10,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.limits import Concurrency, Limit, Rate, margin, places, setting_key, waiting_for_rates
-from taskiq_core.option_check import require_coordinator
+from taskiq_core.requirements import require_coordinator
 
 TaskOrName: TypeAlias = AsyncTaskiqDecoratedTask[..., Any] | str
 

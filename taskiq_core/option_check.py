@@ -7,11 +7,9 @@ from taskiq_core.abc.sender import Sender
 from taskiq_core.capability import Capability
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.exceptions import ConfigurationError, UnsupportedOptionError
-from taskiq_core.kicker import require_capability
 from taskiq_core.limits import Limit, setting_key
-from taskiq_core.options import TaskOptions
-from taskiq_core.routes import Route
-from taskiq_core.uniqueness import Debounce, Unique
+from taskiq_core.requirements import require_capability, require_coordinator, require_places
+from taskiq_core.uniqueness import Debounce
 
 
 def check_options(broker: Sender, tasks: Iterable[AsyncTaskiqDecoratedTask[..., Any]]) -> None:
@@ -21,15 +19,21 @@ def check_options(broker: Sender, tasks: Iterable[AsyncTaskiqDecoratedTask[..., 
     """
     if broker.routes is not None:
         for pattern, route in broker.routes.by_pattern.items():
-            _require_places(broker, f"The route {pattern!r}", route)
+            subject = f"The route {pattern!r}"
+            require_places(broker, subject, queue=route.queue, priority=route.priority, delay=route.delay)
     limits: dict[str, Limit] = {}
     for task in tasks:
         options = task.options
-        _require_places(broker, f"Task {task.task_name!r}", options)
+        subject = f"Task {task.task_name!r}"
+        require_places(broker, subject, queue=options.queue, priority=options.priority, delay=options.delay)
         if options.dead_letter:
-            require_capability(broker, Capability.DEAD_LETTER, f"Task {task.task_name!r}", "dead_letter=True")
+            require_capability(broker, Capability.DEAD_LETTER, subject, "dead_letter=True")
         _require_limits(broker, task, limits)
-        _require_uniqueness(broker, f"Task {task.task_name!r}", options)
+        if isinstance(options.unique, Debounce) and options.delay:
+            reason = f"{subject} is debounced, which says when it runs, and has a delay: drop one of the two."
+            raise ConfigurationError(reason=reason)
+        if task.guard is not None:
+            task.guard.check(broker)
         backend = broker.result_backend
         if options.result_ttl is not None and not backend.serves_ttl:
             raise UnsupportedOptionError(
@@ -39,22 +43,6 @@ def check_options(broker: Sender, tasks: Iterable[AsyncTaskiqDecoratedTask[..., 
                 capability="set_results()",
                 remedy="Drop the option or use a result backend that has it.",
             )
-
-
-def require_coordinator(broker: Sender, subject: str, option: str) -> None:
-    """Refuse an option that stands on shared state where there is none, or none that the other processes see.
-
-    :raises UnsupportedOptionError: in these cases.
-    """
-    coordinator = broker.coordinator
-    if coordinator is None:
-        provider, remedy = type(broker).__name__, "Give the broker a result backend that is a coordinator too, or one beside it"
-    elif Capability.CROSS_PROCESS in broker.capabilities and not coordinator.cross_process:
-        provider, remedy = type(coordinator).__name__, "Other processes would not see its state: use one that is on a server"
-    else:
-        return
-    remedy = f"{remedy}, with with_coordinator(...). Or drop the option."
-    raise UnsupportedOptionError(subject=subject, option=option, provider=provider, capability="shared state", remedy=remedy)
 
 
 def _require_limits(broker: Sender, task: AsyncTaskiqDecoratedTask[..., Any], known: dict[str, Limit]) -> None:
@@ -69,29 +57,3 @@ def _require_limits(broker: Sender, task: AsyncTaskiqDecoratedTask[..., Any], kn
         if known.setdefault(identity, limit).setting != limit.setting:
             reason = f"The limit {limit.name!r} is not the same for all tasks that share it: {limit} of {task.task_name!r}."
             raise ConfigurationError(reason=reason)
-
-
-def _require_uniqueness(broker: Sender, subject: str, options: TaskOptions) -> None:
-    wish = options.unique
-    if wish is None:
-        return
-    option = f"{type(wish).__name__}(...)"
-    require_coordinator(broker, subject, option)
-    if isinstance(wish, Debounce) and options.delay:
-        reason = f"{subject} is debounced, which says when it runs, and has a delay: drop one of the two."
-        raise ConfigurationError(reason=reason)
-    if isinstance(wish, Debounce):
-        require_capability(broker, Capability.DELAY, subject, option)
-    if isinstance(wish, Debounce) or (isinstance(wish, Unique) and wish.on_conflict == "replace"):
-        require_capability(broker, Capability.DISCARD, subject, option)
-
-
-def _require_places(broker: Sender, subject: str, wish: TaskOptions | Route) -> None:
-    wanted = (
-        (wish.queue is not None, Capability.QUEUES, f"queue={wish.queue!r}"),
-        (wish.priority is not None, Capability.PRIORITY, f"priority={wish.priority}"),
-        (wish.delay is not None, Capability.DELAY, f"delay={wish.delay}"),
-    )
-    for is_set, capability, text in wanted:
-        if is_set:
-            require_capability(broker, capability, subject, text)

@@ -3,18 +3,22 @@
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 from taskiq_core import clock
 from taskiq_core.abc.coordinator import Claim, Coordinator
 from taskiq_core.abc.sender import Sender
-from taskiq_core.claiming import alone, asked, coordinator_of, give_back
+from taskiq_core.capability import Capability
+from taskiq_core.claiming import Pairs, asked, back_again, coordinator_of, give_back, pause_before, undisturbed
 from taskiq_core.deduplication import FirstCounts, Sent, holders_of, renewed
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
 from taskiq_core.labels import DELAY
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.records import TaskStatus, Transition
+from taskiq_core.requirements import require_capability
 from taskiq_core.result import TaskiqResult
+from taskiq_core.send_lock import alone
 
 _WAITS_LONG: Final = 86_400.0
 """Seconds for which a debounced message is found again that is due and gets no worker."""
@@ -27,9 +31,15 @@ class Replacing(FirstCounts):
     stores_result: bool = True
     result_ttl: float | None = None
 
+    def check(self, broker: Sender) -> None:
+        """See `Guard`."""
+        super().check(broker)
+        require_capability(broker, Capability.DISCARD, f"Task {self.task_name!r}", self.option)
+
     async def send(self, broker: Sender, messages: Sequence[TaskiqMessage], *, chosen: bool) -> list[Sent]:
         """See `Guard`. Of several messages with one key in a batch only the last is sent."""
-        coordinator = coordinator_of(broker, f"Task {self.task_name!r}, which is {self.kind},")
+        self.check(broker)
+        coordinator = await coordinator_of(broker, f"Task {self.task_name!r}, which is {self.kind},")
         keys = [self.claim_for(message).key for message in messages]
         last = dict(zip(keys, messages, strict=True))
         ends: dict[str, Sent] = {}
@@ -47,10 +57,13 @@ class Replacing(FirstCounts):
         held = await renewed(coordinator, [claim], self.task_name) if chosen else frozenset[str]()
         fresh = [] if claim.key in held else [(claim.key, claim.owner)]
         try:
-            while not (await asked(coordinator.claim([claim]), self.task_name))[0]:
+            for attempt in count():
+                await pause_before(attempt, self.task_name)
+                if (await asked(coordinator.claim([claim]), self.task_name))[0]:
+                    break
                 first = (await holders_of(coordinator, [claim.key], self.task_name)).get(claim.key)
                 if first is None:
-                    continue
+                    continue  # given up meanwhile
                 if not await self.take_out(broker, first):
                     return Sent(first, "duplicate")
                 fresh.append((claim.key, first))  # nobody else will give it up
@@ -63,20 +76,21 @@ class Replacing(FirstCounts):
         return Sent(message.task_id, "queued")
 
     async def take_out(self, broker: Sender, task_id: str, outcome: str = "refused") -> bool:
-        """Take a message out of its queue; False if it does not wait there."""
-        assert broker.admin is not None, "checked at start-up"
-        return task_id in await asked(broker.admin.discard([task_id]), self.task_name, outcome)
+        """Take a message out of its queue, though cancelled; False if it does not wait there."""
+        assert broker.admin is not None, "who can DISCARD has one"
+        return task_id in await asked(undisturbed(broker.admin.discard([task_id])), self.task_name, outcome)
 
     async def conclude(self, broker: Sender, task_id: str, successor: str, outcome: str = "refused") -> None:
         """Tell those who wait for the result of what was taken out."""
         backend, error = broker.result_backend, TaskCancelledError(reason=f"replaced by {successor}")
         if self.stores_result and backend.keeps_results:
             result = TaskiqResult[Any](is_err=True, return_value=None, error=error)
-            await asked(backend.set_results([backend.pack(task_id, result, self.result_ttl)]), self.task_name, outcome)
+            packed = backend.pack(task_id, result, self.result_ttl)
+            await asked(undisturbed(backend.set_results([packed])), self.task_name, outcome)
         if broker.records is not None:
             note = f"{type(error).__name__}: {error}"
             ended = Transition(task_id, TaskStatus.CANCELLED, clock.time(), self.task_name, error=note)
-            await asked(broker.records.record([ended]), self.task_name, outcome)
+            await asked(undisturbed(broker.records.record([ended])), self.task_name, outcome)
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,11 @@ class Debouncing(Replacing):
     wait: float = 0.0
     max_wait: float | None = None
 
+    def check(self, broker: Sender) -> None:
+        """See `Guard`."""
+        require_capability(broker, Capability.DELAY, f"Task {self.task_name!r}", self.option)
+        super().check(broker)
+
     async def send_alone(self, broker: Sender, coordinator: Coordinator, message: TaskiqMessage, *, chosen: bool) -> Sent:
         """See `Replacing`."""
         if DELAY.get(message.labels):
@@ -96,27 +115,31 @@ class Debouncing(Replacing):
             raise ConfigurationError(reason=reason)
         claim = self.claim_for(message)
         before = (await holders_of(coordinator, [claim.key], self.task_name)).get(claim.key)
+        if chosen:
+            await asked(back_again(coordinator, [message.task_id]), self.task_name)
         delay = await self._delay(coordinator, claim, goes_on=before is not None)
         DELAY.set(message.labels, delay)
         moved = before is not None and before != message.task_id
+        fresh = [(claim.key, claim.owner)] if before != message.task_id else []
         try:
-            await self._move(coordinator, claim, before if moved else None)
-            fresh = [(claim.key, claim.owner)] if before != message.task_id else []
+            await self._move(coordinator, claim, before if moved else None, fresh)
             await self.send_claimed(broker, coordinator, [message], fresh)
-        except Exception:
+        except BaseException:
             if moved and before is not None:
-                # Is free if the send was refused: then the one before goes on.
-                with contextlib.suppress(Exception):
-                    await coordinator.claim([Claim(claim.key, before, claim.ttl)])
+                await _restore(coordinator, Claim(claim.key, before, claim.ttl))
             raise
         if moved and before is not None and await self.take_out(broker, before, "unknown"):
             await self.conclude(broker, before, message.task_id, "unknown")
         return Sent(message.task_id, "queued")
 
-    async def _move(self, coordinator: Coordinator, claim: Claim, before: str | None) -> None:
-        if before is not None:
-            await asked(coordinator.release([(claim.key, before)]), self.task_name)
-        await asked(coordinator.claim([claim]), self.task_name)
+    async def _move(self, coordinator: Coordinator, claim: Claim, before: str | None, fresh: Pairs) -> None:
+        try:
+            if before is not None:
+                await asked(coordinator.release([(claim.key, before)]), self.task_name)
+            await asked(coordinator.claim([claim]), self.task_name)
+        except BaseException:
+            await give_back(coordinator, fresh)
+            raise
 
     async def _delay(self, coordinator: Coordinator, claim: Claim, *, goes_on: bool) -> float:
         if self.max_wait is None:
@@ -127,6 +150,12 @@ class Debouncing(Replacing):
         if since not in known:
             await asked(coordinator.put({since: repr(now).encode()}, self.ttl), self.task_name)
         return max(0.0, min(self.wait, begun + self.max_wait - now))
+
+
+async def _restore(coordinator: Coordinator, claim: Claim) -> None:
+    """The one before goes on, if the claim is free: which it is if the send was refused or cancelled."""
+    with contextlib.suppress(Exception):
+        await undisturbed(coordinator.claim([claim]))
 
 
 def debounce_ttl(wait: float, max_wait: float | None) -> float:

@@ -4,21 +4,24 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from taskiq_core.exceptions import ArgumentError, NoResultError, TaskFailed, TaskRejectedError, TaskRetry
 
 Backoff = Literal["fixed", "linear", "exponential"]
 
 
+_LONGEST: Final = 1e11
+
+
 def seconds(value: float | timedelta) -> float:
     """Seconds of a number or a timedelta.
 
-    :raises ValueError: if negative or not a number.
+    :raises ValueError: if negative, not a number, or more than 3,000 years: no store can count so far.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if not number >= 0:
-        msg = f"expected seconds, 0 or more, got {value!r}"
+    if not 0 <= number <= _LONGEST:
+        msg = f"expected seconds, 0 or more and at most {_LONGEST:g}, got {value!r}"
         raise ValueError(msg)
     return number
 

@@ -1,6 +1,7 @@
 """Debounced, throttled and idempotent sends."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import anyio
 import pytest
@@ -227,3 +228,35 @@ async def test_a_delay_of_one_debounced_send_is_refused() -> None:
     assert DELAY.get(kicker.labels) == 3
     with pytest.raises(ConfigurationError, match="is debounced"):
         await kicker.kiq()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"queue": "vip"}, "A send of task 'job' asks for queue='vip', but KeepingBroker does not declare QUEUES"),
+        ({"priority": 1}, "does not declare PRIORITY"),
+        ({"delay": 1}, "does not declare DELAY"),
+        ({"unique": True}, r"asks for Unique\(...\), but KeepingBroker does not declare shared state"),
+        ({"unique": Unique(on_conflict="replace")}, "does not declare"),
+        ({"debounce": 1}, "does not declare"),
+    ],
+)
+async def test_another_broker_must_serve_it_too(options: dict[str, object], why: str) -> None:
+    task = InMemoryBroker().register_task(job, "job", **options)
+    with pytest.raises(UnsupportedOptionError, match=why):
+        task.kicker().with_broker(KeepingBroker())
+    with pytest.raises(UnsupportedOptionError, match="with_idempotency_key"):
+        InMemoryBroker().kicker("job").with_idempotency_key("k").with_broker(KeepingBroker())
+
+
+@pytest.mark.parametrize("key", ["", None, 17, "\ud800"])
+async def test_an_idempotency_key_is_a_text(key: str) -> None:
+    with pytest.raises(ValueError, match="an idempotency key is a text that"):
+        InMemoryBroker().kicker("job").with_idempotency_key(key)
+
+
+@pytest.mark.parametrize("endless", [float("inf"), timedelta.max])
+async def test_no_time_is_endless(endless: float | timedelta) -> None:
+    for make in (lambda: Debounce(endless), lambda: Throttle(endless), lambda: Unique(ttl=endless)):
+        with pytest.raises(ValueError, match=r"at most 1e\+11, got"):
+            make()

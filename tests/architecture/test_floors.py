@@ -69,6 +69,8 @@ FLOORS = tuple(
         """
         created_schedule
         claiming
+        requirements
+        send_lock
         decor
         deduplication
         guards

@@ -56,6 +56,7 @@ def test_injected_parameters_are_no_arguments():
         ("{}", "names ''"),
         ("{0}", "names '0'"),
         ("{order", "cannot be read"),
+        ("{order!q}", "no conversion !q"),
         (lambda o: o.id, "names 'o'"),
         (str, "parameters are not known"),
     ],
@@ -71,15 +72,18 @@ def test_wrong_keys_are_refused_at_registration(option: str, key: Key, says: str
 def test_what_the_function_would_refuse_has_no_key():
     with pytest.raises(ArgumentError):
         key_of("{order.id}", {"id": "x"})
-    with pytest.raises(AttributeError):
+    with pytest.raises(ArgumentError, match=r"'shop:ship' got .* key '{order.number}' cannot be made: AttributeError: "):
         key_of("{order.number}", {"id": 1})
+    with pytest.raises(ArgumentError, match="<lambda>' cannot be made: ZeroDivisionError: "):
+        key_of(lambda order: 1 / 0, {"id": 1})
 
 
 def test_every_key_can_be_stored():
     def task(a: str) -> None: ...
 
-    odd = [key_of("{a}", value, func=task) for value in ("\ud800", "\ud801", "\ud83d\udca5", "x" * 201, "x" * 202, "é" * 101)]
-    assert len({key.encode() for key in odd}) == 6
-    assert {len(key) for key in odd} == {71}
-    for kept in ("", "é" * 100, "x" * 200, "\0", "💥"):
+    odd = ("\ud800", "\ud801", "\ud83d\udca5", "x" * 201, "x" * 202, "é" * 101, "a\0b", "a\0c")
+    keys = [key_of("{a}", value, func=task) for value in odd]
+    assert len({key.encode() for key in keys}) == len(odd)
+    assert {len(key) for key in keys} == {71}
+    for kept in ("", "é" * 100, "x" * 200, "💥"):
         assert key_of("{a}", kept, func=task) == kept
