@@ -17,8 +17,8 @@ _LONGEST = 200
 
 
 def storable(key: str) -> str:
-    """A text that every store can keep: the key itself, or its digest if it is very long or is no Unicode text."""
-    if len(key) <= _LONGEST and key.isascii():
+    """A text that every store can keep: the key itself, or its digest if it is very long, is no Unicode text or has a NUL."""
+    if len(key) <= _LONGEST and key.isascii() and "\0" not in key:
         return key
     raw = key.encode("utf-8", "surrogatepass")  # JSON may hold half a character
     with contextlib.suppress(UnicodeDecodeError):
