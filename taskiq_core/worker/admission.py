@@ -103,7 +103,7 @@ class Admission:
                 return None  # it will be told so, and start nothing
             slots, rates = limits.of(message)
             booked = BOOKED.get(message.labels) or False
-        except Exception as error:  # noqa: BLE001 - a message that has no key can never start: as if the task had raised it
+        except BaseException as error:  # noqa: BLE001 - whatever its key raises: as if the task had, as it can never start
             return await self._failed(delivery, message, error)
         # A holder of its own for each delivery: what one gives up late, the next of the same message does not lose.
         holder = f"{message.task_id}:{self._tag}{next(self._numbers):x}"

@@ -18,6 +18,7 @@ from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.isolation import drive
 from taskiq_core.worker.meeting import Gathered, Meeting, Member
 from taskiq_core.worker.outcome import Outcome
+from taskiq_core.worker.refusals import Refusals
 from taskiq_core.worker.reports import Reports
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.stopping import forget_own_cancellation, is_stopped
@@ -42,6 +43,7 @@ class Batches:
         *,
         reports: Reports,
         slots: list[Slot],
+        refusals: Refusals,
     ) -> None:
         self._broker = broker
         self._execution = execution
@@ -49,6 +51,7 @@ class Batches:
         self._credit = credit
         self._slots = slots
         self._reports = reports
+        self._refusals = refusals
         self._sizes: dict[str, Batch | None] = {}
         self._gathering: dict[str, Gathered] = {}
         self._withdrawn: list[Member] = []
@@ -104,6 +107,8 @@ class Batches:
         self._credit.set_aside(-sum(one.size for one in self._gathering.values()))
         self._gathering.clear()
         members = [member for one in gathered for member in one.members]
+        members += self._withdrawn
+        self._withdrawn.clear()
         for member in members:
             self._slots.remove(member)
         return [member.delivery for member in members]
@@ -130,7 +135,7 @@ class Batches:
             while self._withdrawn:
                 member = self._withdrawn.pop()
                 self._slots.remove(member)
-                self._reports.ended(await self._execution.refused(member.delivery, member.loaded, member.close() or ""))
+                self._refusals.put([(member.delivery, member.loaded, member.close() or "")])
             now = anyio.current_time()
             for gathered in [one for one in self._gathering.values() if one.due <= now]:
                 self._hand_over(gathered)

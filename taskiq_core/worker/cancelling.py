@@ -49,6 +49,7 @@ class Cancelling:
         credit: Credit,
         station: Station,
         slots: Sequence[Slot],
+        refusals: Refusals,
     ) -> None:
         self._coordinator = broker.coordinator
         self._loads = broker.formatter.loads
@@ -59,7 +60,7 @@ class Cancelling:
         self._has_marks = False
         self._seen: bytes | None = None
         self._settles_at = -math.inf
-        self.refusals = Refusals(station.execution, station.reports)
+        self._refusals = refusals
         self._obeyed: set[str] = set()
         self._served: list[str] = []
         self._next_look = -math.inf
@@ -194,4 +195,4 @@ class Cancelling:
     def _put_aside(self, marked: Iterable[Marked]) -> None:
         marked = list(marked)
         self._obeyed.update(message.task_id for _, message, _ in marked)
-        self.refusals.put(marked)
+        self._refusals.put(marked)

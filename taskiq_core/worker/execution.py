@@ -126,7 +126,12 @@ class Execution:
             outcome.result = TaskiqResult(
                 is_err=False, return_value=value, execution_time=time.perf_counter() - started, labels=message.labels
             )
-        await self._after(outcome)
+        try:
+            await self._after(outcome)
+        except anyio.get_cancelled_exc_class():
+            if not (outcome.acked and is_stopped()):
+                raise
+            # The broker has let go of the message: its outcome must not be lost with the hooks.
         return outcome
 
     def unknown(self, delivery: Delivery, message: TaskiqMessage) -> Outcome:

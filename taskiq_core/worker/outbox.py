@@ -21,6 +21,9 @@ from taskiq_core.worker.tracebacks import describe
 
 logger = logging.getLogger("taskiq.worker")
 
+_LAST_ACK = 2.0
+"""Seconds that an acknowledgement gets that was on its way when its task was cancelled."""
+
 Failures = list[tuple[Parcel, Exception]]
 Settled = Callable[[Sequence[Outcome]], None]
 """Told of outcomes whose verdicts are out, or given up: for what must not happen before. Neither raises nor blocks."""
@@ -70,10 +73,23 @@ class Outbox:
         self._add(Parcel(outcome))
 
     async def ack_now(self, delivery: Delivery) -> None:
-        """Acknowledge one delivery ahead of its outcome. Cancelling may leave it acknowledged or not."""
+        """Acknowledge one delivery ahead of its outcome.
+
+        Cancelling takes it back if it is not on its way. If it is, its end is waited for all the same, for a while: who
+        returns has acknowledged, and who was cancelled hears of it at the next `await`.
+        """
         ack = EarlyAck(delivery)
         self._add(ack)
-        await ack.sent.wait()
+        try:
+            await ack.sent.wait()
+        except anyio.get_cancelled_exc_class():
+            if ack in self._pending:
+                self._pending.remove(ack)
+                raise
+            with anyio.move_on_after(_LAST_ACK, shield=True):
+                await ack.sent.wait()
+            if not ack.sent.is_set():
+                raise
         self._credit.acked.add(delivery)
 
     def _add(self, parcel: Parcel) -> None:

@@ -28,6 +28,7 @@ from taskiq_core.worker.outbox import Outbox, Settled
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.quarantine import Quarantine
 from taskiq_core.worker.recorder import Recorder, bury
+from taskiq_core.worker.refusals import Refusals
 from taskiq_core.worker.reports import Reports
 from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
@@ -76,10 +77,11 @@ class Receiver:
         self._admission = Admission(broker, self._held_slots, execution.failed, self._inbox.wake)
         self._early = Early(self._inbox, self._credit)
         reports = Reports(broker, self._outbox, self._journal, announcements, self._claims)
-        self._slots: list[Slot] = []
-        self._batches = Batches(broker, execution, self._inbox, self._credit, reports=reports, slots=self._slots)
+        refusals = self._refusals = Refusals(execution, reports)
+        slots = self._slots = list[Slot]()
+        self._batches = Batches(broker, execution, self._inbox, self._credit, reports=reports, slots=slots, refusals=refusals)
         self._station = Station(self._inbox, execution, self._quarantine, self._admission, self._early, self._batches, reports)
-        self._cancelling = Cancelling(broker, self._credit, self._station, self._slots)
+        self._cancelling = Cancelling(broker, self._credit, self._station, self._slots, self._refusals)
         self._settled.append(self._cancelling.settled)
         self._intake_scope = anyio.CancelScope()
         self._slots_scope = anyio.CancelScope()
@@ -104,7 +106,7 @@ class Receiver:
             work = (
                 self._outbox.run, self._journal.run, self._leases.run, self._cancelling.run,
                 self._admission.run, self._held_slots.run, self._claims.run, self._batches.run,
-                self._early.run, self._cancelling.refusals.run,
+                self._early.run, self._refusals.run,
             )  # fmt: skip
             rooms = [anyio.CancelScope(shield=True) for _ in work]
             for scope, run in zip(rooms, work, strict=True):
@@ -114,7 +116,7 @@ class Receiver:
                 await bury(self._predecessors, self._subscription)
                 await self._line()
             finally:
-                refused = self._cancelling.refusals.close()
+                refused = self._refusals.close()
                 self._release([*self._inbox.close(), *self._early.close(), *self._batches.close(), *refused])
                 self._claims.leave()
                 self._outbox.close()

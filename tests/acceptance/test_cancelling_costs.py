@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from taskiq_core import (
+    Batch,
     InMemoryBroker,
     InMemoryResultBackend,
     TaskCancelledError,
@@ -144,3 +145,32 @@ async def test_when_a_cancel_is_long_ago_only_what_comes_again_is_asked_about() 
             gate.set()
         worker.stop()
     assert runs == [1]
+
+
+async def test_hooks_of_a_message_that_left_its_batch_hold_up_nobody() -> None:
+    hooks, sizes = Slow(), list[int]()
+    broker = InMemoryBroker().with_middlewares(hooks)
+    broker.is_worker_process = True
+
+    @broker.task(batch=Batch(3, within=60))
+    async def work(numbers: list[int]) -> None:
+        sizes.append(len(numbers))
+
+    @broker.task
+    async def other(n: int) -> None: ...
+
+    async with broker, anyio.create_task_group() as group:
+        worker = Worker(broker, concurrency=1, prefetch=10)
+        group.start_soon(worker.serve)
+        slow, quick = await work.kiq_many([call(1), call(0)])
+        with anyio.fail_after(10):
+            await (await other.kiq(0))  # both are with their batch
+            assert await slow.cancel("not needed") == "requested"
+            while hooks.at_gate < 1:
+                await anyio.sleep(0.01)
+            assert await quick.cancel("neither") == "requested"
+            assert isinstance((await quick.wait_result()).error, TaskCancelledError)
+            hooks.gate.set()
+            assert isinstance((await slow.wait_result()).error, TaskCancelledError)
+        worker.stop()
+    assert sizes == []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from taskiq_core import Concurrency, Delivery, InMemoryBroker, Rate, TaskiqMessage, call, gather
+from taskiq_core import Concurrency, Delivery, InMemoryBroker, Rate, Retry, TaskiqMessage, Worker, call, gather
 from taskiq_core.abc.coordinator import Admission, AdmissionRequest, SlotLimit
 from taskiq_core.limits import places as places_of
 from taskiq_core.stores.memory_coordinator import MemoryCoordinator
@@ -170,3 +170,25 @@ async def test_a_thread_that_runs_on_keeps_its_slot() -> None:
         gate.set()
         await gather(*handles, timeout=20)
     assert most == [1, 1, 1]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), ValueError()], ids=repr)
+async def test_whatever_a_key_raises_its_task_has_raised(error: BaseException) -> None:
+    broker = InMemoryBroker()
+    broker.is_worker_process = True
+    calls = list[int]()
+
+    def key(n: int) -> str:
+        calls.append(n)
+        raise error
+
+    @broker.task(limits=Concurrency(1, key=key), retry=Retry(1, on=(BaseException,)))
+    async def work(n: int) -> None: ...
+
+    async with broker, anyio.create_task_group() as group:
+        worker = Worker(broker)
+        group.start_soon(worker.serve)
+        result = await (await work.kiq(1)).wait_result(timeout=10)
+        assert type(result.error) is type(error)
+        worker.stop()
+    assert calls == [1, 1]
