@@ -89,7 +89,13 @@ class KeyTemplate:
         if self._key is None:
             return []
         if isinstance(self._key, str):
-            return list(self._fields(self._key))
+            named = list(self._fields(self._key))
+            if not named:
+                self._refuse(
+                    "a key needs a parameter in braces, as in '{phone}'. One for all calls has no key;"
+                    " one limit for several tasks has a name="
+                )
+            return named
         try:
             parameters = inspect.signature(self._key).parameters.values()
         except (TypeError, ValueError):

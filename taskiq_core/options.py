@@ -87,7 +87,11 @@ def _limits(value: Any) -> tuple[Limit, ...]:
 def _unique(value: Any) -> Unique | None:
     if isinstance(value, Unique):
         return value
-    return Unique() if parse_bool(value) else None
+    try:
+        return Unique() if parse_bool(value) else None
+    except ValueError:
+        msg = f"expected True, False or Unique(...), as in Unique(key={value if isinstance(value, str) else '{order}'!r})"
+        raise ValueError(msg) from None
 
 
 def _debounce(value: Any) -> Debounce:
@@ -140,17 +144,31 @@ _ONE_OF_A_KIND = ("unique", "debounce", "throttle")
 
 _OTHER_NAMES = {
     "retries": "'retry'",
+    "max_attempts": "'retry'",
     "max_retry": "'retry'",
+    "autoretry_for": "'retry', as in Retry(3, on=ConnectionError)",
     "retry_delay": "'retry', as in Retry(3, delay=60)",
     "retry_backoff": "'retry', as in Retry(3, backoff=\"exponential\")",
     "ttl": "'result_ttl'",
     "result_expires": "'result_ttl'",
+    "ignore_result": "'store_result'",
     "time_limit": "'timeout'",
+    "deadline": "'expires' for the start, 'timeout' for the run",
+    "max_age": "'expires'",
     "eta": "'delay', or with_eta() on the kicker",
+    "countdown": "'delay'",
+    "concurrency": "'limits', as in limits=[Concurrency(10)]",
     "max_concurrency": "'limits', as in limits=[Concurrency(10)]",
     "rate_limit": "'limits', as in limits=[Rate(100, per=60)]",
+    "on_error": "'on_failure'",
+    "link": "'on_success'",
+    "link_error": "'on_failure'",
+    "acks_late": "'ack_type'",
+    "batch_size": "'batch'",
+    "unique_key": "'unique', as in Unique(key=\"{order}\")",
+    "idempotency_key": "'unique', or with_idempotency_key() on the kicker",
 }
-"""How other frameworks call what is an option here."""
+"""How other frameworks call what is an option here. Not `max_retries`: that is a label of Taskiq's retry middlewares."""
 
 OPTION_NAMES = frozenset(_PARSERS) | {"schedule"}
 

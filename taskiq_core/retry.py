@@ -1,10 +1,10 @@
 """Whether and when a failed task runs again."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 from taskiq_core.exceptions import ArgumentError, NoResultError, TaskFailed, TaskRejectedError, TaskRetry
 
@@ -32,9 +32,10 @@ class Retry:
 
     `delay` and `max_delay` are seconds or timedeltas. The n-th retry (from 1) waits `delay` (fixed), `delay * n` (linear) or
     `delay * 2 ** (n - 1)` (exponential), at most `max_delay`. `jitter` spreads the wait evenly over its upper half, so that
-    many tasks that failed together do not come back together. Only exceptions in `on` are retried, and none in `never`.
+    many tasks that failed together do not come back together. Only exceptions in `on` are retried, and none in `never`:
+    each is an exception class, or several of them.
 
-    :raises ValueError: for negative numbers or an unknown back-off.
+    :raises ValueError: for negative numbers, an unknown back-off, or what is no exception class.
     """
 
     max_retries: int = 3
@@ -55,10 +56,7 @@ class Retry:
         for name in ("delay", "max_delay"):
             object.__setattr__(self, name, seconds(getattr(self, name)))
         for name in ("on", "never"):
-            value = getattr(self, name)
-            object.__setattr__(
-                self, name, value if isinstance(value, tuple) else (value,) if isinstance(value, type) else tuple(value)
-            )
+            object.__setattr__(self, name, _exception_classes(name, getattr(self, name)))
 
     def wait(self, retry: int, chance: Callable[[], float] = random.random) -> float:
         """Seconds before the `retry`-th retry (from 1)."""
@@ -69,6 +67,16 @@ class Retry:
             delay *= 2.0 ** min(retry - 1, 64)
         delay = min(delay, cap)
         return delay * (0.5 + 0.5 * chance()) if self.jitter else delay
+
+
+def _exception_classes(name: str, value: Any) -> tuple[type[BaseException], ...]:
+    several = isinstance(value, tuple | list | set | frozenset)
+    given: tuple[Any, ...] = tuple(cast("Iterable[Any]", value)) if several else (value,)
+    for item in given:
+        if not isinstance(item, type) or not issubclass(item, BaseException):
+            msg = f"{name} takes exception classes, as in {name}=(ConnectionError, TimeoutError), not {item!r}"
+            raise ValueError(msg)  # noqa: TRY004 - as for every other value that makes no sense
+    return given
 
 
 def next_retry(policy: Retry | None, error: BaseException, retries_so_far: int) -> float | None:

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from taskiq_core import At, Cron, Every, InMemoryBroker, TaskiqMessage, TaskiqMiddleware, gather
+from taskiq_core import (
+    At,
+    Cron,
+    Every,
+    InMemoryBroker,
+    Rate,
+    Retry,
+    TaskiqMessage,
+    TaskiqMiddleware,
+    Unique,
+    gather,
+)
 from taskiq_core.exceptions import ConfigurationError, ResultUnreadableError
 from taskiq_core.worker import WorkerSettings
 
@@ -37,12 +48,48 @@ def test_an_option_that_cannot_be_read_is_refused_at_once(name: str, value: Any)
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("retries", "retry"), ("time_limit", "timeout"), ("ttl", "result_ttl"), ("prio", "prio")]
+    ("name", "meant"),
+    [
+        ("retries", "retry"),
+        ("time_limit", "timeout"),
+        ("ttl", "result_ttl"),
+        ("concurrency", "limits=[Concurrency(10)]"),
+        ("countdown", "delay"),
+        ("deadline", "expires"),
+        ("on_error", "on_failure"),
+        ("idempotency_key", "with_idempotency_key()"),
+        ("prio", "prio"),
+        ("max_retries", "max_retries"),
+    ],
 )
 def test_other_names_of_options_are_pointed_out(name: str, meant: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         InMemoryBroker().register_task(print, "task", **{name: 3})
     assert (meant in caplog.text) is (name != meant)
+
+
+def test_a_key_in_the_place_of_unique_is_shown_where_it_belongs() -> None:
+    with pytest.raises(ConfigurationError, match=r"as in Unique\(key='{order}'\)"):
+        InMemoryBroker().register_task(print, "task", unique="{order}")
+
+
+@pytest.mark.parametrize("option", [{"limits": Rate(1, key="phone")}, {"unique": Unique(key="")}], ids=repr)
+def test_a_key_that_would_be_the_same_for_every_call_is_refused(option: dict[str, Any]) -> None:
+    async def text(phone: str) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"a parameter in braces, as in '{phone}'.* name="):
+        InMemoryBroker().register_task(text, "text", **option)
+
+
+@pytest.mark.parametrize("name", ["on", "never"])
+@pytest.mark.parametrize("value", ["ValueError", ["ValueError"], ValueError("x"), 3, int], ids=repr)
+def test_retry_takes_exception_classes_alone(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} takes exception classes"):
+        Retry(3, **{name: value})
+
+
+def test_retry_takes_one_class_or_several() -> None:
+    assert Retry(on=OSError).on == Retry(on=[OSError]).on == (OSError,)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("queue", ["", "a,b", 5])

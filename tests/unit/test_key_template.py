@@ -30,7 +30,6 @@ def test_values_are_what_the_annotations_say_and_defaults_count():
     assert key_of("{order.tags[to]}/{express}/{note}", order, note="fragile") == "Rome/False/fragile"
     assert key_of("{order.id:>{order.id}}|{{}}", {"id": 3}) == "  3|{}"
     assert key_of(None, order) == ""
-    assert key_of("all", order) == "all"
 
 
 def test_a_function_gets_the_arguments_that_it_names():
