@@ -91,9 +91,10 @@ class Batches:
         return None
 
     def finish(self) -> None:
-        """Wait for no more messages."""
+        """Wait for no more messages than are in the inbox."""
         self._finishing = True
-        self.hurry()
+        if not len(self._inbox):
+            self.hurry()
 
     def hurry(self) -> None:
         """Let what is gathered run now."""

@@ -43,9 +43,13 @@ class Credit:
     async def wait(self) -> int:
         """Wait until at least one may be received; returns how many."""
         while (free := self.free) < 1:
-            self._freed = anyio.Event()
-            await self._freed.wait()
+            await self.changed()
         return min(free, _MOST)
+
+    async def changed(self) -> None:
+        """Return when something was settled, or set aside."""
+        self._freed = anyio.Event()
+        await self._freed.wait()
 
     def slow_down(self) -> None:
         """Tasks have become long: prefetch nothing until they are short again."""

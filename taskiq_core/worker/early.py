@@ -55,10 +55,6 @@ class Early:
             self._credit.set_aside(-len(gone))
         return gone
 
-    def finish(self) -> None:
-        """Keep no more: what is here asks again now."""
-        self._inbox.put_first(self.close())
-
     def close(self) -> list[Delivery]:
         """Keep no more; returns what is left."""
         self._closed = True

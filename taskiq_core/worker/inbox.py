@@ -66,15 +66,11 @@ class Inbox:
         if (self._items or self.gathered) and self._sleepers:
             self._sleepers.popleft().set()
 
-    def finish(self) -> None:
-        """Nothing more will be put: what is left may be taken, then `take` returns None."""
+    def close(self) -> list[Delivery]:
+        """Let nobody take any more; returns what is left."""
         self._closed = True
         while self._sleepers:
             self._sleepers.popleft().set()
-
-    def close(self) -> list[Delivery]:
-        """Let nobody take any more; returns what is left."""
-        self.finish()
         return self.take_all()
 
     def take_all(self) -> list[Delivery]:

@@ -34,6 +34,7 @@ from taskiq_core.worker.settings import WorkerSettings
 from taskiq_core.worker.slot import Slot
 from taskiq_core.worker.station import Station
 from taskiq_core.worker.stopping import within
+from taskiq_core.worker.tally import Tally
 from taskiq_core.worker.threads import Threads
 from taskiq_core.worker.verdicts import Ending
 
@@ -83,20 +84,18 @@ class Receiver:
         self._station = Station(self._inbox, execution, self._quarantine, self._admission, self._early, self._batches, reports)
         self._cancelling = Cancelling(broker, self._credit, self._station, self._slots, self._refusals)
         self._settled.append(self._cancelling.settled)
+        self._tally = Tally()
+        if settings.burst or settings.max_tasks is not None:
+            self._settled.append(self._tally.settled)
         self._intake_scope = anyio.CancelScope()
         self._slots_scope = anyio.CancelScope()
-        self._received = 0
         self._stopping = False
-        self._finishing = False
         self.stopped_because: Literal["stopped", "burst", "max_tasks"] = "stopped"
 
     def stop(self, *, now: bool = False) -> None:
         """Take no more messages and let running tasks finish within the grace; `now` gives those back too."""
         self._stopping = True
         self._intake_scope.cancel()
-        if self._finishing:
-            self._finishing = False
-            self._start_grace()
         if now:
             self._slots_scope.cancel()
 
@@ -145,13 +144,7 @@ class Receiver:
                     minding.start_soon(self._mind_inbox)
                 await self._intake()
                 minding.cancel_scope.cancel()
-            if self.stopped_because == "max_tasks":
-                self._finishing = True
-                self._early.finish()
-                self._batches.finish()
-                self._inbox.finish()  # what has been received is within the limit and runs, however long it takes
-            else:
-                self._start_grace()
+            self._start_grace()
 
     def _start_grace(self) -> None:
         self._release([*self._inbox.close(), *self._early.close(), *self._batches.close()])
@@ -163,9 +156,9 @@ class Receiver:
         backoff = Backoff(logger, "Messages are received again")
         while not self._stopping:
             with anyio.CancelScope() as self._intake_scope:
-                limit = await self._credit.wait()
-                if self._settings.max_tasks is not None:
-                    limit = min(limit, self._settings.max_tasks - self._received)
+                limit = await self._room()
+                if limit == 0:
+                    return
                 try:
                     deliveries = await self._receive(limit)
                 except Exception as error:  # noqa: BLE001 - for ever: the broker will be back, or an operator will stop us
@@ -173,6 +166,18 @@ class Receiver:
                     continue
                 backoff.over()
                 await self._accept(deliveries)
+
+    async def _room(self) -> int:
+        """How many may be received; 0 if there will be no more."""
+        if self._settings.max_tasks is None:
+            return await self._credit.wait()
+        while (left := self._settings.max_tasks - self._tally.ended - len(self._credit.held)) < 1:
+            if not self._credit.held:
+                self._end("max_tasks")
+                return 0
+            self._batches.finish()
+            await self._credit.changed()
+        return min(left, await self._credit.wait())
 
     async def _mind_inbox(self) -> None:
         # Tasks may have become longer than the prefetch was made for: what then waits here could run elsewhere.
@@ -191,17 +196,14 @@ class Receiver:
         with anyio.move_on_after(_EMPTY):
             return await self._subscription.receive(limit)
         self._batches.hurry()  # nothing comes that they could wait for
-        if not self._credit.held:
+        if not self._credit.held and not self._tally.waits:
             self._end("burst")
         return ()
 
     async def _accept(self, deliveries: Sequence[Delivery]) -> None:
-        self._received += len(deliveries)
         self._credit.take(deliveries)
         self._inbox.put(await self._cancelling.sift(deliveries) if self._cancelling.asks_first else deliveries)
         self._cancelling.arrived()
-        if self._settings.max_tasks is not None and self._received >= self._settings.max_tasks:
-            self._end("max_tasks")
 
     def _end(self, why: Literal["burst", "max_tasks"]) -> None:
         self._stopping = True

@@ -48,9 +48,9 @@ class WorkerSettings:
     grace: float = DEFAULT_GRACE
     """How long running tasks may go on after a stop was asked for."""
     max_tasks: int | None = None
-    """Stop after this many tasks."""
+    """Stop after this many tasks. What is parked or given back is none."""
     burst: bool = False
-    """Stop when the queues are empty."""
+    """Stop when the queues are empty, and what this worker has parked for a limit has run; delayed messages are left."""
     ack_type: AcknowledgeType = AcknowledgeType.WHEN_SAVED
     result_retry: float = RESULT_RETRY
     """How long to try to store a result before its message is given back."""

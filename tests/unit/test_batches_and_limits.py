@@ -81,7 +81,7 @@ async def test_a_worker_that_may_run_so_many_tasks_waits_for_no_more() -> None:
         with anyio.fail_after(10):
             await worker.serve()
         assert worker.stopped_because == "max_tasks"
-        assert sizes == [4, 2]
+        assert sorted(sizes) == [2, 4]  # in two slots: which is the first is not said
         assert broker.queue.depth("default").ready == 3
 
 

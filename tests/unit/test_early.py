@@ -50,17 +50,12 @@ async def test_only_what_comes_soon_is_kept() -> None:
     assert not place.early.keeps(unbooked)
 
 
-async def test_a_worker_that_stops_gives_them_back_and_one_that_finishes_asks_again() -> None:
-    for finishes in (True, False):
-        place = Place()
-        assert place.early.keeps(place.parked("kept", 0.2))
-        if finishes:
-            place.early.finish()
-            assert [item.body for item in place.inbox] == [b"kept booked"]
-        else:
-            assert [item.body for item in place.early.close()] == [b"kept booked"]
-        assert not place.early.keeps(place.parked("another"))
-        assert place.credit.free == 0
+async def test_a_worker_that_stops_gives_them_back() -> None:
+    place = Place()
+    assert place.early.keeps(place.parked("kept", 0.2))
+    assert [item.body for item in place.early.close()] == [b"kept booked"]
+    assert not place.early.keeps(place.parked("another"))
+    assert place.credit.free == 0
 
 
 async def test_what_is_cancelled_is_taken_out() -> None:
@@ -70,6 +65,5 @@ async def test_what_is_cancelled_is_taken_out() -> None:
     assert place.early.keeps(second)
     assert place.early.remove([first.delivery, Delivery(b"a stranger")]) == [first.delivery]
     assert list(place.early) == [second.delivery]
-    place.early.finish()
-    assert [item.body for item in place.inbox] == [b"second booked"]
+    assert [item.body for item in place.early.close()] == [b"second booked"]
     assert place.credit.free == 0
