@@ -11,11 +11,12 @@ from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.dead_detail import DeadDetail
 from taskiq_core.delivery import DeadLetter
 from taskiq_core.exceptions import ConfigurationError, MessageDecodeError, MessageTooLargeError
-from taskiq_core.labels import EXPIRES_AT, OF_ONE_LIFE
+from taskiq_core.labels import DELAY, EXPIRES_AT, OF_ONE_LIFE, PRIORITY, QUEUE
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.retry import seconds
 
 _PAGE = 100
+_PLACES = frozenset({"queue", QUEUE.name, PRIORITY.name, DELAY.name})
 
 
 class Graveyard(Protocol):
@@ -160,10 +161,15 @@ class DeadLetters:
     ) -> bool:
         """Retry one with other arguments; what is None stays, labels are added. False if there is no such letter.
 
+        It goes back into its queue with its priority, at once: what says otherwise is refused.
+
+        :raises ValueError: for labels that name a queue, a priority or a delay.
         :raises MessageDecodeError: if its body is no message.
         :raises MessageTooLargeError: if the new message is too large; the letter stays where it is.
-        :raises TypeError: or ValueError, for arguments that cannot be sent.
+        :raises TypeError: for args that are no list or tuple, or kwargs that are no mapping; or, or ValueError, for arguments
+            that cannot be sent.
         """
+        _check(args, kwargs, labels)
         letters = await self._admin.find_dead([letter_id])
         if not letters:
             return False
@@ -238,3 +244,19 @@ class DeadLetters:
     def _reborn(self, message: TaskiqMessage) -> bytes:
         labels = {name: value for name, value in message.labels.items() if name not in OF_ONE_LIFE and name != EXPIRES_AT.name}
         return self._broker.formatter.dumps(replace(message, labels=labels)).message
+
+
+def _check(args: object, kwargs: object, labels: Mapping[str, Any] | None) -> None:
+    if not isinstance(args, list | tuple | None):
+        msg = f"args is a list or a tuple of the arguments, not {type(args).__name__}"
+        raise TypeError(msg)
+    if not isinstance(kwargs, Mapping | None):
+        msg = f"kwargs is a mapping of names to arguments, not {type(kwargs).__name__}"
+        raise TypeError(msg)
+    elsewhere = [name for name in labels or () if name in _PLACES]
+    if elsewhere:
+        msg = (
+            f"a dead letter goes back into its queue with its priority, so labels cannot have {elsewhere[0]!r}: "
+            "send a new task, and purge the letter"
+        )
+        raise ValueError(msg)

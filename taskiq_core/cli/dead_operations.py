@@ -7,9 +7,10 @@ from typing import Any, NoReturn, cast
 import click
 
 from taskiq_core.broker import AsyncBroker
+from taskiq_core.cli.dead_letter_text import as_json_line, as_line, as_page
 from taskiq_core.cli.durations import parse_duration
 from taskiq_core.cli.operating import operate, require_shared
-from taskiq_core.dead_letters import Choice, DeadLetters, DeadTask
+from taskiq_core.dead_letters import Choice, DeadLetters
 from taskiq_core.exceptions import ConfigurationError
 
 Work = Callable[[DeadLetters, tuple[str, ...]], Awaitable[None]]
@@ -25,7 +26,7 @@ def run_list(arguments: Sequence[str], chosen: Mapping[str, str | None], limit: 
             task=choice.task, error=choice.error, queue=choice.queue, older_than=choice.older_than, limit=limit
         )
         for letter in letters:
-            click.echo(_as_json(letter) if as_json else _line(letter))
+            click.echo(as_json_line(letter) if as_json else as_line(letter))
         if not letters and not as_json:
             click.echo("No dead letters")
 
@@ -40,8 +41,8 @@ def run_show(arguments: Sequence[str], as_json: bool) -> NoReturn:
             raise ConfigurationError(reason="Name one dead letter by its ID, as `taskiq dead list` shows it.")
         letter = await dead.get(ids[0])
         if letter is None:
-            raise ConfigurationError(reason=f"There is no dead letter {ids[0]}. `taskiq dead list` shows what there is.")
-        click.echo(_as_json(letter) if as_json else _page(letter))
+            raise _missing(ids, 1)
+        click.echo(as_json_line(letter) if as_json else as_page(letter))
 
     _run(arguments, work)
 
@@ -57,14 +58,13 @@ def run_retry(
 
     async def work(dead: DeadLetters, ids: tuple[str, ...]) -> None:
         if new_args is None and new_kwargs is None:
-            click.echo(f"Retried {await dead.retry(*ids, choice=_which(ids, chosen, everything))}")
+            _report("Retried", await dead.retry(*ids, choice=_which(ids, chosen, everything)), ids)
             return
-        if len(ids) != 1:
-            raise ConfigurationError(reason="New arguments are for one dead letter: name its ID.")
+        if len(ids) != 1 or everything or not _choice(chosen).is_everything:
+            raise ConfigurationError(reason="New arguments are for one dead letter: name its ID, and choose no others.")
         args = None if new_args is None else cast("list[Any]", _json("--args", new_args, list))
         kwargs = None if new_kwargs is None else cast("dict[str, Any]", _json("--kwargs", new_kwargs, dict))
-        found = await dead.retry_with(ids[0], args=args, kwargs=kwargs)
-        click.echo(f"Retried {int(found)}")
+        _report("Retried", int(await dead.retry_with(ids[0], args=args, kwargs=kwargs)), ids)
 
     _run(arguments, work)
 
@@ -73,7 +73,7 @@ def run_purge(arguments: Sequence[str], chosen: Mapping[str, str | None], everyt
     """Delete and say how many."""
 
     async def work(dead: DeadLetters, ids: tuple[str, ...]) -> None:
-        click.echo(f"Deleted {await dead.purge(*ids, choice=_which(ids, chosen, everything))}")
+        _report("Deleted", await dead.purge(*ids, choice=_which(ids, chosen, everything)), ids)
 
     _run(arguments, work)
 
@@ -84,6 +84,19 @@ def _run(arguments: Sequence[str], work: Work) -> NoReturn:
         return lambda: work(broker.dead, others)
 
     operate(arguments, prepare, "dead")
+
+
+def _report(what: str, count: int, ids: Sequence[str]) -> None:
+    missing = len(set(ids)) - count
+    if count or missing <= 0:
+        click.echo(f"{what} {count}")
+    if missing > 0:
+        raise _missing(ids, missing)
+
+
+def _missing(ids: Sequence[str], count: int) -> ConfigurationError:
+    those = f"There is no dead letter {ids[0]!r}" if len(ids) == 1 else f"{count} of these dead letters are not there"
+    return ConfigurationError(reason=f"{those}. `taskiq dead list` shows what there is; its IDs are not those of tasks.")
 
 
 def _choice(chosen: Mapping[str, str | None]) -> Choice:
@@ -115,38 +128,3 @@ def _json(option: str, text: str, kind: type) -> Any:
         expected = "an array" if kind is list else "an object"
         raise ConfigurationError(reason=f"{option} must be {expected} in JSON, not {text!r}")
     return value
-
-
-def _line(letter: DeadTask) -> str:
-    when = letter.died_at.isoformat(sep=" ", timespec="seconds")
-    return f"{letter.id}  {when}  {letter.queue}  {letter.task_name or '?'}  {_one_line(letter.error or letter.reason)}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _page(letter: DeadTask) -> str:
-    facts = {
-        "id": letter.id,
-        "task": letter.task_name or "? (the body is no message)",
-        "task id": letter.task_id or "?",
-        "queue": letter.queue,
-        "died": letter.died_at.isoformat(sep=" ", timespec="seconds"),
-        "deliveries": letter.deliveries,
-        "reason": letter.reason,
-        "error": letter.error,
-        "args": None if letter.args is None else repr(letter.args),
-        "kwargs": None if letter.kwargs is None else repr(letter.kwargs),
-        "labels": repr(letter.labels) if letter.labels else None,
-        "body": None if letter.task_name else f"{len(letter.body)} bytes: {letter.body[:200]!r}",
-    }
-    lines = [f"{name + ':':<12}{value}" for name, value in facts.items() if value is not None]
-    if letter.traceback:
-        lines += ["", letter.traceback.rstrip()]
-    return "\n".join(lines)
-
-
-def _as_json(letter: DeadTask) -> str:
-    data = {name: getattr(letter, name) for name in letter.__dataclass_fields__ if name != "body"}
-    return json.dumps({**data, "died_at": letter.died_at.isoformat()}, default=str, ensure_ascii=False)

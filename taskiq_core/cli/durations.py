@@ -3,8 +3,9 @@
 import re
 
 from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.retry import seconds
 
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_duration(text: str, option: str) -> float:
@@ -15,4 +16,7 @@ def parse_duration(text: str, option: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if found is None:
         raise ConfigurationError(reason=f"{option} {text!r} is no time. Write a number and a unit: 90s, 15m, 12h, 7d.")
-    return float(found[1]) * _UNITS[found[2]]
+    try:
+        return seconds(float(found[1]) * UNITS[found[2]])
+    except ValueError as error:
+        raise ConfigurationError(reason=f"{option} {text!r} is no time: {error}.") from error

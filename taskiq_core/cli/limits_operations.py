@@ -6,7 +6,7 @@ from typing import NoReturn
 import click
 
 from taskiq_core.broker import AsyncBroker
-from taskiq_core.cli.durations import parse_duration
+from taskiq_core.cli.durations import UNITS, parse_duration
 from taskiq_core.cli.operating import operate, require_shared
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.limits import Concurrency, Limit, Rate
@@ -73,7 +73,7 @@ def _parse(text: str, key: str | None, name: str | None) -> Limit:
         count = int(number)
         if not slash:
             return Concurrency(count, key=key, name=name)
-        return Rate(count, per=parse_duration(per if per[:1].isdigit() else f"1{per}", "LIMIT"), key=key, name=name)
+        return Rate(count, per=parse_duration(f"1{per}" if per in UNITS else per, "LIMIT"), key=key, name=name)
     except ValueError as error:
         reason = f"{text!r} is no limit ({error}). Write 10 for 10 at once, 100/60s or 100/1m for 100 a minute."
         raise ConfigurationError(reason=reason) from None

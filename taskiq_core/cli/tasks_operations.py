@@ -8,6 +8,7 @@ import click
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.cli.operating import operate, require_shared
 from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.ids import check_task_id
 
 
 def run_cancel(arguments: Sequence[str], reason: str) -> NoReturn:
@@ -16,6 +17,11 @@ def run_cancel(arguments: Sequence[str], reason: str) -> NoReturn:
     def prepare(app: str, broker: AsyncBroker, task_ids: tuple[str, ...]) -> Callable[[], Awaitable[None]]:
         if not task_ids:
             raise ConfigurationError(reason=f"No task given. Name one by its id, after the application: {app} ID")
+        try:
+            for task_id in task_ids:
+                check_task_id(task_id)
+        except ValueError as error:
+            raise ConfigurationError(reason=f"That cannot be cancelled: {error}.") from error
         require_shared(app, broker)
         if broker.coordinator is not None and not broker.coordinator.cross_process:
             raise ConfigurationError(

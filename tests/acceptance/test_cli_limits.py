@@ -60,7 +60,7 @@ def test_set_list_reset(limits: Limits) -> None:
             "'0' is no limit (Concurrency(0): a limit is a whole number from 1 to 1000000000).",
         ),
         ("app:broker", ["set", "mail", "2/5000d"], "'2/5000d' is no limit (Rate(per=4.32e+08): a window is ten years at most"),
-        ("app:broker", ["set", "mail", "3/fortnight"], "LIMIT '1fortnight' is no time."),
+        ("app:broker", ["set", "mail", "3/fortnight"], "LIMIT 'fortnight' is no time."),
         (
             "app:broker",
             ["set", "mail", "3/s", "--key", "{who}"],

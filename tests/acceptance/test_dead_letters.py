@@ -111,6 +111,13 @@ async def test_editing_mends_a_task(broker: AsyncBroker) -> None:
         [letter] = await until_dead(broker, 1)
         with pytest.raises(MessageTooLargeError):
             await broker.dead.retry_with(letter.id, args=["x" * (broker.max_message_size + 1)])
+        for label in ("queue", "queue_name", "priority", "delay"):
+            with pytest.raises(ValueError, match=f"goes back into its queue .*{label!r}"):
+                await broker.dead.retry_with(letter.id, labels={label: 1})
+        with pytest.raises(TypeError, match="args is a list or a tuple of the arguments, not str"):
+            await broker.dead.retry_with(letter.id, args="8")
+        with pytest.raises(TypeError, match="kwargs is a mapping"):
+            await broker.dead.retry_with(letter.id, kwargs=[8])  # type: ignore[arg-type]
         assert await broker.dead.retry_with(letter.id, args=[8], labels={"by": "an operator"})
         assert not await broker.dead.retry_with(letter.id, args=[8])
         with anyio.fail_after(20):
