@@ -8,6 +8,7 @@ import pytest
 
 from taskiq_core import Concurrency, Delivery, InMemoryBroker, Rate, Retry, TaskiqMessage, Worker, call, gather
 from taskiq_core.abc.coordinator import Admission, AdmissionRequest, SlotLimit
+from taskiq_core.exceptions import ArgumentError
 from taskiq_core.limits import places as places_of
 from taskiq_core.stores.memory_coordinator import MemoryCoordinator
 from taskiq_core.worker.admission import Admission as Room
@@ -63,6 +64,20 @@ async def test_a_message_that_cannot_be_asked_for_fails_and_no_other() -> None:
         alone = await (await work.kiq("odd")).wait_result(timeout=20)
     assert [result.return_value for result in results] == [None if name == "odd" else name for name in names]
     assert "an odd key" in str(alone.error)
+
+
+async def test_a_key_that_raises_is_told_from_an_error_of_the_task() -> None:
+    broker = InMemoryBroker()
+
+    @broker.task("post", limits=Rate(5, key="{order.number}"))
+    async def post(order: int) -> None: ...
+
+    async with broker:
+        error = (await (await post.kiq(1)).wait_result(timeout=20)).error
+    assert isinstance(error, ArgumentError)
+    assert "'post'" in str(error)
+    assert "'{order.number}'" in str(error)
+    assert isinstance(error.__cause__, AttributeError)
 
 
 async def test_what_cannot_be_given_up_keeps_no_other_slot() -> None:
