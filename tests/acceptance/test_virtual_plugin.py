@@ -63,7 +63,7 @@ def test_nothing_was_imported():
 
 
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "taskiq_core.pytest_plugin", "--strict-markers", "-q", "-rN", *options]
+    command = [sys.executable, "-m", "pytest", "--strict-markers", "-q", "-rN", *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
