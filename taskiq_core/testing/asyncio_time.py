@@ -46,9 +46,6 @@ class AsyncioLoop:
         self._resolution: Any = self._loop._clock_resolution
         self._undo = ExitStack()
 
-    def time(self) -> float:
-        return float(self._loop.time())
-
     def take_over(self, time: Time) -> None:
         self._loop.time = time.monotonic
         for kind, name in _WRITING:

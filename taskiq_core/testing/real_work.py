@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, contextmanager
 from typing import Any, cast
 
 import anyio.lowlevel
@@ -12,17 +12,18 @@ import anyio.to_thread
 from taskiq_core.worker.sandbox import SandboxPool
 
 Hold = Callable[[], AbstractContextManager[None]]
+Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @contextmanager
-def holding(hold: Hold) -> Generator[None]:
+def holding(hold: Hold, turn: Turn) -> Generator[None]:
     """Within it, time is held while the event loop waits for a thread (of anyio, asyncio or trio) or a task's process.
 
-    A thread that was given up holds nothing any more.
+    Threads of anyio, in which `def` tasks run, wait for their turn before. A thread that was given up holds nothing any more.
     """
     with ExitStack() as undo:
-        for owner, name in ((anyio.to_thread, "run_sync"), (SandboxPool, "ask")):
-            replace_part(undo, owner, name, _held(getattr(owner, name), hold))
+        replace_part(undo, anyio.to_thread, "run_sync", _held(_in_turn(anyio.to_thread.run_sync, turn), hold))
+        replace_part(undo, SandboxPool, "ask", _held(SandboxPool.ask, hold))
         loop = anyio.lowlevel.current_token().native_token
         if isinstance(loop, asyncio.AbstractEventLoop):
             replace_part(undo, loop, "run_in_executor", _held_future(loop.run_in_executor, hold))
@@ -37,6 +38,15 @@ def _held(function: Callable[..., Awaitable[Any]], hold: Hold) -> Callable[..., 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         with hold():
+            return await function(*args, **kwargs)
+
+    return call
+
+
+def _in_turn(function: Callable[..., Awaitable[Any]], turn: Turn) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        async with turn():
             return await function(*args, **kwargs)
 
     return call

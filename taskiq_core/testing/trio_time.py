@@ -31,9 +31,6 @@ class TrioLoop:
         )
         self._watch: _Watch | None = None
 
-    def time(self) -> float:
-        return float(self._runner.clock.current_time())
-
     def take_over(self, time: Time) -> None:
         clock = _VirtualClock(time, self._runner)
         self._watch = _Watch(time, clock)

@@ -15,19 +15,20 @@ from taskiq_core import clock
 from taskiq_core.testing.asyncio_time import AsyncioLoop
 from taskiq_core.testing.real_work import holding
 from taskiq_core.testing.silence import Silence
+from taskiq_core.testing.turns import Turns
 
 PATIENCE = 1.0
 """Real seconds without news from open sockets and pipes, and from child processes, before time jumps."""
+
+_BEGIN = 1.0
+"""What the steady clock shows at first: always the same, as the sums that are made with it are rounded. It is less than any
+real one shows, so that timers which were set before do not fire at once."""
 
 _current: "VirtualTime | None" = None
 
 
 class EventLoop(Protocol):
     """A running event loop whose clock can be taken over."""
-
-    def time(self) -> float:
-        """What its own clock shows, in seconds."""
-        ...
 
     def take_over(self, time: "VirtualTime") -> None:
         """Let it live in virtual time from now on."""
@@ -47,20 +48,23 @@ class VirtualTime:
 
     It stands still while anything can run, however long that takes, and while a thread or a process works for the loop.
     When nothing is left but waiting, it jumps to the moment at which the first one wakes. What waits for a thread or a
-    process wakes in real time: a timer that is due before that fires when its seconds have really passed. The same holds for
-    `patience` real seconds while the loop listens to sockets, pipes or child processes; after so long a silence time jumps,
-    until something is heard or written again.
+    process wakes in real time: a timer that is due before that fires when its seconds have really passed, and no sooner than
+    0.05 s after a thread began. The same holds for `patience` real seconds while the loop listens to sockets, pipes or child
+    processes; after so long a silence time jumps, until something is heard or written again. Timers that were set before
+    virtual time began stand still.
 
-    :param start: what the wall clock shows at first; a naive datetime is UTC. None is now.
+    :param start: what the wall clock shows at first; a naive datetime is UTC. None is now, in whole seconds.
     """
 
     def __init__(self, start: datetime | None, loop: EventLoop, patience: float) -> None:
-        begin = loop.time()
-        start = datetime.now(UTC) if start is None else start if start.tzinfo else start.replace(tzinfo=UTC)
+        # Whole seconds: the sums with them are rounded in the same way in each run.
+        start = datetime.now(UTC).replace(microsecond=0) if start is None else start
+        start = start if start.tzinfo else start.replace(tzinfo=UTC)
         self._loop = loop
-        self._seconds = begin
-        self._epoch = start.timestamp() - begin
+        self._seconds = _BEGIN
+        self._epoch = start.timestamp() - _BEGIN
         self._holds = 0
+        self.turns = Turns()
         self._resting: list[anyio.Event] = []
         self.silence = Silence(patience)
         self._waited = 0.0
@@ -111,8 +115,10 @@ class VirtualTime:
     def real_wait(self, until: float) -> float:
         """How many real seconds the loop has to wait for news, when it could do nothing until then."""
         self._waited = 0.0
+        if self.turns.wanted:
+            return self.turns.wait()
         if self._holds:
-            return max(0.0, until - self._seconds)
+            return max(self.turns.wait(), until - self._seconds)
         if until == math.inf and not self._resting:
             return math.inf
         left = self.silence.left(self._loop.sources())
@@ -121,9 +127,13 @@ class VirtualTime:
 
     def nothing_to_do(self, until: float) -> None:
         """There was no news within `real_wait`: wakes those who rest, or it is `until` now."""
+        if self.turns.wait() > 0:
+            return
         if not self._holds and self._waited:
             self.silence.lasted(self._loop.sources(), self._waited)
-        if self._resting and not self._holds:
+        if self.turns.wanted:
+            self.turns.give()
+        elif self._resting and not self._holds:
             resting, self._resting = self._resting, []
             for event in resting:
                 event.set()
@@ -153,7 +163,7 @@ def virtual_time(start: datetime | None = None, *, seed: int | None = 0, patienc
         loop.take_over(time)
         undo.callback(loop.give_back)
         undo.enter_context(clock.replaced(time.time, time.monotonic))
-        undo.enter_context(holding(time.hold))
+        undo.enter_context(holding(time.hold, time.turns.take))
         if seed is not None:
             undo.callback(random.setstate, random.getstate())
             random.seed(seed)
