@@ -30,7 +30,7 @@ from taskiq_core.worker.verdicts import Ending
 
 logger = logging.getLogger("taskiq.worker")
 
-Failed = Callable[[Delivery, TaskiqMessage, Exception], Awaitable[Outcome]]
+Failed = Callable[[Delivery, TaskiqMessage, BaseException], Awaitable[Outcome]]
 
 _PATIENCE = 3.0
 """Seconds for one answer."""
