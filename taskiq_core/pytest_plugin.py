@@ -55,6 +55,8 @@ def taskiq_test(request: pytest.FixtureRequest) -> Enter:
 
     options: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers("taskiq"))):
+        if marker.args:
+            pytest.fail(f"The marker `taskiq` takes keywords of taskiq_test() alone, not {marker.args[0]!r}", pytrace=False)
         options |= marker.kwargs
     return partial(enter, **options)
 

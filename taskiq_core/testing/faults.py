@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import anyio.lowlevel
 
@@ -26,7 +26,13 @@ class Faults:
         self._orders: dict[Point, list[_Order]] = {}
 
     def order(self, point: Point, error: BaseException, times: int, *, after: bool) -> None:
-        """Raise `error` in the next `times` calls; with `after`, once the call has had its effect: its answer is lost."""
+        """Raise `error` in the next `times` calls; with `after`, once the call has had its effect: its answer is lost.
+
+        :raises ValueError: for another point than those.
+        """
+        if point not in get_args(Point):
+            msg = f"{point!r} is no point where it may go wrong: those are {', '.join(map(repr, get_args(Point)))}"
+            raise ValueError(msg)
         self._orders.setdefault(point, []).append(_Order(error, times, after))
 
     @contextmanager

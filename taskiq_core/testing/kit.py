@@ -1,6 +1,8 @@
 """An application's tasks under test: on memory, in virtual time, with a real worker."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import difflib
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -127,6 +129,7 @@ class TaskiqTest:
         Arguments are compared as they arrive, so it does not matter whether they are given by position or by name.
         Without a task: everything. Retries are not sends.
 
+        :raises LookupError: for a name that no task of the broker has, and under which nothing was sent.
         :raises TypeError: for arguments that the task does not take.
         """
         return self._sends.all() if task is None else self._sends.find(task, args, kwargs)
@@ -147,7 +150,7 @@ class TaskiqTest:
     async def redeliver(self, task: AsyncTaskiqTask[Any] | str) -> None:
         """Deliver the message of a handle (or id) once more, whether it waits, runs or has ended, as a broker may.
 
-        :raises KeyError: if nothing was sent under that id.
+        :raises LookupError: if nothing was sent under that id.
         """
         task_id = task if isinstance(task, str) else task.task_id
         message = self._sends.message(task_id)
@@ -160,6 +163,8 @@ class TaskiqTest:
         """Raise an error in the next calls to the store: a "send", a worker's "receive" or "settle", or its "store" of results.
 
         With `after` the call takes effect and its answer is lost. Without `error` it is the one of a broken connection.
+
+        :raises ValueError: for another point than those.
         """
         broken = BrokerError(reason="the test broke the connection")
         self._queue.faults.order(point, error or broken, times, after=after)
@@ -187,8 +192,10 @@ async def taskiq_test(
     :param patience: real seconds of silence on open sockets and pipes, and of child processes, before time jumps.
     :param settings: of the workers, as in `WorkerSettings`; they serve all queues unless it says otherwise.
     :raises ConfigurationError: if the broker is started, or has tasks that cannot work.
+    :raises TypeError: for a keyword that is none of these.
     :raises RuntimeError: if the event loop is neither asyncio's own nor trio.
     """
+    _refuse_unknown(settings)
     chosen = WorkerSettings(queues=ALL_QUEUES).changed(settings)
     async with AsyncExitStack() as stack:
         time = stack.enter_context(virtual_time(start, seed=seed, patience=patience))
@@ -203,6 +210,15 @@ async def taskiq_test(
             crew.start()
         await time.rest()
         yield kit
+
+
+def _refuse_unknown(settings: Mapping[str, object]) -> None:
+    known = [*WorkerOptions.__annotations__, *inspect.signature(taskiq_test).parameters]
+    for name in settings.keys() - WorkerOptions.__annotations__.keys():
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        msg = f"taskiq_test() and the marker `taskiq` take no keyword {name!r}{hint}"
+        raise TypeError(msg)
 
 
 async def _start(broker: AsyncBroker, stack: AsyncExitStack) -> None:

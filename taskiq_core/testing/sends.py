@@ -1,5 +1,6 @@
 """What was sent, to be asked for by task and arguments."""
 
+import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,11 @@ class Sends(list[SentTask]):
         delay: float | timedelta | None = None,
         **labels: Any,
     ) -> "Sends":
-        """Those of them with these settings and labels; None is any."""
+        """Those of them with these settings and labels; None is any.
+
+        :raises TypeError: for a label that no send of the test has, if its name looks like a misspelt setting.
+        """
+        self._refuse_misspelt(labels)
         wait = None if delay is None else seconds(delay)
         facts = {"queue": queue, "priority": priority, "delay": wait}
         wanted = {name: value for name, value in facts.items() if value is not None}
@@ -69,6 +74,13 @@ class Sends(list[SentTask]):
         settings = ", ".join(f"{name}={value!r}" for name, value in {**wanted, **labels}.items())
         others = [*(sent for sent in self if sent not in found), *self._others]
         return Sends(found, f"{self._wanted} with {settings}", others)
+
+    def _refuse_misspelt(self, labels: Mapping[str, Any]) -> None:
+        for name in labels:
+            close = difflib.get_close_matches(name, ("queue", "priority", "delay"), n=1)
+            if close and all(name not in sent.labels for sent in (*self, *self._others)):
+                msg = f"No send has a label {name!r}; did you mean {close[0]!r}?"
+                raise TypeError(msg)
 
     def __repr__(self) -> str:
         if self:
@@ -97,11 +109,17 @@ class SendLog:
     def find(self, task: "str | AsyncTaskiqDecoratedTask[..., Any]", args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sends:
         """Sends of a task of which these arguments, by position or name, are equal to those given.
 
+        :raises LookupError: for a name that no task of the broker has, and under which nothing was sent.
         :raises TypeError: for arguments that the task does not take.
         """
         name = task if isinstance(task, str) else task.task_name
         known = self._broker.find_task(name)
-        if known is not None:  # a call that can never be is a mistake of the test
+        # What can never be is a mistake of the test.
+        if known is None and all(sent.task_name != name for sent in self._sent):
+            tasks = ", ".join(sorted(self._broker.get_all_tasks())) or "none"
+            msg = f"{name!r} was not sent, and the broker has no such task; its tasks are: {tasks}"
+            raise LookupError(msg)
+        if known is not None:
             inspect.signature(known.original_func).bind_partial(*args, **kwargs)
         message = TaskiqMessage("wanted", name, {}, list(args), dict(kwargs))
         read = self._broker.formatter.loads(self._broker.formatter.dumps(message).message)
@@ -122,8 +140,11 @@ class SendLog:
     def message(self, task_id: str) -> BrokerMessage:
         """What was sent last under that id.
 
-        :raises KeyError: if nothing was.
+        :raises LookupError: if nothing was.
         """
+        if task_id not in self._messages:
+            msg = f"Nothing was sent under the id {task_id!r}"
+            raise LookupError(msg)
         return self._messages[task_id]
 
 

@@ -79,7 +79,7 @@ async def test_messages_are_delivered_twice() -> None:
         await t.redeliver(await job.kicker().with_delay(60).kiq("waiting"))
         await t.drain()
         assert ran[4:] == ["waiting"]
-        with pytest.raises(KeyError):
+        with pytest.raises(LookupError, match="Nothing was sent under the id"):
             await t.redeliver("unknown")
 
 
