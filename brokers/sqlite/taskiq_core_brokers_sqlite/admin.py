@@ -20,8 +20,10 @@ _DISCARD = f"""DELETE FROM taskiq_messages WHERE task_id IN (SELECT value FROM j
 class SQLiteAdmin(QueueAdmin):
     """Answers from the file, whoever has written it."""
 
-    def __init__(self, database: Callable[[], Database]) -> None:
+    def __init__(self, database: Callable[[], Database], dead_ttl: float | None) -> None:
         self._database = database
+        self._dead_ttl = dead_ttl
+        """Workers delete what is older, now and then; until then nobody sees it."""
 
     async def depth(self, queue: str) -> QueueDepth:
         def count(conn: sqlite3.Connection) -> QueueDepth:
@@ -70,13 +72,13 @@ class SQLiteAdmin(QueueAdmin):
     async def dead_letters(
         self, *, queue: str | None = None, limit: int = 100, before: str | None = None
     ) -> Sequence[DeadLetter]:
-        return await self._database().read(lambda conn: dead_letters.page(conn, queue, limit, before))
+        return await self._database().read(lambda conn: dead_letters.page(conn, queue, limit, before, self._dead_ttl))
 
     async def find_dead(self, ids: Sequence[str]) -> Sequence[DeadLetter]:
-        return await self._database().read(lambda conn: dead_letters.find(conn, ids))
+        return await self._database().read(lambda conn: dead_letters.find(conn, ids, self._dead_ttl))
 
     async def requeue_dead(self, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> int:
-        return await self._database().write(lambda conn: dead_letters.requeue(conn, ids, bodies or {}))
+        return await self._database().write(lambda conn: dead_letters.requeue(conn, ids, bodies or {}, self._dead_ttl))
 
     async def purge_dead(self, ids: Sequence[str] | None = None, *, older_than: float | None = None) -> int:
         return await self._database().write(lambda conn: dead_letters.purge(conn, ids, older_than))

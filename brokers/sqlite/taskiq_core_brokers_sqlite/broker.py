@@ -75,7 +75,7 @@ class SQLiteBroker(AsyncBroker):
         self._poll_interval = None if poll_interval is None else positive_seconds("poll_interval", poll_interval)
         self._dead_ttl = None if dead_ttl is None else positive_seconds("dead_ttl", dead_ttl)
         self._database: Database | None = None
-        self.admin: QueueAdmin | None = SQLiteAdmin(self._require_database)
+        self.admin: QueueAdmin | None = SQLiteAdmin(self._require_database, self._dead_ttl)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:

@@ -31,23 +31,24 @@ def bury_letter(conn: Connection, item: Settlement) -> None:
     conn.execute(_BURY, (*told, receipt.id, receipt.hold))
 
 
-def page(conn: sqlite3.Connection, queue: str | None, limit: int, before: str | None) -> list[DeadLetter]:
-    """Newest first, of those that died before the letter with that id."""
-    end = _ANY_ID if before is None else before
-    where, parameters = ("", (end, limit)) if queue is None else ("AND queue = ?", (end, queue, limit))
-    statement = f"{_SELECT} WHERE id < CAST(? AS INTEGER) {where} ORDER BY id DESC LIMIT ?"
+def page(conn: sqlite3.Connection, queue: str | None, limit: int, before: str | None, ttl: float | None) -> list[DeadLetter]:
+    """Newest first, of those that died before the letter with that id, and at most `ttl` seconds ago."""
+    end, oldest = _ANY_ID if before is None else before, _oldest(ttl)
+    where, parameters = ("", (end, oldest, limit)) if queue is None else ("AND queue = ?", (end, oldest, queue, limit))
+    statement = f"{_SELECT} WHERE id < CAST(? AS INTEGER) AND died_at >= ? {where} ORDER BY id DESC LIMIT ?"
     return [DeadLetter(str(row[0]), *row[1:]) for row in conn.execute(statement, parameters).fetchall()]
 
 
-def find(conn: sqlite3.Connection, ids: Sequence[str]) -> list[DeadLetter]:
-    """Those there are, in this order."""
-    rows = conn.execute(f"{_SELECT} WHERE {_CHOSEN}", (as_set(ids),)).fetchall()
+def find(conn: sqlite3.Connection, ids: Sequence[str], ttl: float | None) -> list[DeadLetter]:
+    """Those there are, in this order, of the last `ttl` seconds."""
+    rows = conn.execute(f"{_SELECT} WHERE {_CHOSEN} AND died_at >= ?", (as_set(ids), _oldest(ttl))).fetchall()
     found = {str(row[0]): DeadLetter(str(row[0]), *row[1:]) for row in rows}
     return [found[item] for item in ids if item in found]
 
 
-def requeue(conn: Connection, ids: Sequence[str], bodies: Mapping[str, bytes]) -> int:
-    """Put letters back as if new, some with new bodies; returns how many existed."""
+def requeue(conn: Connection, ids: Sequence[str], bodies: Mapping[str, bytes], ttl: float | None) -> int:
+    """Put letters of the last `ttl` seconds back as if new, some with new bodies; returns how many existed."""
+    ids = [letter.id for letter in find(conn, ids, ttl)]
     chosen = as_set(ids)
     mended = [(bodies[item], item) for item in ids if item in bodies]
     conn.executemany("UPDATE taskiq_dead_letters SET body = ? WHERE id = CAST(? AS INTEGER)", mended)
@@ -63,6 +64,10 @@ def purge(conn: Connection, ids: Sequence[str] | None, older_than: float | None)
     if older_than is not None:
         chosen, parameters = f"{chosen} AND died_at < ?", (*parameters, time.time() - older_than)
     return conn.execute(f"DELETE FROM taskiq_dead_letters WHERE {chosen}", parameters).rowcount  # noqa: S608
+
+
+def _oldest(ttl: float | None) -> float:
+    return 0.0 if ttl is None else time.time() - ttl
 
 
 def expire(conn: Connection, ttl: float) -> None:

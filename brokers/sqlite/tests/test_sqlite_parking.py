@@ -73,11 +73,18 @@ async def test_dead_letters_go_when_they_are_old(tmp_path):
         await subscription.settle([Settlement(item, Verdict.REJECT) for item in await subscription.receive(1)])
         await subscription.extend([])
         assert len(await broker.admin.dead_letters()) == 1
-        await broker._require_database().write(
-            lambda conn: conn.execute("UPDATE taskiq_dead_letters SET died_at = ?", (clock.time() - 61,))
-        )
-        await subscription.extend([])
+        [letter] = await broker.admin.dead_letters(queue="default")
+        database = broker._require_database()
+        await database.write(lambda conn: conn.execute("UPDATE taskiq_dead_letters SET died_at = ?", (clock.time() - 61,)))
+        # Even before a worker deletes it.
         assert not await broker.admin.dead_letters()
+        assert not await broker.admin.dead_letters(queue="default")
+        assert not await broker.admin.find_dead([letter.id])
+        assert await broker.admin.requeue_dead([letter.id], {letter.id: b"good"}) == 0
+        count = "SELECT count(*) FROM taskiq_dead_letters"
+        assert await database.read(lambda conn: conn.execute(count).fetchone()[0]) == 1
+        await subscription.extend([])
+        assert await database.read(lambda conn: conn.execute(count).fetchone()[0]) == 0
 
 
 async def test_kept_for_ever_means_that_nothing_is_written(tmp_path):
