@@ -48,15 +48,16 @@ class Limits:
     def __init__(self, broker: LimitedBroker) -> None:
         self._broker = broker
 
-    async def change(self, task: TaskOrName, limit: Limit) -> None:
+    async def change(self, task: TaskOrName, limit: Limit) -> LimitState:
         """Put `limit` in the place of the task's limit of that kind, and let those ask again who wait for the old one.
 
         Where a task has several of a kind, `key` or `name` says which. Nothing that runs is stopped: a smaller `Concurrency`
-        holds when so many have ended.
+        holds when so many have ended. Returns what is in force now.
         """
         name, declared = self._find(task, limit)
         await self._coordinator().put({setting_key(declared, name): limit.setting.encode()})
         await self._wake([(name, declared)])
+        return LimitState(name, declared, _as_set(declared, limit.setting.encode()))
 
     async def reset(self, task: TaskOrName | None = None) -> None:
         """Back to what the code says, for the limits of one task or of all."""

@@ -46,9 +46,8 @@ def run_set(arguments: Sequence[str], key: str | None, name: str | None) -> NoRe
         return None if len(others) == 2 else "Name the task and its limit after the application: {app} TASK 100/1m"
 
     async def work(broker: AsyncBroker, others: tuple[str, ...]) -> None:
-        limit = _parse(others[1], key, name)
-        await broker.limits.change(others[0], limit)
-        click.echo(f"{others[0]}: {limit}")
+        state = await broker.limits.change(others[0], _parse(others[1], key, name))
+        click.echo(f"{state.task_name}: {state.current}")
 
     _run(arguments, work, check)
 

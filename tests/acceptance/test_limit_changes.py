@@ -54,13 +54,13 @@ async def test_a_higher_rate_gives_new_times_to_who_waits() -> None:
         handles = await call_up.kiq_many([call("Ada") for _ in range(10)])
         await t.advance(0)
         assert starts == [0]
-        await broker.limits.change(call_up, Rate(3, per=20))
+        changed = await broker.limits.change(call_up, Rate(3, per=20))
+        assert changed.current == Rate(3, per=20, key="{who}")
         await gather(*handles, timeout=100)
-        (state,) = await broker.limits.get(call_up)
+        assert await broker.limits.get(call_up) == [changed]
     assert min(later - start for start, later in zip(starts[1:], starts[4:], strict=False)) >= 20
-    assert state.is_changed
-    assert state.current == Rate(3, per=20, key="{who}")
-    assert state.declared == Rate(1, per=600, key="{who}")
+    assert changed.is_changed
+    assert changed.declared == Rate(1, per=600, key="{who}")
 
 
 @pytest.mark.parametrize("per", [0.1, 1, 1.9, 2, 2.02, 3, 60, 86400])
