@@ -129,11 +129,11 @@ async def _withdraw(broker: Sender, coordinator: Coordinator, claims: Pairs) -> 
     await give_back(coordinator, claims)
 
 
-async def note_gone(coordinator: Coordinator, task_ids: Iterable[str]) -> None:
+async def note_gone(coordinator: Coordinator, task_ids: Iterable[str], ttl: float = GONE_FOR) -> None:
     """Say that these tasks were taken out of their queues: the place of a unique one among them is free from now on."""
     marks: dict[str, bytes | None] = {_gone(task_id): b"" for task_id in task_ids}
     if marks:
-        await coordinator.put(marks, GONE_FOR)
+        await coordinator.put(marks, ttl)
 
 
 async def back_again(coordinator: Coordinator, task_ids: Iterable[str]) -> frozenset[str]:

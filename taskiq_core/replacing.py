@@ -10,7 +10,17 @@ from taskiq_core import clock
 from taskiq_core.abc.coordinator import Claim, Coordinator
 from taskiq_core.abc.sender import Sender
 from taskiq_core.capability import Capability
-from taskiq_core.claiming import Pairs, asked, back_again, coordinator_of, give_back, pause_before, undisturbed
+from taskiq_core.claiming import (
+    Pairs,
+    asked,
+    back_again,
+    coordinator_of,
+    give_back,
+    gone_among,
+    note_gone,
+    pause_before,
+    undisturbed,
+)
 from taskiq_core.deduplication import FirstCounts, Sent, holders_of, renewed
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
 from taskiq_core.labels import DELAY
@@ -61,19 +71,33 @@ class Replacing(FirstCounts):
                 await pause_before(attempt, self.task_name)
                 if (await asked(coordinator.claim([claim]), self.task_name))[0]:
                     break
-                first = (await holders_of(coordinator, [claim.key], self.task_name)).get(claim.key)
+                first = (await asked(coordinator.holders([claim.key]), self.task_name)).get(claim.key)
                 if first is None:
                     continue  # given up meanwhile
-                if not await self.take_out(broker, first):
+                if not await undisturbed(self._replaces(broker, coordinator, first, message.task_id)):
                     return Sent(first, "duplicate")
                 fresh.append((claim.key, first))  # nobody else will give it up
-                await self.conclude(broker, first, message.task_id)
                 await asked(coordinator.release([(claim.key, first)]), self.task_name)
         except BaseException:
             await give_back(coordinator, fresh)
             raise
         await self.send_claimed(broker, coordinator, [message], fresh)
         return Sent(message.task_id, "queued")
+
+    async def _replaces(self, broker: Sender, coordinator: Coordinator, first: str, successor: str) -> bool:
+        """Take out what has the place; False if a worker has it.
+
+        Noted before: if this process is killed half-way, the next sender finds a place whose owner is gone.
+        """
+        gone = await asked(gone_among(coordinator, [first]), self.task_name)
+        if not gone:
+            await asked(note_gone(coordinator, [first], self.ttl), self.task_name)
+        if await self.take_out(broker, first):
+            await self.conclude(broker, first, successor)
+        elif not gone:
+            await asked(back_again(coordinator, [first]), self.task_name)
+            return False
+        return True
 
     async def take_out(self, broker: Sender, task_id: str, outcome: str = "refused") -> bool:
         """Take a message out of its queue, though cancelled; False if it does not wait there."""

@@ -15,8 +15,9 @@ from taskiq_core.claiming import asked, give_back
 from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core.exceptions import SendTaskError
 
-_DIES: Final = 15.0
-"""Seconds until the lock of a sender that died is free."""
+_DIES: Final = 4.0
+"""Seconds until the lock of a sender that died is free: less than the others wait, so that they need not fail. Who takes longer
+is no longer alone, and finds what the other has claimed, as the other does."""
 _PAUSES: Final = (0.005, 0.1)
 """Seconds between two looks at a lock, growing."""
 
@@ -34,7 +35,7 @@ _lines: RunVar[dict[tuple[int, str], _Line]] = RunVar("taskiq_core_send_lines")
 
 @asynccontextmanager
 async def alone(coordinator: Coordinator, key: str, task_name: str) -> AsyncGenerator[None, None]:
-    """One sender of `key` at a time, in the whole cluster; the others wait. That of a sender that died is free after 15 s.
+    """One sender of `key` at a time, in the whole cluster; the others wait. That of a sender that died is free after 4 s.
 
     Within an event loop they come in the order of their calls.
 

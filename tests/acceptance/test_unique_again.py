@@ -206,3 +206,40 @@ async def test_who_waits_too_long_behind_others_is_refused(monkeypatch: pytest.M
         group.cancel_scope.cancel()
     broker.stall = None
     assert (await job.kiq(1)).outcome == "queued"
+
+
+async def test_a_replacement_by_a_sender_that_died_half_way_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, ran = InMemoryBroker(), list[str]()
+
+    @broker.task("job", unique=Unique(on_conflict="replace"))
+    async def job(text: str) -> None:
+        ran.append(text)
+
+    class Killed(BaseException):
+        """As if the process had ended: nothing is given back, and its lock ends in time."""
+
+    async def nothing(*_: object) -> None:
+        return None
+
+    admin = broker.admin
+    assert admin is not None
+    assert broker.coordinator is not None
+    discard = admin.discard
+
+    async def dying(task_ids: Sequence[str]) -> Sequence[str]:
+        await discard(task_ids)
+        raise Killed
+
+    await admin.pause("default")
+    async with broker:
+        await job.kiq("first")
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(admin, "discard", dying)
+            patched.setattr(broker.coordinator, "release", nothing)
+            await job.kiq("killed")
+        await broker.coordinator.forget(["sending:unique:job:"])
+        last = await job.kiq("last")
+        assert last.outcome == "queued"
+        await admin.resume("default")
+        await last.wait_result(timeout=DEADLINE)
+    assert ran == ["last"]
