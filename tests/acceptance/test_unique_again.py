@@ -131,14 +131,17 @@ async def test_a_send_that_is_cancelled_leaves_nothing_behind(option: Unique | T
 async def test_a_debounced_send_that_is_cancelled_leaves_the_one_before_to_the_next(stall: str) -> None:
     broker, ran = Stalling(), list[str]()
 
-    @broker.task("save", debounce=Debounce(0.3))
+    @broker.task("save", debounce=Debounce(0.05))
     async def save(text: str) -> None:
         ran.append(text)
 
+    assert broker.admin is not None
+    await broker.admin.pause("default")
     async with broker:
         first = await save.kiq("first")
         await _cancel_a_send(broker, stall, save.kicker().kiq, "cancelled")
         last = await save.kiq("last")
+        await broker.admin.resume("default")
         assert isinstance((await first.wait_result(timeout=DEADLINE)).error, TaskCancelledError)
         await last.wait_result(timeout=DEADLINE)
     assert ran == ["last"]
