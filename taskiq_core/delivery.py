@@ -66,8 +66,8 @@ class Settlement:
     """For RELEASE with a `delay`, on brokers with `Capability.PARK`: what the message waits for.
 
     It stands at the end of the line of those that wait for the same, and comes back when `Subscription.unpark` is called with
-    this text and its turn has come. Who is first in a line comes back by itself, `delay` after it became the first: one at a
-    time comes, should a call have been lost.
+    this text and its turn has come; while nobody could take it, others are called before it. Who is first in a line comes back
+    by itself, `delay` after it became the first: one at a time comes, should a call have been lost.
     """
     detail: bytes | None = None
     """For REJECT: what is to be kept beside the reason; for `DeadLetter.detail`."""

@@ -79,9 +79,18 @@ class Subscription(ABC):
     async def unpark(self, counts: Mapping[str, int]) -> None:
         """Deliver up to so many of the messages that are parked for each text, of all queues, those first that wait longest.
 
-        They come before others of their queue. The worker calls it on brokers with `Capability.PARK` only.
+        They come before others of their queue. Messages that nobody would take now, for their queue is paused or no living
+        subscription receives from it, are passed over: they come only if there are not enough others. The worker calls it on
+        brokers with `Capability.PARK` only.
 
         :raises BrokerError: if the broker cannot be reached.
+        """
+        return
+
+    def stop_receiving(self) -> None:
+        """Take note that `receive` will not be called again: nobody is to be unparked for this subscription any more.
+
+        What is held stays held. For brokers with `Capability.PARK`; returns at once and never raises.
         """
         return
 

@@ -175,6 +175,10 @@ class MemorySubscription(Subscription):
         self.lease = lease
         self.consumer = uuid.uuid4().hex
 
+    async def __aenter__(self) -> Self:
+        self._broker.queue.receivers[self.consumer] = self._queues
+        return self
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -209,6 +213,9 @@ class MemorySubscription(Subscription):
     async def unpark(self, counts: Mapping[str, int]) -> None:
         self._broker.queue.unpark(counts)
         self._broker.wake()
+
+    def stop_receiving(self) -> None:
+        self._broker.queue.receivers.pop(self.consumer, None)
 
     async def bury(self, consumer: str, accused: Collection[str]) -> None:
         self._broker.queue.bury(consumer, accused)

@@ -3,7 +3,7 @@
 import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from taskiq_core import clock
 from taskiq_core.brokers.memory_entry import Entry
@@ -31,13 +31,17 @@ class ParkingLot:
         if len(line) == 1:
             self._time_first(text)
 
-    def take(self, counts: Mapping[str, int]) -> list[Entry]:
-        """Up to so many of each line."""
-        return self.remove(
-            entry
-            for text, count in counts.items()
-            for entry in list(itertools.islice(self._lines.get(text, ()), max(0, count)))
-        )
+    def take(self, counts: Mapping[str, int], served: Callable[[str], bool] = lambda queue: True) -> list[Entry]:
+        """Up to so many of each line; those whose queue is not served only if there are not enough others."""
+        called: list[Entry] = []
+        for text, count in counts.items():
+            line = self._lines.get(text, OrderedDict[Entry, None]())
+            chosen = list(itertools.islice((entry for entry in line if served(entry.queue)), max(0, count)))
+            if len(chosen) < count:
+                known = set(chosen)
+                chosen += itertools.islice((entry for entry in line if entry not in known), count - len(chosen))
+            called += chosen
+        return self.remove(called)
 
     def take_all(self, prefix: str) -> list[Entry]:
         """All lines whose text begins so."""

@@ -37,6 +37,8 @@ class MemoryQueue:
         self.dead = DeadLetters(dead_ttl)
         self.paused: set[str] = set()
         """Queues of which `take` takes nothing."""
+        self.receivers: dict[str, Sequence[str]] = {}
+        """The queues of each holder that may take messages."""
 
     # -- sending ------------------------------------------------------------------------------------------------------------
 
@@ -167,13 +169,15 @@ class MemoryQueue:
                 delivery.receipt.forgotten = True
 
     def release_all(self, holder: str) -> None:
-        """Give back everything `holder` has."""
+        """Give back everything `holder` has, which takes no more."""
+        self.receivers.pop(holder, None)
         for entry in reversed(self._held.pop(holder, {})):
             entry.holder = None
             self._place(entry, first=True)
 
     def bury(self, holder: str, accused: Collection[str]) -> None:
         """Give back everything a dead holder had."""
+        self.receivers.pop(holder, None)
         for entry in reversed(self._held.pop(holder, {})):
             entry.holder = None
             entry.deaths += not entry.forgotten
@@ -218,8 +222,10 @@ class MemoryQueue:
     # -- parking ------------------------------------------------------------------------------------------------------------
 
     def unpark(self, counts: Mapping[str, int]) -> None:
-        """Make ready up to so many of those parked for each text, the eldest first."""
-        self._wake(self._parked.take(counts))
+        """Make ready up to so many of those parked for each text, the eldest first of those that somebody can take."""
+        served = {queue for queues in self.receivers.values() for queue in queues} - self.paused
+        all_served = ALL_QUEUES[0] in served
+        self._wake(self._parked.take(counts, lambda queue: queue in served or (all_served and queue not in self.paused)))
 
     def unpark_all(self, prefix: str) -> int:
         """Make ready what is parked for anything that begins so."""

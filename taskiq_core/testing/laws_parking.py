@@ -94,6 +94,32 @@ class ParkingLaws(BrokerSuite):
             await nothing_comes(worker)
             await settle(worker, back)
 
+    @law(Capability.PARK | Capability.QUEUES | Capability.DEAD_LETTER)
+    async def test_who_could_not_be_taken_is_passed_over(self, broker: AsyncBroker) -> None:
+        """While others wait, `unpark` wakes nobody whose queue is paused, or has no receiver; they keep their places."""
+        sent = [messages(1, queue=queue)[0] for queue in ("paused", "lonely", "served", "paused", "served")]
+        await broker.kick_many(sent)
+        async with broker.subscribe(["paused", "lonely", "served"]) as holder:
+            taken = {item.body: item for item in await collect(holder, 5)}
+            line = [taken[message.message] for message in sent]
+            await park(holder, line, "slot")
+        async with broker.subscribe(["paused", "served"]) as worker, broker.subscribe(["lonely"]) as retired:
+            await broker.kick_many([messages(1, queue=queue)[0] for queue in ("served", "lonely")])
+            await settle(worker, [await take_one(worker)])  # and so it is known to receive
+            await settle(retired, [await take_one(retired)])
+            retired.stop_receiving()
+            await admin_of(broker).pause("paused")
+            await worker.unpark({"slot": 1})
+            assert (await take_one(worker)).body == line[2].body
+            await worker.unpark({"slot": 1})
+            assert (await take_one(worker)).body == line[4].body
+            await admin_of(broker).resume("paused")
+            async with broker.subscribe(["lonely"]) as late:
+                await nothing_comes(late)
+                await nothing_comes(worker)
+                await worker.unpark({"slot": 2})
+                assert bodies([await take_one(worker), await take_one(late)]) == bodies(line[:2])
+
     @law(Capability.PARK)
     async def test_a_call_is_for_those_who_wait_then(self, broker: AsyncBroker) -> None:
         """Unknown texts and counts beyond what there is do nothing, now or later; parking twice is parking once."""

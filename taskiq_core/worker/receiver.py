@@ -143,6 +143,7 @@ class Receiver:
                 if self._credit.adapts:
                     minding.start_soon(self._mind_inbox)
                 await self._intake()
+                self._subscription.stop_receiving()
                 minding.cancel_scope.cancel()
             self._start_grace()
 

@@ -3,7 +3,7 @@
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from subprocess import DEVNULL
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 @contextmanager
-def slow_echo() -> Iterator[int]:
+def slow_echo() -> Generator[int]:
     """A server for one connection, each of whose answers takes real time; its port."""
     listener = socket.create_server(("127.0.0.1", 0))
 

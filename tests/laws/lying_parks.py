@@ -27,6 +27,10 @@ class _Calls(MemorySubscription):
         self._broker.wake()
 
 
+class CallsTheEldest(_Calls):
+    """Whether anybody can take it or not."""
+
+
 class CallsAll(_Calls):
     def call(self, counts: Mapping[str, int]) -> list[Entry]:
         return super().call({text: 100 for text, count in counts.items() if count})
@@ -174,6 +178,7 @@ PARKS = (
     (CallsToTheEnd, "the_unparked_come_before_others"),
     (CallsLikeALease, "parking_leaves_deaths_as_they_are"),
     (CallsItsQueuesOnly, "all_queues_wait_in_one_line"),
+    (CallsTheEldest, "who_could_not_be_taken_is_passed_over"),
     (CallsByPattern, "a_call_is_for_those_who_wait_then"),
     (RemembersCalls, "a_call_is_for_those_who_wait_then"),
     (ForgetsTheParked, "the_parked_come_back_by_themselves"),

@@ -6,20 +6,21 @@ from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
 
-_UNPARK = Script("delayed", "parking", "unpark")
+_UNPARK = Script("returning", "delayed", "parking", "unpark")
 _PAGE = 500
 """Texts at a time."""
 _ALL = 10**15
 
 
-async def unpark(commands: Line, root: str, counts: Sequence[Argument]) -> int:
+async def unpark(commands: Line, root: str, counts: Sequence[Argument], consumer: str = "") -> int:
     """Deliver up to so many of those parked for each text; returns how many. Cancelling leaves some of them parked.
 
     :param counts: parts of: text, count.
+    :param consumer: who calls; empty where it does not matter whether anybody would take them.
     """
     total = 0
     while counts:
-        woken, counts = await commands.run(_UNPARK, root, *counts)
+        woken, counts = await commands.run(_UNPARK, root, consumer, *counts)
         total += woken
     return total
 

@@ -32,6 +32,7 @@ _NEVER = 10**12
 
 _EXTEND = Script("returning", "leases", "extend")
 _FORGET = Script("returning", "leases", "forget")
+_RETIRE = Script("returning", "leases", "retire")
 _LEAVE = Script("returning", "leases", "leave")
 _BURY = Script("returning", "leases", "bury")
 
@@ -123,7 +124,10 @@ class RedisSubscription(Subscription):
 
     async def unpark(self, counts: Mapping[str, int]) -> None:
         parts: list[Argument] = [part for item in counts.items() for part in item]
-        await unpark(self._commands, self._root, parts)
+        await unpark(self._commands, self._root, parts, self.consumer)
+
+    def stop_receiving(self) -> None:
+        self._soon(self._commands.run(_RETIRE, self._root, self.consumer))
 
     def stores_results_of(self, backend: Any) -> bool:
         same = getattr(getattr(backend, "location", None), "place", None) == self._location.place

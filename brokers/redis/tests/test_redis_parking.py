@@ -82,11 +82,11 @@ async def test_many_are_unparked_in_small_steps_and_in_order(redis_url: str, red
     async with parking(redis_url, redis_prefix) as (broker, subscription, admin):
         ids = await park(broker, subscription, 10_000)
         root = broker.location.root
-        woken, rest = await broker._commands.run(_UNPARK, root, "a slot", 10**15)
+        woken, rest = await broker._commands.run(_UNPARK, root, "", "a slot", 10**15)
         assert (woken, rest) == (500, [b"a slot", 9500])
         (again,) = await subscription.receive(1)
         await subscription.settle([Settlement(again, Verdict.RELEASE, LONG, park="a slot")])
-        woken, rest = await broker._commands.run(_UNPARK, root, *rest)
+        woken, rest = await broker._commands.run(_UNPARK, root, "", *rest)
         assert (woken, rest) == (500, [b"a slot", 9000]), "whoever is parked in the meantime has no part in it"
         assert await admin.unpark_all("a") == 9001
         assert await drain(subscription, ids) == [*ids[1:], ids[0]]

@@ -4,6 +4,7 @@ Every method with a `conn` runs in the database's writing thread, which does one
 books, and they change only after the commit.
 """
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -35,6 +36,7 @@ class Holdings:
         self._channels = tuple(queue_channel(queue) for queue in self._queues)
         self._held: dict[int, set[int]] = {}
         self._next_upkeep = 0.0
+        self._next_sign = 0.0
         self.leases_count_from = 0.0
         """See `Connection.leases_count_from`."""
         self._claim = Claim(self._queues)
@@ -49,6 +51,7 @@ class Holdings:
             keep_up(conn, now)
             self._next_upkeep = time.monotonic() + 0.01
             self.leases_count_from = conn.leases_count_from
+        self._sign(conn, now)
         hold = new_hold()
         rows = self._claim.take(conn, hold, limit)
         if not rows:
@@ -108,6 +111,7 @@ class Holdings:
         """Renew the leases of these and no others; returns those that are lost or settled."""
         held = self._still_held(deliveries)
         now, wanted = time.time(), _by_hold(held)
+        self._sign(conn, now)
         rows = conn.execute(f"SELECT id FROM taskiq_holds WHERE {_BY_SET}", (as_set(wanted),)).fetchall()  # noqa: S608
         alive: set[int] = {row[0] for row in rows}
         whole = {hold for hold in alive if self._held[hold] == wanted[hold]}
@@ -122,6 +126,21 @@ class Holdings:
             conn.after_commit(lambda: self._held.__setitem__(hold, {item.receipt.id for item in parts}))
         kept = {id(item) for item in held if item.receipt.hold in alive}
         return [item for item in deliveries if id(item) not in kept]
+
+    def _sign(self, conn: Connection, now: float) -> None:
+        """Say that this consumer lives, and what it receives from."""
+        if time.monotonic() < self._next_sign:
+            return
+        next_sign = time.monotonic() + self._lease / 4  # less than the time between two renewals of leases
+        conn.execute("DELETE FROM taskiq_consumers WHERE until <= ?", (now,))
+        row = (self._consumer, as_set(self._queues), now + self._lease)
+        conn.execute("INSERT OR REPLACE INTO taskiq_consumers VALUES (?, ?, ?)", row)
+        conn.after_commit(lambda: setattr(self, "_next_sign", next_sign))
+
+    def sign_off(self, conn: Connection) -> None:
+        """Say that this consumer receives no more."""
+        conn.execute("DELETE FROM taskiq_consumers WHERE consumer = ?", (self._consumer,))
+        conn.after_commit(lambda: setattr(self, "_next_sign", math.inf))
 
     def forget(self, conn: Connection, deliveries: Sequence[Delivery]) -> None:
         """Take these out of the books; they have one more lease, whose end is no death."""
@@ -149,6 +168,7 @@ class Holdings:
         names = (self._consumer, forgotten(self._consumer))
         conn.execute(_RELEASE_ALL, names)
         conn.execute("DELETE FROM taskiq_holds WHERE consumer IN (?, ?)", names)
+        self.sign_off(conn)
         conn.after_commit(self._held.clear)
         conn.ring(*self._channels)
 

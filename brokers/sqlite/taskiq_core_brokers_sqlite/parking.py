@@ -8,7 +8,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from taskiq_core.delivery import Settlement
 from taskiq_core_brokers_sqlite.connection import Connection
@@ -24,6 +23,10 @@ _STAND_IN_LINE = """INSERT INTO taskiq_parked (message, text, delay, due)
 _LEAVE = "DELETE FROM taskiq_parked WHERE message IN (SELECT value FROM json_each(?)) RETURNING text"
 _MOVE_UP = """UPDATE taskiq_parked SET due = ? + delay WHERE due IS NULL AND turn IN (
                 SELECT (SELECT min(turn) FROM taskiq_parked WHERE text = value) FROM json_each(?))"""
+_SERVED = """SELECT value FROM taskiq_consumers, json_each(queues) WHERE until > ? EXCEPT SELECT queue FROM taskiq_paused"""
+_LINE = "SELECT message, queue FROM taskiq_parked JOIN taskiq_messages ON id = message WHERE text = ?"
+_ELDEST = f"{_LINE} ORDER BY turn LIMIT ?"
+_ELDEST_SERVED = f"{_LINE} AND queue IN (SELECT value FROM json_each(?)) ORDER BY turn LIMIT ?"  # noqa: S608
 _WAKE = f"""UPDATE taskiq_messages SET id = moved.new, state = {READY}
             FROM (SELECT json_extract(value, '$[0]') AS old, json_extract(value, '$[1]') AS new FROM json_each(?)) AS moved
             WHERE taskiq_messages.id = moved.old RETURNING queue"""  # noqa: S608
@@ -44,12 +47,17 @@ def anybody_waits(conn: sqlite3.Connection, counts: Mapping[str, int]) -> bool:
 
 
 def unpark(conn: Connection, counts: Mapping[str, int]) -> None:
-    """Make ready up to so many of each line, the eldest first."""
-    statement = "SELECT message FROM taskiq_parked WHERE text = ? ORDER BY turn LIMIT ?"
-    called: list[Any] = []
+    """Make ready up to so many of each line, the eldest first of those that somebody can take, then of the others."""
+    served = {row[0] for row in conn.execute(_SERVED, (time.time(),)).fetchall()}
+    called: list[int] = []
     for text, count in counts.items():
-        called += conn.execute(statement, (text, max(0, count))).fetchall()
-    _wake(conn, [row[0] for row in called])
+        limit = max(0, count)
+        eldest = conn.execute(_ELDEST, (text, limit)).fetchall()
+        if any(queue not in served for _, queue in eldest):
+            chosen = conn.execute(_ELDEST_SERVED, (text, as_set(served), limit)).fetchall()
+            eldest = chosen + [row for row in eldest if row not in chosen][: limit - len(chosen)]
+        called += [row[0] for row in eldest]
+    _wake(conn, called)
 
 
 def unpark_all(conn: Connection, prefix: str) -> int:

@@ -3,7 +3,7 @@
 All names start with `taskiq_`, so that the file may hold an application's own tables too. A message is `READY`, `DELAYED`
 until `due`, `PARKED` (then its place in the line is in `taskiq_parked`), or `HELD`: then `hold` names the row of `taskiq_holds`
 with its lease. One hold covers all messages that were claimed together, so that claiming and renewing do not touch one lease
-per message.
+per message. Consumers say in `taskiq_consumers` what queues they receive from, and until when they are taken for alive.
 
 States and holds are numbers that always take the same space: a row whose size does not change is overwritten in place, and
 claiming a message of a megabyte writes one page.
@@ -16,7 +16,7 @@ from typing import Final
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.errors import DatabaseError
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 READY: Final = 2
 DELAYED: Final = 3
@@ -34,6 +34,7 @@ _TABLES = (
     f"CREATE INDEX taskiq_delayed ON taskiq_messages (due) WHERE state = {DELAYED}",
     f"CREATE INDEX taskiq_held ON taskiq_messages (hold) WHERE state = {HELD}",
     "CREATE TABLE taskiq_holds (id INTEGER PRIMARY KEY, consumer TEXT NOT NULL, lease_until REAL NOT NULL)",
+    "CREATE TABLE taskiq_consumers (consumer TEXT PRIMARY KEY, queues TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
     """CREATE TABLE taskiq_parked (
         turn INTEGER PRIMARY KEY, message INTEGER NOT NULL UNIQUE, text TEXT NOT NULL, delay REAL NOT NULL, due REAL)""",
     "CREATE INDEX taskiq_parked_line ON taskiq_parked (text, turn)",

@@ -120,7 +120,7 @@ class SQLiteSubscription(Subscription):
                 dead_letters.expire(conn, ttl)
             return self._holdings.extend(conn, deliveries)
 
-        return await self._database.write(extend) if deliveries or ttl is not None else ()
+        return await self._database.write(extend)
 
     def forget(self, deliveries: Sequence[Delivery]) -> None:
         with contextlib.suppress(BrokerError):  # closed: then everything has been given back, or its lease will do it
@@ -137,6 +137,10 @@ class SQLiteSubscription(Subscription):
         # A look costs no transaction; who parks after it looks for a free place by itself.
         if await self._database.read(lambda conn: parking.anybody_waits(conn, counts)):
             await self._database.write(lambda conn: parking.unpark(conn, counts))
+
+    def stop_receiving(self) -> None:
+        with contextlib.suppress(BrokerError):  # closed: then it is not taken for alive
+            self._database.post(self._holdings.sign_off)
 
     def stores_results_of(self, backend: Any) -> bool:
         same = getattr(backend, "database", None) is self._find_database()

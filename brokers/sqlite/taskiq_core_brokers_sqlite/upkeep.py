@@ -58,6 +58,7 @@ def bury(conn: Connection, consumer: str, accused: Collection[str]) -> None:
     names = (consumer, forgotten(consumer))
     holds = [row[0] for row in conn.execute("SELECT id FROM taskiq_holds WHERE consumer IN (?, ?)", names).fetchall()]
     conn.execute(_ACCUSE, (as_set(accused), as_set(holds)))
+    conn.execute("DELETE FROM taskiq_consumers WHERE consumer = ?", (consumer,))
     if holds:
         _lose(conn, holds)
 

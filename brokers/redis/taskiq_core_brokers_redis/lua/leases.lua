@@ -1,7 +1,7 @@
 -- Registering consumers, and keeping them.
 
-local function register(consumer, generation, queues)
-  redis.call('HSET', CONSUMERS, consumer, cmsgpack.pack({generation, queues}))
+local function register(consumer, generation, queues, retired)
+  redis.call('HSET', CONSUMERS, consumer, cmsgpack.pack({generation, queues, retired}))
 end
 
 -- Renews a lease. Whoever was cut off until its own lease had ended is not the only one, perhaps: the others get as long to come

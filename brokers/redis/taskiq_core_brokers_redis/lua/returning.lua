@@ -38,7 +38,7 @@ local function give_back(queues, member, died, accused)
   end
 end
 
--- A consumer is registered with its generation and its queues. In the group it is called by name and generation.
+-- A consumer is registered with its generation, its queues, and true if it receives no more. In the group it is called by name and generation.
 local function registration(consumer)
   local record = redis.call('HGET', CONSUMERS, consumer)
   if not record then
