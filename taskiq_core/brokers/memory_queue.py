@@ -223,9 +223,8 @@ class MemoryQueue:
 
     def unpark(self, counts: Mapping[str, int]) -> None:
         """Make ready up to so many of those parked for each text, the eldest first of those that somebody can take."""
-        served = {queue for queues in self.receivers.values() for queue in queues} - self.paused
-        all_served = ALL_QUEUES[0] in served
-        self._wake(self._parked.take(counts, lambda queue: queue in served or (all_served and queue not in self.paused)))
+        served = {queue for queues in self.receivers.values() for queue in queues}
+        self._wake(self._parked.take(counts, lambda q: q not in self.paused and not served.isdisjoint((q, *ALL_QUEUES))))
 
     def unpark_all(self, prefix: str) -> int:
         """Make ready what is parked for anything that begins so."""
