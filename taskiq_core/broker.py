@@ -146,7 +146,13 @@ class AsyncBroker(BrokerParts, BrokerEvents, TaskRegistrar, ABC):
         known = self.find_task(task)
         return known.kicker().with_broker(self) if known is not None else AsyncKicker(task, self)
 
-    def handle(self, task_id: str, task: AsyncTaskiqDecoratedTask[..., R] | None = None) -> AsyncTaskiqTask[R]:
+    @overload
+    def handle(self, task_id: str, task: None = None) -> AsyncTaskiqTask[Any]: ...
+
+    @overload
+    def handle(self, task_id: str, task: AsyncTaskiqDecoratedTask[..., R]) -> AsyncTaskiqTask[R]: ...
+
+    def handle(self, task_id: str, task: AsyncTaskiqDecoratedTask[..., Any] | None = None) -> AsyncTaskiqTask[Any]:
         """A handle from an id; with its task, results get the types of the task's annotation."""
         adapter, name = (None, "?") if task is None else (task.return_adapter, task.task_name)
         return AsyncTaskiqTask(task_id, self.result_backend, adapter, task_name=name, broker=self)
