@@ -1,5 +1,6 @@
 """Whether and when a failed task runs again."""
 
+import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ def seconds(value: float | timedelta) -> float:
 
     :raises ValueError: if negative, not a number, or more than 3,000 years: no store can count so far.
     """
-    number = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    try:
+        number = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
     if not 0 <= number <= _LONGEST:
-        msg = f"expected seconds, 0 or more and at most {_LONGEST:g}, got {value!r}"
+        msg = f"expected seconds, 0 or more and at most {_LONGEST:g}, or a timedelta, got {value!r}"
         raise ValueError(msg)
     return number
 

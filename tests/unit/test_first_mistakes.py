@@ -1,6 +1,7 @@
 """Mistakes of the first hour are found where they are made."""
 
 import logging
+import re
 from datetime import datetime
 from typing import Any
 
@@ -79,6 +80,12 @@ def test_a_key_that_would_be_the_same_for_every_call_is_refused(option: dict[str
 
     with pytest.raises(ConfigurationError, match=r"a parameter in braces, as in '{phone}'.* name="):
         InMemoryBroker().register_task(text, "text", **option)
+
+
+@pytest.mark.parametrize("value", ["5m", None, [], -1, NAN])
+def test_a_time_that_is_none_is_shown(value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"expected seconds.* got {re.escape(repr(value))}"):
+        Unique(ttl=value)
 
 
 @pytest.mark.parametrize("name", ["on", "never"])
