@@ -212,7 +212,7 @@ class ForgetsAll(MemorySubscription):
 class LosesTheForgotten(MemorySubscription):
     def forget(self, deliveries: Sequence[Delivery]) -> None:
         for item in deliveries:
-            self._broker.queue._held[self.consumer].discard(item.receipt)
+            self._broker.queue._held[self.consumer].pop(item.receipt, None)
 
 
 # -- settling ------------------------------------------------------------------------------------------------------------------
