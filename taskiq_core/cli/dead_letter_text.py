@@ -2,17 +2,21 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from taskiq_core.dead_letters import DeadTask
 
 
-def as_line(letter: DeadTask) -> str:
-    """For a list."""
-    when = letter.died_at.isoformat(sep=" ", timespec="seconds")
-    why = " ".join((letter.error or letter.reason).split())
-    return _printable(f"{letter.id}  {when}  {letter.queue}  {letter.task_name or '?'}  {why}")
+def as_table(letters: Sequence[DeadTask]) -> list[str]:
+    """One line for each, below what the columns are."""
+    rows = [("id", "died", "queue", "task", "error or reason")]
+    for letter in letters:
+        when = letter.died_at.isoformat(sep=" ", timespec="seconds")
+        why = " ".join((letter.error or letter.reason).split())
+        rows.append((letter.id, when, _printable(letter.queue), _printable(letter.task_name or "?"), _printable(why)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def as_page(letter: DeadTask) -> str:

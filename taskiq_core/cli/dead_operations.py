@@ -7,7 +7,7 @@ from typing import Any, NoReturn, cast
 import click
 
 from taskiq_core.broker import AsyncBroker
-from taskiq_core.cli.dead_letter_text import as_json_line, as_line, as_page
+from taskiq_core.cli.dead_letter_text import as_json_line, as_page, as_table
 from taskiq_core.cli.durations import parse_duration
 from taskiq_core.cli.operating import operate, require_shared
 from taskiq_core.dead_letters import Choice, DeadLetters
@@ -25,10 +25,11 @@ def run_list(arguments: Sequence[str], chosen: Mapping[str, str | None], limit: 
         letters = await dead.list(
             task=choice.task, error=choice.error, queue=choice.queue, older_than=choice.older_than, limit=limit
         )
-        for letter in letters:
-            click.echo(as_json_line(letter) if as_json else as_line(letter))
-        if not letters and not as_json:
-            click.echo("No dead letters")
+        lines = (
+            [as_json_line(letter) for letter in letters] if as_json else as_table(letters) if letters else ["No dead letters"]
+        )
+        for line in lines:
+            click.echo(line)
 
     _run(arguments, work)
 

@@ -57,6 +57,13 @@ def test_nothing_in_a_letter_is_a_command_to_the_terminal(taskiq: Command) -> No
         assert "\r" not in text
 
 
+def test_a_list_says_what_its_columns_are(taskiq: Command) -> None:
+    _, (header, line) = taskiq("dead", "list")
+    assert header.split("  ")[0] == "id"
+    for column, value in (("queue", "default"), ("task", "odd"), ("error", "ValueError: ")):
+        assert line[header.index(column) :].startswith(value)
+
+
 def test_every_letter_is_json(taskiq: Command) -> None:
     code, lines = taskiq("dead", "list", "--json")
     (letter,) = map(json.loads, lines)
