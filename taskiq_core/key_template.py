@@ -7,11 +7,13 @@ import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from taskiq_core.canonical import Template, canonical
 from taskiq_core.exceptions import ArgumentError, ConfigurationError
 from taskiq_core.limits import Key
 from taskiq_core.marker import find_marker
 from taskiq_core.signature import ArgumentBinder, Cast, compile_arguments, resolve_hints
 
+_TEXTS = Template()
 _LONGEST = 200
 """Bytes of a key that is kept as it is."""
 
@@ -31,7 +33,8 @@ class KeyTemplate:
     """`template(args, kwargs)` is the key of a message with these arguments; the empty text where there is no key.
 
     Values are as the function gets them: converted by its annotations, with its defaults; injected parameters are no
-    arguments. A function as key gets those arguments that it has parameters for, by name.
+    arguments. A function as key gets those arguments that it has parameters for, by name. Sets and dicts have the same text in
+    every process, whatever the order of their members.
 
     :raises ConfigurationError: for a key that names what is no parameter of the task, or cannot be read.
     """
@@ -68,8 +71,8 @@ class KeyTemplate:
     def _make(self, values: Mapping[str, Any]) -> str:
         assert self._key is not None
         if isinstance(self._key, str):
-            return storable(self._key.format_map(values))
-        return storable(str(self._key(**(values if self._wanted is None else {name: values[name] for name in self._wanted}))))
+            return _TEXTS.vformat(self._key, (), values)
+        return canonical(self._key(**(values if self._wanted is None else {name: values[name] for name in self._wanted})))
 
     def prepare(self) -> None:
         """Compile it, as the first call does: not before all classes exist that annotations name.

@@ -18,6 +18,7 @@ FLOORS = tuple(
         batch
         cancel_marks
         cancel_signal
+        canonical
         capability
         clock
         dead_detail

@@ -86,3 +86,24 @@ def test_every_key_can_be_stored():
     assert {len(key) for key in keys} == {71}
     for kept in ("", "é" * 100, "x" * 200, "💥"):
         assert key_of("{a}", kept, func=task) == kept
+
+
+def itself(tags: Any) -> Any:
+    return tags
+
+
+def paired(tags: Any) -> Any:
+    return tags, 1
+
+
+@pytest.mark.parametrize("key", ["{tags}", "{tags!s}", "{tags!r:>9}", itself, paired])
+def test_sets_and_dicts_have_one_text_whatever_the_order_of_their_members(key: Key):
+    def work(tags: Any) -> None: ...
+
+    def keys(*values: Any) -> set[str]:
+        return {key_of(key, value, func=work) for value in values}
+
+    assert len(keys({8, 0}, {0, 8}, frozenset([0, 8]))) == 1  # 0 and 8 have one place in the table
+    assert len(keys({"a": {"x": [1], "y": 2}, "b": 3}, {"b": 3, "a": {"y": 2, "x": [1]}})) == 1
+    assert len(keys([{8, 0}, ({"a": 1, "b": 2},)], [{0, 8}, ({"b": 2, "a": 1},)])) == 1
+    assert len(keys([1, 2], [2, 1], (1, 2), {1, 2}, {1: 2}, {"1": 2})) == 6
