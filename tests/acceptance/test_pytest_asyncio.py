@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("pytest_asyncio")
-
 APPLICATION = """
 from taskiq_core import InMemoryBroker
 
