@@ -90,7 +90,7 @@ class Subscription(ABC):
     def stop_receiving(self) -> None:
         """Take note that `receive` will not be called again: nobody is to be unparked for this subscription any more.
 
-        What is held stays held. For brokers with `Capability.PARK`; returns at once and never raises.
+        What is held stays held. For brokers with `Capability.PARK`; returns at once, before others know, and never raises.
         """
         return
 

@@ -109,6 +109,7 @@ class ParkingLaws(BrokerSuite):
             await settle(retired, [await take_one(retired)])
             retired.stop_receiving()
             await admin_of(broker).pause("paused")
+            await nothing_comes(worker)  # meanwhile a broker learns who receives no more
             await worker.unpark({"slot": 1})
             assert (await take_one(worker)).body == line[2].body
             await worker.unpark({"slot": 1})
