@@ -37,4 +37,4 @@ class Template(string.Formatter):
     def convert_field(self, value: Any, conversion: Any) -> Any:
         """A container is its text, whatever the conversion."""
         plain = not isinstance(value, (Set, Mapping, list, tuple))
-        return super().convert_field(value, conversion) if plain else canonical(value)
+        return super().convert_field(value, conversion) if plain else canonical(cast("object", value))
