@@ -258,5 +258,5 @@ async def test_an_idempotency_key_is_a_text(key: str) -> None:
 @pytest.mark.parametrize("endless", [float("inf"), timedelta.max])
 async def test_no_time_is_endless(endless: float | timedelta) -> None:
     for make in (lambda: Debounce(endless), lambda: Throttle(endless), lambda: Unique(ttl=endless)):
-        with pytest.raises(ValueError, match=r"at most 1e\+11, got"):
+        with pytest.raises(ValueError, match=r"at most 1e\+11,"):
             make()
