@@ -140,7 +140,8 @@ class SQLiteSubscription(Subscription):
 
     def stop_receiving(self) -> None:
         with contextlib.suppress(BrokerError):  # closed: then it is not taken for alive
-            self._database.post(self._holdings.sign_off)
+            # In a locked file it must not stand in the way of what the worker needs in order to leave, which does the same.
+            self._database.post(self._holdings.sign_off, timeout=_LEAVE_TIMEOUT)
 
     def stores_results_of(self, backend: Any) -> bool:
         same = getattr(backend, "database", None) is self._find_database()
