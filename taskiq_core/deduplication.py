@@ -105,7 +105,7 @@ class FirstCounts:
         except BaseException:
             await give_back(coordinator, fresh)
             raise
-        won = [message for message, first in zip(messages, firsts, strict=True) if first == message.task_id]
+        won = [pair for pair, first in zip(zip(messages, claims, strict=True), firsts, strict=True) if first == pair[1].owner]
         if self.raises and len(won) < len(messages):
             await give_back(coordinator, fresh)
             first = next(first for message, first in zip(messages, firsts, strict=True) if first != message.task_id)
@@ -126,13 +126,13 @@ class FirstCounts:
         return Claim(claim_key(self.kind, self.task_name, key), message.task_id, self.ttl)
 
     async def send_claimed(
-        self, broker: Sender, coordinator: Coordinator, messages: Sequence[TaskiqMessage], claims: Pairs
+        self, broker: Sender, coordinator: Coordinator, claimed: Sequence[tuple[TaskiqMessage, Claim]], fresh: Pairs
     ) -> None:
-        """Send what has its claim, told where it is; a refused send gives those claims back."""
+        """Send messages that have their claims, told where these are; a refused send gives the fresh ones back."""
         if self.until is not None:
-            for message in messages:
-                UNIQUE.set(message.labels, str(Place(self.until, self.claim_for(message).key)))
-        await send_or_give_back(broker, coordinator, messages, claims)
+            for message, claim in claimed:
+                UNIQUE.set(message.labels, str(Place(self.until, claim.key)))
+        await send_or_give_back(broker, coordinator, [message for message, _ in claimed], fresh)
 
     async def _take(self, coordinator: Coordinator, claims: Sequence[Claim]) -> list[str]:
         """Who has each claim in the end."""

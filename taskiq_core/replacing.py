@@ -50,20 +50,21 @@ class Replacing(FirstCounts):
         """See `Guard`. Of several messages with one key in a batch only the last is sent."""
         self.check(broker)
         coordinator = await coordinator_of(broker, f"Task {self.task_name!r}, which is {self.kind},")
-        keys = [self.claim_for(message).key for message in messages]
-        last = dict(zip(keys, messages, strict=True))
+        claims = [self.claim_for(message) for message in messages]
+        last = {claim.key: (message, claim) for message, claim in zip(messages, claims, strict=True)}
         ends: dict[str, Sent] = {}
-        for key, message in last.items():
+        for key, (message, claim) in last.items():
             async with alone(coordinator, key, self.task_name):
-                ends[key] = await self.send_alone(broker, coordinator, message, chosen=chosen)
+                ends[key] = await self.send_alone(broker, coordinator, message, claim, chosen=chosen)
         return [
-            ends[key] if last[key] is message else Sent(ends[key].task_id, "duplicate")
-            for key, message in zip(keys, messages, strict=True)
+            ends[claim.key] if last[claim.key][0] is message else Sent(ends[claim.key].task_id, "duplicate")
+            for message, claim in zip(messages, claims, strict=True)
         ]
 
-    async def send_alone(self, broker: Sender, coordinator: Coordinator, message: TaskiqMessage, *, chosen: bool) -> Sent:
+    async def send_alone(
+        self, broker: Sender, coordinator: Coordinator, message: TaskiqMessage, claim: Claim, *, chosen: bool
+    ) -> Sent:
         """Send one message while no other sender touches its key."""
-        claim = self.claim_for(message)
         held = await renewed(coordinator, [claim], self.task_name) if chosen else frozenset[str]()
         fresh = [] if claim.key in held else [(claim.key, claim.owner)]
         try:
@@ -81,7 +82,7 @@ class Replacing(FirstCounts):
         except BaseException:
             await give_back(coordinator, fresh)
             raise
-        await self.send_claimed(broker, coordinator, [message], fresh)
+        await self.send_claimed(broker, coordinator, [(message, claim)], fresh)
         return Sent(message.task_id, "queued")
 
     async def _replaces(self, broker: Sender, coordinator: Coordinator, first: str, successor: str) -> bool:
@@ -132,12 +133,13 @@ class Debouncing(Replacing):
         require_capability(broker, Capability.DELAY, f"Task {self.task_name!r}", self.option)
         super().check(broker)
 
-    async def send_alone(self, broker: Sender, coordinator: Coordinator, message: TaskiqMessage, *, chosen: bool) -> Sent:
+    async def send_alone(
+        self, broker: Sender, coordinator: Coordinator, message: TaskiqMessage, claim: Claim, *, chosen: bool
+    ) -> Sent:
         """See `Replacing`."""
         if DELAY.get(message.labels):
             reason = f"Task {self.task_name!r} is debounced, which says when it runs, and has a delay: drop one of the two."
             raise ConfigurationError(reason=reason)
-        claim = self.claim_for(message)
         before = (await holders_of(coordinator, [claim.key], self.task_name)).get(claim.key)
         if chosen:
             await asked(back_again(coordinator, [message.task_id]), self.task_name)
@@ -147,7 +149,7 @@ class Debouncing(Replacing):
         fresh = [(claim.key, claim.owner)] if before != message.task_id else []
         try:
             await self._move(coordinator, claim, before if moved else None, fresh)
-            await self.send_claimed(broker, coordinator, [message], fresh)
+            await self.send_claimed(broker, coordinator, [(message, claim)], fresh)
         except BaseException:
             if moved and before is not None:
                 await _restore(coordinator, Claim(claim.key, before, claim.ttl))
