@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from taskiq_core import clock
 from taskiq_core.abc.coordinator import Claim, Coordinator
@@ -25,9 +25,8 @@ from taskiq_core.deduplication import FirstCounts, Sent, holders_of, renewed
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
 from taskiq_core.labels import DELAY
 from taskiq_core.message import TaskiqMessage
-from taskiq_core.records import TaskStatus, Transition
+from taskiq_core.removal import record_removed, store_removed
 from taskiq_core.requirements import require_capability
-from taskiq_core.result import TaskiqResult
 from taskiq_core.send_lock import alone
 
 _WAITS_LONG: Final = 86_400.0
@@ -107,15 +106,11 @@ class Replacing(FirstCounts):
 
     async def conclude(self, broker: Sender, task_id: str, successor: str, outcome: str = "refused") -> None:
         """Tell those who wait for the result of what was taken out."""
-        backend, error = broker.result_backend, TaskCancelledError(reason=f"replaced by {successor}")
-        if self.stores_result and backend.keeps_results:
-            result = TaskiqResult[Any](is_err=True, return_value=None, error=error)
-            packed = backend.pack(task_id, result, self.result_ttl)
-            await asked(undisturbed(backend.set_results([packed])), self.task_name, outcome)
-        if broker.records is not None:
-            note = f"{type(error).__name__}: {error}"
-            ended = Transition(task_id, TaskStatus.CANCELLED, clock.time(), self.task_name, error=note)
-            await asked(undisturbed(broker.records.record([ended])), self.task_name, outcome)
+        error = TaskCancelledError(reason=f"replaced by {successor}")
+        if self.stores_result:
+            await asked(undisturbed(store_removed(broker, {task_id: self.result_ttl}, error)), self.task_name, outcome)
+        recorded = record_removed(broker, [task_id], {task_id: self.task_name}, error)
+        await asked(undisturbed(recorded), self.task_name, outcome)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from taskiq_core.claiming import note_gone
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
 from taskiq_core.ids import check_task_id
-from taskiq_core.records import TaskStatus, Transition
+from taskiq_core.removal import record_removed, store_removed
 from taskiq_core.result import TaskiqResult
 from taskiq_core.task_events import TaskCancelled
 
@@ -105,25 +105,10 @@ class Tasks:
         broker, error = self._broker, TaskCancelledError(reason=reason)
         logger.info("%d tasks are cancelled before a worker had them: %s", len(task_ids), reason)
         names = await self._names(task_ids, task_name)
-        if broker.result_backend.keeps_results:
-            result = TaskiqResult[Any](is_err=True, return_value=None, error=error)
-            await broker.result_backend.set_results(
-                [
-                    broker.result_backend.pack(task_id, result, ttl)
-                    for task_id in task_ids
-                    for stores, ttl in [self._keeping(names.get(task_id))]
-                    if stores
-                ]
-            )
+        keeping = {task_id: self._keeping(names.get(task_id)) for task_id in task_ids}
+        await store_removed(broker, {task_id: ttl for task_id, (stores, ttl) in keeping.items() if stores}, error)
         self._announce(task_ids, names, reason)
-        if broker.records is not None:
-            note = f"{type(error).__name__}: {error}"
-            await broker.records.record(
-                [
-                    Transition(task_id, TaskStatus.CANCELLED, clock.time(), names.get(task_id, ""), error=note)
-                    for task_id in task_ids
-                ]
-            )
+        await record_removed(broker, task_ids, names, error)
 
     def _announce(self, task_ids: list[str], names: Mapping[str, str], reason: str) -> None:
         announcer = self._broker.announcer

@@ -82,6 +82,7 @@ FLOORS = tuple(
         option_check
         registrar
         registry
+        removal
         router
         sending
         sync_bridge
