@@ -1,0 +1,195 @@
+"""The broker on PostgreSQL's tables."""
+
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ClassVar, Self
+
+from taskiq_core.abc.queue_admin import QueueAdmin
+from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.capability import Capability
+from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
+from taskiq_core.exceptions import ConfigurationError, SendTaskError
+from taskiq_core.message import BrokerMessage
+from taskiq_core.url_options import positive_seconds
+from taskiq_core_brokers_postgres.admin import PostgresAdmin
+from taskiq_core_brokers_postgres.bell import Bell
+from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.errors import PostgresError, lost
+from taskiq_core_brokers_postgres.location import locate, options_in
+from taskiq_core_brokers_postgres.migrations import require_version, upgrade
+from taskiq_core_brokers_postgres.producer import Producer
+from taskiq_core_brokers_postgres.subscription import PostgresSubscription
+from taskiq_core_brokers_postgres.transactions import send_within
+
+_SECONDS = {"lease", "send_timeout", "poll_interval", "dead_ttl"}
+_PAUSE = 0.25
+"""Seconds between two tries to reach PostgreSQL at the start."""
+_MOST_PATIENCE = 5.0
+"""Seconds without an answer after which a connection is given up."""
+_CLOSING = 0.5
+"""Seconds for tidying up at the end."""
+
+
+class PostgresBroker(AsyncBroker):
+    """Queues in tables of a PostgreSQL database, for any number of producers and workers.
+
+    :param url: `postgresql://user:password@host:5432/database`.
+    :param schema: the schema that holds the tables; two brokers with different ones share nothing.
+    :param lease: seconds until what a worker holds goes to others, if the worker is gone.
+    :param send_timeout: seconds within which a send is accepted, refused, or of unknown outcome.
+    :param poll_interval: seconds after which a waiting worker looks for itself, should no notification have woken it.
+    :param dead_ttl: seconds that a dead letter is kept; None for ever.
+    :param migrate: make or upgrade the tables at the start; False refuses to start on tables of another version.
+    """
+
+    capabilities = (
+        Capability.ACK
+        | Capability.DURABLE
+        | Capability.LEASE
+        | Capability.DELAY
+        | Capability.PRIORITY
+        | Capability.QUEUES
+        | Capability.DEAD_LETTER
+        | Capability.BATCH
+        | Capability.IDEMPOTENT_SEND
+        | Capability.PARK
+        | Capability.DISCARD
+        | Capability.CROSS_PROCESS
+    )
+
+    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "migrate"})
+    """What the query of a URL may say about the broker."""
+
+    def __init__(
+        self,
+        url: str = "postgresql://localhost/postgres",
+        result_backend: AsyncResultBackend[Any] | None = None,
+        task_id_generator: Callable[[], str] | None = None,
+        *,
+        schema: str | None = None,
+        lease: float = DEFAULT_LEASE,
+        send_timeout: float = SEND_TIMEOUT,
+        poll_interval: float = 1.0,
+        dead_ttl: float | None = None,
+        migrate: bool = True,
+    ) -> None:
+        super().__init__(result_backend, task_id_generator)
+        self.location = locate(url, schema)
+        self.send_timeout = positive_seconds("send_timeout", send_timeout)
+        self._lease = positive_seconds("lease", lease)
+        self._poll_interval = positive_seconds("poll_interval", poll_interval)
+        self._dead_ttl = None if dead_ttl is None else positive_seconds("dead_ttl", dead_ttl)
+        self._migrate = migrate
+        # A connection that hangs is to be noticed while most of the lease is left.
+        self._patience = min(_MOST_PATIENCE, 0.6 * self.send_timeout, max(1.0, self._lease / 4))
+        self._database = Database(self.location, self._patience)
+        self._bell = Bell(self._database)
+        self._producer: Producer | None = None
+        self._within: ContextVar[Any] = ContextVar("taskiq_postgres_within", default=None)
+        self.admin: QueueAdmin | None = PostgresAdmin(self._database)
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        in_url = options_in(url, cls.url_options)
+        found: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items() if name in _SECONDS}
+        if "migrate" in in_url:
+            found["migrate"] = _flag("migrate", in_url["migrate"])
+        return cls(url, **{**found, **options})
+
+    async def startup(self) -> None:
+        _refuse_other_loops()
+        if self._producer is None or self.home is None:
+            await self._database.open()
+            await self._prepare()
+            self._producer = Producer(self._database, self.send_timeout)
+        await super().startup()
+
+    async def _prepare(self) -> None:
+        """Connect, for as long as a send tries: a program may start a moment before its database. Then see to the tables."""
+        failure: PostgresError | None = None
+        try:
+            async with asyncio.timeout(self.send_timeout):
+                while True:
+                    try:
+                        connection = await self._database.connect()
+                        break
+                    except PostgresError as error:
+                        if not error.passing:
+                            raise
+                        failure = error
+                    await asyncio.sleep(_PAUSE)
+        except TimeoutError:
+            raise failure or lost(self.location.server, f"no answer for {self.send_timeout:g} s", certain=True) from None
+        try:
+            await (upgrade if self._migrate else require_version)(connection, self.location)
+        finally:
+            connection.terminate()
+
+    async def shutdown(self) -> None:
+        try:
+            await super().shutdown()
+        finally:
+            producer, self._producer = self._producer, None
+            await self._bell.close()
+            if producer is not None:
+                await producer.close(_CLOSING)
+            await self._database.close()
+
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+        if (connection := self._within.get()) is not None:
+            await send_within(connection, self.location, messages)
+            return
+        if self._producer is None:
+            reason = "the PostgreSQL broker is not started: call `await broker.startup()` first."
+            raise SendTaskError(reason=reason, outcome="refused")
+        await self._producer.send(messages)
+
+    async def kick(self, message: BrokerMessage) -> None:
+        if self._within.get() is not None:  # not together with what others send
+            await self.kick_many([message])
+        else:
+            await super().kick(message)
+
+    @contextmanager
+    def within(self, connection: Any) -> Generator[None]:
+        """Everything that this block sends is sent if and only if the transaction of `connection` commits.
+
+        :param connection: an asyncpg connection, a psycopg `AsyncConnection`, or an SQLAlchemy `AsyncConnection` or
+            `AsyncSession` on either, to the database of this broker; with a transaction begun.
+            Nobody else may use it meanwhile.
+        """
+        token = self._within.set(connection)
+        try:
+            yield
+        finally:
+            self._within.reset(token)
+
+    def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
+        return PostgresSubscription(
+            self._database,
+            self._bell,
+            queues,
+            lease=self._lease,
+            poll_interval=self._poll_interval,
+            dead_ttl=self._dead_ttl,
+        )
+
+
+def _refuse_other_loops() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        reason = "The PostgreSQL plugins run on asyncio or uvloop only: choose that event loop."
+        raise ConfigurationError(reason=reason) from None
+
+
+def _flag(name: str, text: str) -> bool:
+    if text.lower() in {"true", "1", "yes"}:
+        return True
+    if text.lower() in {"false", "0", "no"}:
+        return False
+    raise ConfigurationError(reason=f"{name} is true or false, not {text!r}.")

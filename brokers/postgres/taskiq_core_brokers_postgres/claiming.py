@@ -1,0 +1,106 @@
+"""Which ready messages a consumer takes."""
+
+# ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from taskiq_core.delivery import Delivery
+from taskiq_core.low_share import LowShare
+from taskiq_core_brokers_postgres.bell import RING
+from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.schema import HELD, MAIN, READY
+
+_LOWEST, _HIGHEST = -(1 << 15), (1 << 15) - 1
+
+_OPEN = """SELECT queue FROM unnest($1::text[]) AS mine(queue)
+           WHERE NOT EXISTS (SELECT FROM taskiq.paused WHERE paused.queue = mine.queue)"""
+
+# One index walk per queue, then the best of all. What others are just taking is passed over. `best` is evaluated once: as a
+# subquery it might be run again for each row, and take more than the limit.
+_CLAIM = f"""
+    WITH open AS MATERIALIZED ({_OPEN}),
+    best AS MATERIALIZED (
+        SELECT found.task_id FROM open CROSS JOIN LATERAL (
+            SELECT task_id, priority, place FROM taskiq.messages
+            WHERE state = {READY} AND queue = open.queue AND priority BETWEEN $3 AND $4
+            ORDER BY priority DESC, place LIMIT $2 FOR UPDATE SKIP LOCKED) AS found
+        ORDER BY found.priority DESC, found.place LIMIT $2),
+    leased AS (
+        INSERT INTO taskiq.workers (id, kind, name, lease_until)
+        SELECT $5, {MAIN}, $6, now() + $7::float8 * interval '1 second' WHERE EXISTS (SELECT FROM best)
+        ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until),
+    claim AS MATERIALIZED (SELECT nextval('taskiq.holds') AS number)
+    UPDATE taskiq.messages AS taken SET state = {HELD}, worker = $5, hold = claim.number, attempt = attempt + 1
+    FROM best, claim WHERE taken.task_id = best.task_id
+    RETURNING taken.priority, taken.place, taken.task_id, taken.hold, taken.attempt, taken.queue, taken.deaths, taken.accused,
+              taken.body"""
+
+_PRIORITIES = f"""SELECT level FROM generate_series(0, 9) AS level WHERE EXISTS (
+    SELECT FROM ({_OPEN}) AS open CROSS JOIN LATERAL (
+        SELECT FROM taskiq.messages WHERE state = {READY} AND queue = open.queue AND priority = level LIMIT 1) AS found)
+    ORDER BY level DESC"""
+
+_UNCLAIM = f"""WITH touched AS (
+    UPDATE taskiq.messages AS back SET state = {READY}, hold = 0, worker = 0, attempt = attempt - 1
+    FROM unnest($1::text[], $2::bigint[]) AS given(task_id, hold)
+    WHERE back.task_id = given.task_id AND back.hold = given.hold RETURNING back.queue) {RING}"""
+
+
+class Receipt:
+    """Where a delivery stands: its message, and the hold that proves whose it is."""
+
+    __slots__ = ("hold", "id")
+
+    def __init__(self, task_id: str, hold: int) -> None:
+        self.id = task_id
+        self.hold = hold
+
+
+def arrays(deliveries: Sequence[Delivery]) -> tuple[list[str], list[int]]:
+    """Ids and holds, as statements take them."""
+    return [item.receipt.id for item in deliveries], [item.receipt.hold for item in deliveries]
+
+
+class Claim:
+    """What one consumer takes: the highest priority first, then the oldest, but for the share of low priorities."""
+
+    def __init__(self, queues: Sequence[str], name: str, lease: float) -> None:
+        self.worker = random.getrandbits(62) | 1
+        self.last_hold = 0
+        """The newest hold of which all is known."""
+        self._queues = list(queues)
+        self._lease = lease
+        self._name = name
+        self._share = LowShare()
+
+    async def take(self, database: Database, limit: int) -> list[Delivery]:
+        """Take up to `limit` ready messages under a lease, which is renewed by that."""
+        rows: list[Any] = []
+        owed = self._share.owed(limit)
+        if owed:
+            levels = [row[0] for row in await database.fetch(_PRIORITIES, self._queues)]
+            low = self._share.turn(lambda priority: next((level for level in levels if level < priority), None))
+            if low is not None:
+                rows = [*await self._fetch(database, owed, low, low)]
+        left = limit - len(rows)
+        if left:
+            rows += await self._fetch(database, left, _LOWEST, _HIGHEST)
+        self._share.delivered(len(rows))
+        rows.sort(key=_order)
+        return [
+            Delivery(body, Receipt(task_id, hold), attempt, queue, deaths, accused)
+            for _, _, task_id, hold, attempt, queue, deaths, accused, body in rows
+        ]
+
+    async def _fetch(self, database: Database, limit: int, lowest: int, highest: int) -> Sequence[Any]:
+        return await database.fetch(_CLAIM, self._queues, limit, lowest, highest, self.worker, self._name, self._lease)
+
+    async def give_back(self, database: Database, deliveries: Sequence[Delivery]) -> None:
+        """Give back what nobody has seen, as if it had never been claimed."""
+        await database.fetch(_UNCLAIM, *arrays(deliveries))
+
+
+def _order(row: Any) -> tuple[int, int]:
+    return -row[0], row[1]

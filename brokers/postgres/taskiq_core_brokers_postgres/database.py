@@ -1,0 +1,151 @@
+"""Connections to one database: a few, opened when they are needed, and thrown away when they fail."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
+
+import asyncpg
+
+from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
+from taskiq_core_brokers_postgres.location import Location
+
+_CONNECTIONS = 4
+_HASTE = 0.05
+"""Seconds between two attempts to connect: whoever asks meanwhile gets the last error at once."""
+# All statements are made to walk an index in its order, whatever the statistics of a table say that was empty a moment ago.
+_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
+
+
+class Database:
+    """Runs statements, each alone or some in a transaction. Repeats nothing that may have been carried out.
+
+    :param patience: seconds without an answer after which a connection is given up.
+    """
+
+    def __init__(self, location: Location, patience: float) -> None:
+        self.location = location
+        self.patience = patience
+        self._idle: list[Any] = []
+        self._room = asyncio.Semaphore(_CONNECTIONS)
+        self._closed = False
+        self._failure: PostgresError | None = None
+        self._failed_at = 0.0
+
+    async def open(self) -> None:
+        """Be of use (again), in the event loop that runs. Connects to nothing yet."""
+        await self.close()
+        self._room = asyncio.Semaphore(_CONNECTIONS)
+        self._closed, self._failure = False, None
+
+    async def connect(self) -> Any:
+        """A new connection, for the caller to close.
+
+        :raises PostgresError: if the server cannot be reached within the patience, or refuses us.
+        """
+        return await connect(self.location, self.patience)
+
+    async def fetch(self, statement: str, *arguments: Any) -> Sequence[Any]:
+        """Run one statement, which is a transaction of its own, and return its rows.
+
+        Cancelling gives the connection up; whether the statement took place is unknown then.
+
+        :raises PostgresError: its `certain` says whether nothing was done.
+        """
+        async with self._borrowed() as connection:
+            rows: Sequence[Any] = await connection.fetch(self.named(statement), *arguments)
+            return rows
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator["Transaction", None]:
+        """Several statements as one step; raises as `fetch`."""
+        async with self._borrowed() as connection, connection.transaction():
+            yield Transaction(connection, self)
+
+    async def close(self) -> None:
+        """Close what is open; what is in use is closed when it is given back."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.terminate()
+
+    def named(self, statement: str) -> str:
+        """A statement on this database's schema."""
+        return in_schema(statement, self.location.schema)
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncGenerator[Any, None]:
+        async with self._room:
+            connection = await self._take()
+            well = False
+            try:
+                async with asyncio.timeout(self.patience):
+                    yield connection
+                well = True
+            except asyncpg.PostgresError as error:
+                well = not connection.is_in_transaction()
+                raise explain(error, self.location.server) from error
+            except TimeoutError:
+                why = f"no answer for {self.patience:g} s"
+                raise lost(self.location.server, why, certain=False) from None
+            except DRIVER_ERRORS as error:
+                raise explain(error, self.location.server) from error
+            finally:
+                if well and not self._closed and not connection.is_closed():
+                    self._idle.append(connection)
+                else:
+                    connection.terminate()
+
+    async def _take(self) -> Any:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        if self._failure is not None and time.monotonic() - self._failed_at < _HASTE:
+            raise self._failure.with_traceback(None)
+        try:
+            connection = await self.connect()
+        except PostgresError as error:
+            self._failure, self._failed_at = error, time.monotonic()
+            raise
+        self._failure = None
+        return connection
+
+
+class Transaction:
+    """Statements that take effect together, or not at all."""
+
+    def __init__(self, connection: Any, database: Database) -> None:
+        self._connection = connection
+        self._database = database
+
+    async def fetch(self, statement: str, *arguments: Any) -> Sequence[Any]:
+        """Run one statement and return its rows."""
+        rows: Sequence[Any] = await self._connection.fetch(self._database.named(statement), *arguments)
+        return rows
+
+
+async def connect(location: Location, patience: float) -> Any:
+    """A new connection in the event loop that runs; raises as `Database.connect`."""
+    settings = {
+        "application_name": "taskiq",
+        "plan_cache_mode": "force_generic_plan",
+        # A statement whose client has given up must not wait for ever on the server.
+        "statement_timeout": str(round(patience * 1000)),
+        **dict.fromkeys(_PLANS, "off"),
+    }
+    try:
+        async with asyncio.timeout(patience):
+            return await asyncpg.connect(location.dsn, server_settings=settings)
+    except TimeoutError:
+        raise lost(location.server, f"no answer for {patience:g} s", certain=True) from None
+    except (*DRIVER_ERRORS, ValueError) as error:
+        raise explain(error, location.server, connecting=True) from error
+
+
+@cache
+def in_schema(statement: str, schema: str) -> str:
+    """A statement with the real name of its schema."""
+    return statement.replace("taskiq.", f'"{schema}".').replace("taskiq:", f"taskiq:{schema}")

@@ -1,0 +1,67 @@
+"""What PostgreSQL's errors mean for the person who has to act on them."""
+
+import asyncpg
+
+from taskiq_core.exceptions import BrokerError, ConfigurationError
+
+
+class PostgresError(BrokerError):
+    """PostgreSQL could not be reached or used; the text says what to do.
+
+    `certain` is False where a statement may have been carried out although its answer is missing. `passing` is True where
+    trying again may help without anybody's doing. `of_data` is True where nothing is wrong but with what was to be written.
+    """
+
+    __template__ = "{reason}"
+    reason: str
+    certain: bool = True
+    passing: bool = False
+    of_data: bool = False
+
+
+class UnusablePostgresError(PostgresError, ConfigurationError):
+    """PostgreSQL cannot be used as it is, and trying again will not help."""
+
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What asyncpg raises; a `TimeoutError` is an `OSError`."""
+
+_GONE = ("08", "57P", "53300")
+"""The server ended the connection, is starting or stopping, or has too many."""
+_AGAIN = ("40", "55P03", "57014", "25006")
+"""Rolled back: deadlock, lock or statement timeout; or this server has become a replica."""
+_OF_DATA = ("21", "22", "23", "54000")
+
+_PERMANENT = {
+    "28": "refuses the user name or password of the URL.",
+    "3D000": "has no database of that name: create it, or correct the URL.",
+    "42501": "does not allow this user what is needed: see the rights in the how-to on PostgreSQL.",
+    "42P01": "has not all of our tables: somebody dropped them. Start the broker again, which makes them.",
+    "3F000": "has no schema of that name: somebody dropped it. Start the broker again, which makes it.",
+    "0A000": "is too old: 13 is the oldest version that works.",
+}
+_REFUSED = {
+    "53100": "has no room on its disk: free some.",
+    "53200": "is out of memory.",
+}
+
+
+def lost(place: str, why: object, *, certain: bool) -> PostgresError:
+    """The connection broke, or could not be made."""
+    return PostgresError(reason=f"PostgreSQL at {place} cannot be reached: {why}", certain=certain, passing=True)
+
+
+def explain(error: BaseException, place: str, *, connecting: bool = False) -> PostgresError:
+    """The error to raise for one of the driver's; its text names the server and never a password."""
+    code: str = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, asyncpg.DataError) or (code and code.startswith(_OF_DATA)):
+        return PostgresError(reason=f"PostgreSQL cannot store this: {error}", of_data=True)
+    if not code or code.startswith(_GONE):
+        return lost(place, str(error) or type(error).__name__, certain=connecting)
+    said = f" (PostgreSQL says: {error})"
+    if code.startswith(_AGAIN):
+        return PostgresError(reason=f"PostgreSQL at {place} gave a statement up.{said}", passing=True)
+    for known, sentence in _PERMANENT.items():
+        if code.startswith(known):
+            return UnusablePostgresError(reason=f"PostgreSQL at {place} {sentence}{said}")
+    return PostgresError(reason=f"PostgreSQL at {place} {_REFUSED.get(code, 'refused a statement.')}{said}")

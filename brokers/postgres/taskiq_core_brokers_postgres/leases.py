@@ -1,0 +1,98 @@
+"""Leases: a row of `workers` has that of all its messages. Time is the server's alone."""
+
+# ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
+
+import random
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from taskiq_core.delivery import Delivery
+from taskiq_core_brokers_postgres.bell import RING
+from taskiq_core_brokers_postgres.claiming import arrays
+from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.schema import FORGOTTEN, HELD, MAIN, READY, STRAY
+
+_CHUNK = 1000
+
+_RENEW = f"""WITH before AS (SELECT lease_until <= now() AS over FROM taskiq.workers WHERE id = $1)
+    INSERT INTO taskiq.workers (id, kind, name, lease_until) VALUES ($1, {MAIN}, $2, now() + $3::float8 * interval '1 second')
+    ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+    RETURNING coalesce((SELECT over FROM before), true)"""
+RENEW_ONLY = "UPDATE taskiq.workers SET lease_until = now() + $2::float8 * interval '1 second' WHERE id = $1 RETURNING id"
+"""For a worker that has its row."""
+_LOST = """SELECT given.task_id, given.hold FROM unnest($1::text[], $2::bigint[]) AS given(task_id, hold)
+           WHERE NOT EXISTS (SELECT FROM taskiq.messages WHERE task_id = given.task_id AND hold = given.hold)"""
+_MOVE = """WITH moved AS MATERIALIZED (
+        SELECT task_id FROM taskiq.messages WHERE {} ORDER BY task_id FOR UPDATE SKIP LOCKED),
+    row AS (INSERT INTO taskiq.workers (id, kind, name, lease_until)
+        SELECT $1::bigint, {}, $2, now() + $3::float8 * interval '1 second' WHERE EXISTS (SELECT FROM moved))
+    UPDATE taskiq.messages AS message SET worker = $1 FROM moved WHERE message.task_id = moved.task_id"""
+_STRAY = _MOVE.format(f"state = {HELD} AND worker = $4 AND hold <= $5 AND task_id <> ALL ($6::text[])", STRAY)
+_FORGET = _MOVE.format("(task_id, hold) IN (SELECT * FROM unnest($4::text[], $5::bigint[]))", FORGOTTEN)
+
+_FREE = f"""UPDATE taskiq.messages AS free SET state = {READY}, hold = 0, worker = 0"""
+_IS_OVER = "lease_until <= now() AND now() > pg_postmaster_start_time() + $1::float8 * interval '1 second'"
+# What somebody is settling at this moment is passed over; its worker's row stays until nothing names it.
+_SWEEP = f"""WITH gone AS MATERIALIZED (SELECT id, kind FROM taskiq.workers WHERE {_IS_OVER} FOR UPDATE SKIP LOCKED),
+    lost AS MATERIALIZED (
+        SELECT task_id, gone.kind FROM taskiq.messages AS held JOIN gone ON held.worker = gone.id
+        WHERE held.state = {HELD} LIMIT {_CHUNK} FOR UPDATE OF held SKIP LOCKED),
+    touched AS ({_FREE}, deaths = deaths + (lost.kind <> {FORGOTTEN})::integer
+        FROM lost WHERE free.task_id = lost.task_id RETURNING free.queue) {RING}"""
+_DROP = f"""DELETE FROM taskiq.workers WHERE {_IS_OVER}
+            AND NOT EXISTS (SELECT FROM taskiq.messages WHERE state = {HELD} AND worker = workers.id)"""
+
+_OF_NAME = "worker IN (SELECT id FROM taskiq.workers WHERE name = $1)"
+_LEAVE = f"WITH touched AS ({_FREE} WHERE state = {HELD} AND {_OF_NAME} RETURNING queue) {RING}"
+_ACCUSE = f"UPDATE taskiq.messages SET accused = true WHERE task_id = ANY ($2::text[]) AND (state = {READY} OR {_OF_NAME})"
+_BURY = f"""WITH touched AS ({_FREE}, deaths = deaths + 1 WHERE state = {HELD} AND {_OF_NAME} RETURNING queue) {RING}"""
+_FORGET_NAME = "DELETE FROM taskiq.workers WHERE name = $1"
+
+
+class Leases:
+    """Those of one consumer."""
+
+    def __init__(self, database: Database, worker: int, name: str, seconds: float) -> None:
+        self._database = database
+        self._worker = worker
+        self._name = name
+        self.seconds = seconds
+
+    async def renew(self, deliveries: Sequence[Delivery], last_hold: int) -> tuple[Sequence[Delivery], bool]:
+        """Renew, but for what is held since `last_hold` or longer and is not among these: that has one lease more.
+
+        Returns those that are lost, and whether the lease had ended before.
+        """
+        rows = await self._database.fetch(_RENEW, self._worker, self._name, self.seconds)
+        ids, holds = arrays(deliveries)
+        await self._database.fetch(_STRAY, *self._new_row(), self._worker, last_hold, ids)
+        lost = {(row[0], row[1]) for row in await self._database.fetch(_LOST, ids, holds)} if ids else set[Any]()
+        return [item for item in deliveries if (item.receipt.id, item.receipt.hold) in lost], bool(rows[0][0])
+
+    async def forget(self, deliveries: Sequence[Delivery]) -> None:
+        """These have one more lease, whose end is no death."""
+        await self._database.fetch(_FORGET, *self._new_row(), *arrays(deliveries))
+
+    async def leave(self) -> None:
+        """Give everything back, in its place."""
+        async with self._database.transaction() as work:
+            await work.fetch(_LEAVE, self._name)
+            await work.fetch(_FORGET_NAME, self._name)
+
+    async def bury(self, name: str, accused: Collection[str]) -> None:
+        """Take everything from a dead consumer at once; a message whose id is accused is marked, also if it was free again."""
+        async with self._database.transaction() as work:
+            await work.fetch(_ACCUSE, name, list(accused))
+            await work.fetch(_BURY, name)
+            await work.fetch(_FORGET_NAME, name)
+
+    async def sweep(self) -> None:
+        """Make ready what has lost its lease, with one death more unless it was forgotten.
+
+        After a start of the server, leases count from that: nobody could renew them before.
+        """
+        await self._database.fetch(_SWEEP, self.seconds)
+        await self._database.fetch(_DROP, self.seconds)
+
+    def _new_row(self) -> tuple[int, str, float]:
+        return random.getrandbits(62) | 1, self._name, self.seconds

@@ -1,0 +1,84 @@
+"""What a URL says: which server, which schema, and the options of the plugin."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.url_options import refuse_unknown
+
+DEFAULT_SCHEMA = "taskiq"
+_SCHEMA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_FORMS = "postgresql://user:password@host:5432/database, with more hosts after commas"
+
+_DRIVERS_OPTIONS = {
+    *("application_name", "dbname", "host", "passfile", "password", "port", "target_session_attrs", "user"),
+    *("sslcert", "sslcrl", "sslkey", "sslmode", "sslpassword", "sslrootcert"),
+}
+CONNECTION_OPTIONS = frozenset({"schema", *_DRIVERS_OPTIONS})
+"""What the query of every plugin's URL may say about the connection."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place for tables: a database, and a schema in it."""
+
+    dsn: str = field(repr=False)
+    server: str
+    schema: str
+
+    @property
+    def place(self) -> str:
+        """Equal for two locations that share their data; holds no secret."""
+        return f"{self.server} {self.schema}"
+
+    @property
+    def channel(self) -> str:
+        """Where notifications go."""
+        return f"taskiq:{self.schema}"
+
+
+def options_in(url: str, known: Collection[str]) -> dict[str, str]:
+    """Options for the plugin, which are those in `known`, from the query of a URL.
+
+    :raises ConfigurationError: for an option that nobody would read.
+    """
+    options = dict(parse_qsl(_split(url).query, keep_blank_values=True))
+    refuse_unknown(options, {*known, *CONNECTION_OPTIONS}, "The PostgreSQL URL")
+    return {name: value for name, value in options.items() if name in known}
+
+
+def locate(url: str, schema: str | None) -> Location:
+    """The place that a URL means.
+
+    :raises ConfigurationError: for a URL of no known form; the text repeats no part of it, as it may hold a password.
+    """
+    parts = _split(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    name = schema or query.get("schema") or DEFAULT_SCHEMA
+    if not _SCHEMA_NAME.fullmatch(name):
+        reason = "The schema is a name of at most 40 letters, digits and underscores that begins with a letter."
+        raise ConfigurationError(reason=reason)
+    for_driver = urlencode({option: value for option, value in query.items() if option in _DRIVERS_OPTIONS})
+    dsn = urlunsplit(("postgresql", parts.netloc, parts.path, for_driver, ""))
+    hosts = parts.netloc.rpartition("@")[2] or query.get("host", "localhost")
+    database = unquote(parts.path.strip("/")) or query.get("dbname", "")
+    return Location(dsn, f"{hosts}/{database}", name)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(reason=f"This is not a PostgreSQL URL. Write {_FORMS}.") from None
+    if "@" in parts.path + parts.query or parts.fragment:
+        # Part of a password that is not quoted, which must not be repeated.
+        reason = (
+            "The PostgreSQL URL has @ or # behind its host: "
+            "write / ? # [ ] @ in a user name or password as %2F %3F %23 %5B %5D %40."
+        )
+        raise ConfigurationError(reason=reason)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ConfigurationError(reason=f"This is not a PostgreSQL URL. Write {_FORMS}.")
+    return parts

@@ -1,0 +1,74 @@
+"""Bringing a database to the version that this release knows."""
+
+# ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
+
+from typing import Any
+
+from taskiq_core_brokers_postgres.errors import UnusablePostgresError
+from taskiq_core_brokers_postgres.location import Location
+from taskiq_core_brokers_postgres.schema import MIGRATIONS
+
+VERSION = len(MIGRATIONS)
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('taskiq migrations ' || $1, 0))"
+_EXISTS = "SELECT to_regclass($1) IS NOT NULL"
+
+
+async def upgrade(connection: Any, location: Location) -> int:
+    """Carry out what is missing, in one transaction; returns how many steps. Any number of processes may call it at once.
+
+    :raises PostgresError: if a newer release made the tables.
+    """
+    if await stored_version(connection, location.schema) == VERSION:
+        return 0
+    async with connection.transaction():
+        await connection.execute(_LOCK, location.schema)
+        begin = await stored_version(connection, location.schema)
+        _refuse_newer(begin, location)
+        if begin == 0:
+            # Without the right to create schemas the one that an administrator made will do.
+            if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", f'"{location.schema}"'):
+                await connection.execute(f'CREATE SCHEMA "{location.schema}"')
+            await connection.execute(
+                f'CREATE TABLE IF NOT EXISTS "{location.schema}".schema_versions '
+                "(version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+        for number in range(begin, VERSION):
+            for statement in MIGRATIONS[number]:
+                await connection.execute(statement.replace("taskiq.", f'"{location.schema}".'))
+            await connection.execute(
+                f'INSERT INTO "{location.schema}".schema_versions (version) VALUES ($1)',
+                number + 1,
+            )
+        return VERSION - begin
+
+
+async def require_version(connection: Any, location: Location) -> None:
+    """For those who upgrade by hand.
+
+    :raises PostgresError: if the tables are older or newer than this release.
+    """
+    found = await stored_version(connection, location.schema)
+    _refuse_newer(found, location)
+    if found < VERSION:
+        reason = (
+            f"The schema {location.schema!r} has tables of version {found}, this release needs version {VERSION}: "
+            "let somebody with the rights start the broker without migrate=false once."
+        )
+        raise UnusablePostgresError(reason=reason)
+
+
+async def stored_version(connection: Any, schema: str) -> int:
+    """The version of the tables; 0 where there are none."""
+    if not await connection.fetchval(_EXISTS, f'"{schema}".schema_versions'):
+        return 0
+    return int(await connection.fetchval(f'SELECT coalesce(max(version), 0) FROM "{schema}".schema_versions'))
+
+
+def _refuse_newer(version: int, location: Location) -> None:
+    if version > VERSION:
+        reason = (
+            f"The schema {location.schema!r} has tables of version {version}, this release knows version {VERSION}: "
+            "upgrade taskiq-core-brokers-postgres, or use another schema."
+        )
+        raise UnusablePostgresError(reason=reason)

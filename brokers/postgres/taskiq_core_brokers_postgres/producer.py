@@ -1,0 +1,127 @@
+"""Sending: each batch is numbered, so that one whose answer was lost can be sent again without making a second one."""
+
+# ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
+
+import asyncio
+import contextlib
+import itertools
+import random
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
+from taskiq_core.exceptions import MessageRefusedError, SendTaskError
+from taskiq_core.group_commit import seconds_left
+from taskiq_core.message import BrokerMessage
+from taskiq_core_brokers_postgres.bell import RING
+from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.errors import PostgresError
+from taskiq_core_brokers_postgres.schema import DELAYED, READY
+
+_PAUSE = 0.1
+"""Seconds between two tries."""
+_MARGIN = 0.1
+"""Seconds that an answer needs to those who wait for it."""
+
+# Times are of the moment, not of the beginning of a transaction, which is the caller's and may be long.
+_INSERT = f"""INSERT INTO taskiq.messages (task_id, queue, priority, state, due, place, body)
+    SELECT task_id, queue, priority, CASE WHEN delay > 0 THEN {DELAYED} ELSE {READY} END,
+           CASE WHEN delay > 0 THEN clock_timestamp() + delay * interval '1 second' END, nextval('taskiq.places'), body
+    FROM unnest($1::text[], $2::text[], $3::smallint[], $4::float8[], $5::bytea[])
+        AS sent(task_id, queue, priority, delay, body)"""
+
+INSERT = f"WITH touched AS ({_INSERT} ON CONFLICT (task_id) DO NOTHING RETURNING queue) {RING}"
+"""For the caller's own transaction, whose commit is the caller's to repeat."""
+
+_SEND = f"""WITH first_time AS (
+        INSERT INTO taskiq.producers AS known (id, batch, at) VALUES ($6, $7, now())
+        ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at WHERE known.batch < excluded.batch
+        RETURNING id),
+    touched AS ({_INSERT} WHERE EXISTS (SELECT FROM first_time) ON CONFLICT (task_id) DO NOTHING RETURNING queue) {RING}"""
+
+_SWEEP = "DELETE FROM taskiq.producers WHERE at < now() - interval '1 day' OR id = ANY($1::bigint[])"
+
+
+class Producer:
+    """Sends batches; several at the same time each under a name of their own, whose numbers only grow."""
+
+    def __init__(self, database: Database, timeout: float) -> None:
+        self._database = database
+        self._timeout = timeout
+        self._free: list[int] = []
+        self._all: list[int] = []
+        self._numbers = itertools.count(1)
+
+    async def send(self, messages: Sequence[BrokerMessage]) -> None:
+        """All accepted, or raises. A batch whose answer is lost is sent again, until the time is over.
+
+        :raises SendTaskError: its outcome is "unknown" if one of the tries may have taken effect.
+        """
+        columns = columns_of(messages)
+        if not messages:
+            return
+        async with self._name() as name:
+            number, certain = next(self._numbers), True
+            failure: PostgresError | None = None
+            limit = min(self._timeout, seconds_left()) - _MARGIN
+            try:
+                async with asyncio.timeout(limit):
+                    while True:
+                        try:
+                            await self._database.fetch(_SEND, *columns, name, number)
+                        except PostgresError as error:
+                            certain &= error.certain
+                            failure = error
+                            if not error.passing:
+                                raise _refusal(error, certain=certain) from error
+                            await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))
+                        else:
+                            return
+            except TimeoutError:
+                # The try that was cut off may have been carried out.
+                reason = failure.reason if failure else f"PostgreSQL did not answer within {limit:.1f} s."
+                raise SendTaskError(reason=reason, outcome="unknown") from failure
+
+    async def close(self, timeout: float) -> None:
+        """Delete the rows of our names, and those of senders that died long ago; if that takes too long, others will."""
+        names, self._free, self._all = self._all, [], []
+        if names:
+            with contextlib.suppress(PostgresError, TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._database.fetch(_SWEEP, names)
+
+    @asynccontextmanager
+    async def _name(self) -> AsyncGenerator[int, None]:
+        if self._free:
+            name = self._free.pop()
+        else:
+            name = random.getrandbits(62)
+            self._all.append(name)
+        try:
+            yield name
+        finally:
+            self._free.append(name)
+
+
+def columns_of(messages: Sequence[BrokerMessage]) -> tuple[list[Any], ...]:
+    """The arguments of `INSERT`.
+
+    :raises MessageRefusedError: for one that is not what it should be.
+    """
+    for item in messages:
+        if not isinstance(item.message, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise MessageRefusedError(reason=f"its body is {type(item.message).__name__}, not bytes")
+    return (
+        [item.task_id for item in messages],
+        [item.queue or DEFAULT_QUEUE for item in messages],
+        [DEFAULT_PRIORITY if item.priority is None else item.priority for item in messages],
+        [float(item.delay or 0) for item in messages],
+        [item.message for item in messages],
+    )
+
+
+def _refusal(error: PostgresError, *, certain: bool) -> SendTaskError:
+    if error.of_data:
+        return MessageRefusedError(reason=error.reason)
+    return SendTaskError(reason=error.reason, outcome="refused" if certain else "unknown")

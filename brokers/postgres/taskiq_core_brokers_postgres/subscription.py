@@ -1,0 +1,176 @@
+"""One consumer: what it receives, holds and settles."""
+
+import asyncio
+import logging
+import os
+import time
+import uuid
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.delivery import Delivery, Settlement
+from taskiq_core.exceptions import BrokerError
+from taskiq_core_brokers_postgres import dead_letters, parking, thread_client
+from taskiq_core_brokers_postgres.bell import Bell
+from taskiq_core_brokers_postgres.claiming import Claim
+from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.leases import Leases
+from taskiq_core_brokers_postgres.settling import Settling
+from taskiq_core_brokers_postgres.upkeep import Upkeep
+
+logger = logging.getLogger("taskiq.postgres")
+
+_LEAVE_TIMEOUT = 0.4
+"""Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
+_UPKEEP = 0.05
+"""Seconds between two looks at what is due while there is always something to receive."""
+
+
+class PostgresSubscription(Subscription):
+    """A consumer of some queues. Its lease is one row, however much it holds."""
+
+    def __init__(
+        self,
+        database: Database,
+        bell: Bell,
+        queues: Sequence[str],
+        *,
+        lease: float,
+        poll_interval: float,
+        dead_ttl: float | None,
+    ) -> None:
+        self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.lease = lease
+        self._database = database
+        self._bell = bell
+        self._queues = tuple(dict.fromkeys(queues))
+        self._poll_interval = poll_interval
+        self._dead_ttl = dead_ttl
+        self._claim = Claim(self._queues, self.consumer, lease)
+        self._leases = Leases(database, self._claim.worker, self.consumer, lease)
+        self._upkeep = Upkeep(database, self._queues, self._leases, self._claim.worker)
+        self._next_upkeep = 0.0
+        self._may_have_more = True
+        self._result_ttl: float | None = None
+        self._background: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._bell.start()
+        await self._database.fetch("SELECT")  # what can never work is said here, rather than by each receive
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        reason = f"PostgreSQL did not answer within {_LEAVE_TIMEOUT} s"
+        with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
+            try:
+                while self._background:  # a claim that was cancelled may still be under way
+                    await asyncio.wait(self._background)
+                await self._leases.leave()
+            except BrokerError as refusal:
+                reason = str(refusal)
+            else:
+                return
+        logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self.lease, reason)
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        while True:
+            if self._may_have_more:
+                taken = await self._take(limit)
+                self._may_have_more = len(taken) == limit
+                if taken:
+                    return taken
+            with self._bell.listen(self._queues) as rung:
+                await self._wait(rung)
+            self._may_have_more = True
+
+    async def _wait(self, rung: asyncio.Event) -> None:
+        """Return when there may be something to claim. Looks once after the bell is up, so that no ring is missed."""
+        while True:
+            outlook = await self._upkeep.run()
+            if outlook.ready:
+                return
+            rung.clear()
+            if outlook.left > 0:
+                try:
+                    async with asyncio.timeout(min(outlook.left, self._poll_interval)):
+                        await rung.wait()
+                except TimeoutError:
+                    continue
+                return
+
+    async def _take(self, limit: int) -> list[Delivery]:
+        """Claim. What a cancelled call has claimed is given back."""
+        if time.monotonic() >= self._next_upkeep:
+            await self._upkeep.run()
+            self._next_upkeep = time.monotonic() + _UPKEEP
+        claiming = self._start(self._claim.take(self._database, limit))
+        try:
+            taken = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            self._start(self._give_back(claiming))
+            raise
+        if taken:
+            self._claim.last_hold = taken[0].receipt.hold
+        return taken
+
+    async def _give_back(self, claiming: asyncio.Task[list[Delivery]]) -> None:
+        try:
+            taken = await claiming
+            if taken:
+                await self._claim.give_back(self._database, taken)
+        except BrokerError as error:  # then the end of the lease, or of the subscription, does the same
+            logger.warning("Some messages could not be given back yet: %s", error)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        if settlements:
+            # Carried out whoever is cancelled here, and before this consumer leaves: else what is done would be done again.
+            await asyncio.shield(self._start(Settling(settlements, self._result_ttl).carry_out(self._database)))
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        lost, was_over = await self._leases.renew(deliveries, self._claim.last_hold)
+        if was_over:
+            self._upkeep.reprieve()
+        if self._dead_ttl is not None:  # here, for the worker calls this every third of a lease, whatever else it does
+            await dead_letters.expire(self._database, self._dead_ttl)
+        return lost
+
+    def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
+        return thread_client.renew(self._database.location, self._claim.worker, self._leases.seconds, self._database.patience)
+
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        self._start(self._quietly(self._leases.forget(deliveries)))
+
+    async def unpark(self, counts: Mapping[str, int]) -> None:
+        await parking.unpark(self._database, counts)
+
+    def stores_results_of(self, backend: Any) -> bool:
+        same = getattr(getattr(backend, "location", None), "place", None) == self._database.location.place
+        if same:
+            self._result_ttl = backend.result_ttl
+        return same
+
+    async def bury(self, consumer: str, accused: Collection[str]) -> None:
+        await self._leases.bury(consumer, accused)
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled():
+            task.exception()  # told to whoever waited; nobody else misses it
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except BrokerError as error:  # then the end of the lease, or of the subscription, does the same
+            logger.warning("Some messages could not be forgotten yet: %s", error)
