@@ -14,7 +14,8 @@ from taskiq_core_brokers_postgres.schema import DELAYED, HELD, PARKED, READY
 _DEPTH = "SELECT state, count(*) FROM taskiq.messages WHERE queue = $1 GROUP BY state"
 _REMOVE = f"""WITH chosen AS MATERIALIZED (
         SELECT task_id, park FROM taskiq.messages WHERE {{}} AND state <> {HELD} ORDER BY task_id FOR UPDATE)
-    DELETE FROM taskiq.messages AS gone USING chosen WHERE gone.task_id = chosen.task_id RETURNING chosen.task_id, chosen.park"""
+    DELETE FROM taskiq.messages AS gone USING chosen WHERE gone.task_id = chosen.task_id
+    RETURNING chosen.task_id, chosen.park"""
 _PURGE = _REMOVE.format("queue = $1")
 _DISCARD = _REMOVE.format("task_id = ANY ($1::text[])")
 _RESUME = f"WITH touched AS (DELETE FROM taskiq.paused WHERE queue = $1 RETURNING queue) {RING}"

@@ -67,8 +67,7 @@ class Bell:
             try:
                 connection = await self._database.connect()
                 try:
-                    silent = asyncio.Event()
-                    connection.add_termination_listener(lambda _, silent=silent: silent.set())
+                    ended = _ended(connection)
                     await asyncio.wait_for(
                         connection.add_listener(self._database.location.channel, self._heard), self._database.patience
                     )
@@ -76,7 +75,7 @@ class Bell:
                         event.set()
                     outage.over()
                     pause = _PAUSES[0]
-                    await self._watch(connection, silent)
+                    await self._watch(connection, ended)
                 finally:
                     connection.terminate()
             except (PostgresError, *DRIVER_ERRORS) as error:
@@ -84,10 +83,20 @@ class Bell:
             await asyncio.sleep(random.uniform(pause / 2, pause))
             pause = min(2 * pause, _PAUSES[1])
 
-    async def _watch(self, connection: Any, silent: asyncio.Event) -> None:
+    async def _watch(self, connection: Any, ended: asyncio.Event) -> None:
         """Return when the connection has ended."""
-        while not silent.is_set():
+        while not ended.is_set():
             try:
-                await asyncio.wait_for(silent.wait(), _PING)
+                await asyncio.wait_for(ended.wait(), _PING)
             except TimeoutError:
                 await asyncio.wait_for(connection.fetchval("SELECT 1"), self._database.patience)
+
+
+def _ended(connection: Any) -> asyncio.Event:
+    ended = asyncio.Event()
+
+    def note(_: Any) -> None:
+        ended.set()
+
+    connection.add_termination_listener(note)
+    return ended

@@ -18,7 +18,7 @@ from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_postgres.admin import PostgresAdmin
 from taskiq_core_brokers_postgres.bell import Bell
 from taskiq_core_brokers_postgres.database import Database
-from taskiq_core_brokers_postgres.errors import PostgresError, lost
+from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
 from taskiq_core_brokers_postgres.location import locate, options_in
 from taskiq_core_brokers_postgres.migrations import require_version, upgrade
 from taskiq_core_brokers_postgres.producer import Producer
@@ -126,6 +126,8 @@ class PostgresBroker(AsyncBroker):
             raise failure or lost(self.location.server, f"no answer for {self.send_timeout:g} s", certain=True) from None
         try:
             await (upgrade if self._migrate else require_version)(connection, self.location)
+        except DRIVER_ERRORS as error:
+            raise explain(error, self.location.server) from error
         finally:
             connection.terminate()
 

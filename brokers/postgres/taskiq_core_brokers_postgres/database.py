@@ -12,6 +12,7 @@ import asyncpg
 from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
 from taskiq_core_brokers_postgres.location import Location
 
+_driver: Any = asyncpg  # which has no types
 _CONNECTIONS = 4
 _HASTE = 0.05
 """Seconds between two attempts to connect: whoever asks meanwhile gets the last error at once."""
@@ -67,9 +68,7 @@ class Database:
     async def close(self) -> None:
         """Close what is open; what is in use is closed when it is given back."""
         self._closed = True
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.terminate()
+        self._drop_idle()
 
     def named(self, statement: str) -> str:
         """A statement on this database's schema."""
@@ -84,19 +83,27 @@ class Database:
                 async with asyncio.timeout(self.patience):
                     yield connection
                 well = True
-            except asyncpg.PostgresError as error:
-                well = not connection.is_in_transaction()
-                raise explain(error, self.location.server) from error
             except TimeoutError:
+                self._drop_idle()
                 why = f"no answer for {self.patience:g} s"
                 raise lost(self.location.server, why, certain=False) from None
             except DRIVER_ERRORS as error:
-                raise explain(error, self.location.server) from error
+                explained = explain(error, self.location.server)
+                if explained.passing:
+                    self._drop_idle()
+                well = not explained.passing and not connection.is_in_transaction()
+                raise explained from error
             finally:
                 if well and not self._closed and not connection.is_closed():
                     self._idle.append(connection)
                 else:
                     connection.terminate()
+
+    def _drop_idle(self) -> None:
+        """Where one connection is dead the others may be too, and each would be waited for."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.terminate()
 
     async def _take(self) -> Any:
         while self._idle:
@@ -138,7 +145,7 @@ async def connect(location: Location, patience: float) -> Any:
     }
     try:
         async with asyncio.timeout(patience):
-            return await asyncpg.connect(location.dsn, server_settings=settings)
+            return await _driver.connect(location.dsn, server_settings=settings)
     except TimeoutError:
         raise lost(location.server, f"no answer for {patience:g} s", certain=True) from None
     except (*DRIVER_ERRORS, ValueError) as error:

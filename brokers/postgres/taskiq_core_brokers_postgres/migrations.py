@@ -11,7 +11,11 @@ from taskiq_core_brokers_postgres.schema import MIGRATIONS
 VERSION = len(MIGRATIONS)
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('taskiq migrations ' || $1, 0))"
-_EXISTS = "SELECT to_regclass($1) IS NOT NULL"
+# Asked of the catalogue's tables: functions such as to_regclass answer from a cache that waiting for a lock does not refresh.
+_HAS_SCHEMA = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)"
+_HAS_VERSIONS = """SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS space ON space.oid = relnamespace
+    WHERE nspname = $1 AND relname = 'schema_versions')"""
 
 
 async def upgrade(connection: Any, location: Location) -> int:
@@ -27,7 +31,7 @@ async def upgrade(connection: Any, location: Location) -> int:
         _refuse_newer(begin, location)
         if begin == 0:
             # Without the right to create schemas the one that an administrator made will do.
-            if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", f'"{location.schema}"'):
+            if not await connection.fetchval(_HAS_SCHEMA, location.schema):
                 await connection.execute(f'CREATE SCHEMA "{location.schema}"')
             await connection.execute(
                 f'CREATE TABLE IF NOT EXISTS "{location.schema}".schema_versions '
@@ -60,7 +64,7 @@ async def require_version(connection: Any, location: Location) -> None:
 
 async def stored_version(connection: Any, schema: str) -> int:
     """The version of the tables; 0 where there are none."""
-    if not await connection.fetchval(_EXISTS, f'"{schema}".schema_versions'):
+    if not await connection.fetchval(_HAS_VERSIONS, schema):
         return 0
     return int(await connection.fetchval(f'SELECT coalesce(max(version), 0) FROM "{schema}".schema_versions'))
 

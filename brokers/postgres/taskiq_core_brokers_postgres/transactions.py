@@ -1,6 +1,7 @@
 """Sending on the caller's own connection, as part of the caller's transaction."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, SendTaskError
@@ -33,8 +34,7 @@ async def send_within(connection: Any, location: Location, messages: Sequence[Br
         elif kind == "psycopg":
             await connection.execute(_renamed(statement, "%({})s::{}"), dict(zip(_NAMES, columns, strict=True)))
         else:
-            from sqlalchemy import text
-
+            text = import_module("sqlalchemy").text  # which the caller has
             await connection.execute(text(_renamed(statement, "CAST(:{} AS {})")), dict(zip(_NAMES, columns, strict=True)))
     except (TypeError, ValueError) as error:
         raise MessageRefusedError(reason=f"it cannot be stored: {error}") from error
