@@ -20,6 +20,7 @@ from taskiq_core.options import OPTION_NAMES
 from taskiq_core.uniqueness import Unique
 from taskiq_core.wire import pack
 from taskiq_core.worker.verdicts import Ending, judge
+from taskiq_core_brokers_postgres import PostgresBroker
 from taskiq_core_brokers_redis import RedisBroker
 from taskiq_core_brokers_sqlite import SQLiteBroker
 from taskiq_core_result_backends_redis import RedisResultBackend
@@ -140,8 +141,9 @@ def test_capabilities() -> None:
     (rows,) = tables(section("capabilities.md"))
     assert names(rows) == [str(flag.name) for flag in Capability]
     for row, flag in zip(rows, Capability, strict=True):
-        claimed = ["yes" if flag in broker.capabilities else "no" for broker in (InMemoryBroker, SQLiteBroker, RedisBroker)]
-        assert row[1:4] == claimed, row[0]
+        brokers = (InMemoryBroker, SQLiteBroker, RedisBroker, PostgresBroker)
+        claimed = ["yes" if flag in broker.capabilities else "no" for broker in brokers]
+        assert row[1:5] == claimed, row[0]
 
 
 def test_options_in_urls_of_sqlite() -> None:

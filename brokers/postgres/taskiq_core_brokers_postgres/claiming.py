@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
 
 import random
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,18 +14,21 @@ from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.schema import HELD, MAIN, READY
 
 _LOWEST, _HIGHEST = -(1 << 15), (1 << 15) - 1
+_BEGIN = -(1 << 63)
+_WHOLE_WALK = 0.5
+"""Seconds after which a busy consumer looks at the beginning of its queues again."""
 
 _OPEN = """SELECT queue FROM unnest($1::text[]) AS mine(queue)
            WHERE NOT EXISTS (SELECT FROM taskiq.paused WHERE paused.queue = mine.queue)"""
 
 # One index walk per queue, then the best of all. What others are just taking is passed over. `best` is evaluated once: as a
-# subquery it might be run again for each row, and take more than the limit.
+# subquery it might be run again for each row, and take more than the limit. Its rows are locked, so they stay where they are.
 _CLAIM = f"""
     WITH open AS MATERIALIZED ({_OPEN}),
     best AS MATERIALIZED (
-        SELECT found.task_id FROM open CROSS JOIN LATERAL (
-            SELECT task_id, priority, place FROM taskiq.messages
-            WHERE state = {READY} AND queue = open.queue AND priority BETWEEN $3 AND $4
+        SELECT found.spot FROM open CROSS JOIN LATERAL (
+            SELECT ctid AS spot, priority, place FROM taskiq.messages
+            WHERE state = {READY} AND queue = open.queue AND priority BETWEEN $3 AND $4 AND place >= $8
             ORDER BY priority DESC, place LIMIT $2 FOR UPDATE SKIP LOCKED) AS found
         ORDER BY found.priority DESC, found.place LIMIT $2),
     leased AS (
@@ -33,7 +37,7 @@ _CLAIM = f"""
         ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until),
     claim AS MATERIALIZED (SELECT nextval('taskiq.holds') AS number)
     UPDATE taskiq.messages AS taken SET state = {HELD}, worker = $5, hold = claim.number, attempt = attempt + 1
-    FROM best, claim WHERE taken.task_id = best.task_id
+    FROM best, claim WHERE taken.ctid = best.spot
     RETURNING taken.priority, taken.place, taken.task_id, taken.hold, taken.attempt, taken.queue, taken.deaths, taken.accused,
               taken.body"""
 
@@ -74,6 +78,8 @@ class Claim:
         self._lease = lease
         self._name = name
         self._share = LowShare()
+        self._floor = _BEGIN
+        self._floor_ends = 0.0
 
     async def take(self, database: Database, limit: int) -> list[Delivery]:
         """Take up to `limit` ready messages under a lease, which is renewed by that."""
@@ -86,7 +92,7 @@ class Claim:
                 rows = [*await self._fetch(database, owed, low, low)]
         left = limit - len(rows)
         if left:
-            rows += await self._fetch(database, left, _LOWEST, _HIGHEST)
+            rows += await self._highest(database, left)
         self._share.delivered(len(rows))
         rows.sort(key=_order)
         return [
@@ -94,12 +100,34 @@ class Claim:
             for _, _, task_id, hold, attempt, queue, deaths, accused, body in rows
         ]
 
-    async def _fetch(self, database: Database, limit: int, lowest: int, highest: int) -> Sequence[Any]:
-        return await database.fetch(_CLAIM, self._queues, limit, lowest, highest, self.worker, self._name, self._lease)
+    def rewind(self) -> None:
+        """Something has come back to a place that was passed already."""
+        self._floor = _BEGIN
+
+    async def _highest(self, database: Database, limit: int) -> Sequence[Any]:
+        """What was claimed leaves dead entries at the beginning of the index, until the table is vacuumed.
+
+        So a busy consumer begins where its last claim did. What comes back to a place before that, by other consumers or late
+        commits, it finds when it has no more, or soon.
+        """
+        now = time.monotonic()
+        if now >= self._floor_ends:
+            self._floor, self._floor_ends = _BEGIN, now + _WHOLE_WALK
+        rows = await self._fetch(database, limit, _LOWEST, _HIGHEST, self._floor)
+        if len(rows) < limit and self._floor > _BEGIN:
+            self.rewind()
+            rows = [*rows, *await self._fetch(database, limit - len(rows), _LOWEST, _HIGHEST)]
+        self._floor = min(row[1] for row in rows) if len(rows) == limit else _BEGIN
+        return rows
+
+    async def _fetch(self, database: Database, limit: int, lowest: int, highest: int, floor: int = _BEGIN) -> Sequence[Any]:
+        who = self.worker, self._name, self._lease
+        return await database.fetch(_CLAIM, self._queues, limit, lowest, highest, *who, floor)
 
     async def give_back(self, database: Database, deliveries: Sequence[Delivery]) -> None:
         """Give back what nobody has seen, as if it had never been claimed."""
         await database.fetch(_UNCLAIM, *arrays(deliveries))
+        self.rewind()
 
 
 def _order(row: Any) -> tuple[int, int]:

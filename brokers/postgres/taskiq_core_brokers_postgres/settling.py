@@ -52,6 +52,11 @@ class Settling:
             else:
                 self._back.append(item)
 
+    @property
+    def gives_back(self) -> bool:
+        """Whether something returns to its queue."""
+        return bool(self._back)
+
     async def carry_out(self, database: Database) -> None:
         """All of it, or nothing."""
         steps = self._steps()

@@ -107,9 +107,9 @@ class PostgresSubscription(Subscription):
     async def _take(self, limit: int) -> list[Delivery]:
         """Claim. What a cancelled call has claimed is given back."""
         if time.monotonic() >= self._next_upkeep:
-            await self._upkeep.run()
+            await self._upkeep.run(ready=False)
             self._next_upkeep = time.monotonic() + _UPKEEP
-        claiming = self._start(self._claim.take(self._database, limit))
+        claiming: asyncio.Task[list[Delivery]] = self._start(self._claim.take(self._database, limit))
         try:
             taken = await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -130,7 +130,10 @@ class PostgresSubscription(Subscription):
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         if settlements:
             # Carried out whoever is cancelled here, and before this consumer leaves: else what is done would be done again.
-            await asyncio.shield(self._start(Settling(settlements, self._result_ttl).carry_out(self._database)))
+            settling = Settling(settlements, self._result_ttl)
+            await asyncio.shield(self._start(settling.carry_out(self._database)))
+            if settling.gives_back:
+                self._claim.rewind()
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         lost, was_over = await self._leases.renew(deliveries, self._claim.last_hold)
@@ -148,6 +151,7 @@ class PostgresSubscription(Subscription):
 
     async def unpark(self, counts: Mapping[str, int]) -> None:
         await parking.unpark(self._database, counts)
+        self._claim.rewind()
 
     def stores_results_of(self, backend: Any) -> bool:
         same = getattr(getattr(backend, "location", None), "place", None) == self._database.location.place
@@ -157,6 +161,7 @@ class PostgresSubscription(Subscription):
 
     async def bury(self, consumer: str, accused: Collection[str]) -> None:
         await self._leases.bury(consumer, accused)
+        self._claim.rewind()
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)

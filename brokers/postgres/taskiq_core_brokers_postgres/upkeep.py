@@ -21,8 +21,9 @@ _PROMOTE = f"""WITH due AS MATERIALIZED (
     touched AS (UPDATE taskiq.messages AS message SET state = {READY}, due = NULL
         FROM due WHERE message.task_id = due.task_id RETURNING queue) {RING}"""
 
+# Looking for ready messages walks over all that have been claimed since the last vacuum: not done beside claims.
 _LOOK = f"""SELECT
-    EXISTS (SELECT FROM unnest($1::text[]) AS mine(queue)
+    $3 AND EXISTS (SELECT FROM unnest($1::text[]) AS mine(queue)
         WHERE NOT EXISTS (SELECT FROM taskiq.paused WHERE paused.queue = mine.queue)
         AND EXISTS (SELECT FROM taskiq.messages WHERE state = {READY} AND messages.queue = mine.queue)),
     extract(epoch FROM (SELECT min(due) FROM taskiq.messages WHERE state = {DELAYED} AND due IS NOT NULL) - now())::float8,
@@ -57,22 +58,21 @@ class Upkeep:
         self._worker = worker
         self._leases_count_from = 0.0
 
-    async def look(self) -> Outlook:
-        """What there is, and what is to be expected."""
-        ((ready, *seconds, over),) = await self._database.fetch(_LOOK, self._queues, self._worker)
+    async def _look(self, *, ready: bool) -> Outlook:
+        ((found, *seconds, over),) = await self._database.fetch(_LOOK, self._queues, self._worker, ready)
         due, parked, lease = (math.inf if value is None else value for value in seconds)
         if over:
             self.reprieve()
-        return Outlook(ready, due, parked, max(lease, self._leases_count_from - time.monotonic()), bool(over))
+        return Outlook(found, due, parked, max(lease, self._leases_count_from - time.monotonic()), bool(over))
 
     def reprieve(self) -> None:
         """Nobody's lease ends for one lease: we could not renew ours, so others could not either."""
         if time.monotonic() >= self._leases_count_from + 3 * self._leases.seconds:  # who is always late is not excused again
             self._leases_count_from = time.monotonic() + self._leases.seconds
 
-    async def run(self) -> Outlook:
-        """Do what is to be done, and return what was seen before."""
-        outlook = await self.look()
+    async def run(self, *, ready: bool = True) -> Outlook:
+        """Do what is to be done, and return what was seen before; with `ready` also whether there is something to claim."""
+        outlook = await self._look(ready=ready)
         if outlook.next_due <= 0:
             await self._database.fetch(_PROMOTE)
         if outlook.next_parked <= 0:
