@@ -15,20 +15,26 @@ from taskiq_core_brokers_postgres.schema import HELD, MAIN, READY
 
 _LOWEST, _HIGHEST = -(1 << 15), (1 << 15) - 1
 _BEGIN = -(1 << 63)
+_Part = tuple[int, int, int]
+"""Lowest and highest priority, and the place to begin at."""
+_ALL: _Part = (_LOWEST, _HIGHEST, _BEGIN)
 _WHOLE_WALK = 0.5
 """Seconds after which a busy consumer looks at the beginning of its queues again."""
 
 _OPEN = """SELECT queue FROM unnest($1::text[]) AS mine(queue)
            WHERE NOT EXISTS (SELECT FROM taskiq.paused WHERE paused.queue = mine.queue)"""
 
-# One index walk per queue, then the best of all. What others are just taking is passed over. `best` is evaluated once: as a
-# subquery it might be run again for each row, and take more than the limit. Its rows are locked, so they stay where they are.
+# One index walk per queue and part of it, then the best of all. What others are just taking is passed over. `best` is evaluated
+# once: as a subquery it might be run again for each row, and take more than the limit. Its rows are locked, and stay in place.
 _CLAIM = f"""
     WITH open AS MATERIALIZED ({_OPEN}),
     best AS MATERIALIZED (
-        SELECT found.spot FROM open CROSS JOIN LATERAL (
+        SELECT found.spot FROM open
+        CROSS JOIN unnest($3::integer[], $4::integer[], $8::bigint[]) AS part(lowest, highest, first)
+        CROSS JOIN LATERAL (
             SELECT ctid AS spot, priority, place FROM taskiq.messages
-            WHERE state = {READY} AND queue = open.queue AND priority BETWEEN $3 AND $4 AND place >= $8
+            WHERE state = {READY} AND queue = open.queue
+            AND priority BETWEEN part.lowest AND part.highest AND place >= part.first
             ORDER BY priority DESC, place LIMIT $2 FOR UPDATE SKIP LOCKED) AS found
         ORDER BY found.priority DESC, found.place LIMIT $2),
     leased AS (
@@ -78,8 +84,8 @@ class Claim:
         self._lease = lease
         self._name = name
         self._share = LowShare()
-        self._floor = _BEGIN
-        self._floor_ends = 0.0
+        self._passed: _Part | None = None
+        self._whole_walk_at = 0.0
 
     async def take(self, database: Database, limit: int) -> list[Delivery]:
         """Take up to `limit` ready messages under a lease, which is renewed by that."""
@@ -89,7 +95,7 @@ class Claim:
             levels = [row[0] for row in await database.fetch(_PRIORITIES, self._queues)]
             low = self._share.turn(lambda priority: next((level for level in levels if level < priority), None))
             if low is not None:
-                rows = [*await self._fetch(database, owed, low, low)]
+                rows = [*await self._fetch(database, owed, (low, low, _BEGIN))]
         left = limit - len(rows)
         if left:
             rows += await self._highest(database, left)
@@ -102,27 +108,32 @@ class Claim:
 
     def rewind(self) -> None:
         """Something has come back to a place that was passed already."""
-        self._floor = _BEGIN
+        self._passed = None
 
     async def _highest(self, database: Database, limit: int) -> Sequence[Any]:
         """What was claimed leaves dead entries at the beginning of the index, until the table is vacuumed.
 
-        So a busy consumer begins where its last claim did. What comes back to a place before that, by other consumers or late
-        commits, it finds when it has no more, or soon.
+        So a busy consumer begins where its last claim ended, but for higher priorities. What comes back to a place before that,
+        by other consumers or late commits, it finds when it has no more, or soon.
         """
         now = time.monotonic()
-        if now >= self._floor_ends:
-            self._floor, self._floor_ends = _BEGIN, now + _WHOLE_WALK
-        rows = await self._fetch(database, limit, _LOWEST, _HIGHEST, self._floor)
-        if len(rows) < limit and self._floor > _BEGIN:
-            self.rewind()
-            rows = [*rows, *await self._fetch(database, limit - len(rows), _LOWEST, _HIGHEST)]
-        self._floor = min(row[1] for row in rows) if len(rows) == limit else _BEGIN
+        if now >= self._whole_walk_at:
+            self._passed, self._whole_walk_at = None, now + _WHOLE_WALK
+        rows: Sequence[Any] = ()
+        if self._passed is not None:
+            rows = await self._fetch(database, limit, (self._passed[0] + 1, _HIGHEST, _BEGIN), self._passed)
+        if len(rows) < limit:
+            rows = [*rows, *await self._fetch(database, limit - len(rows), _ALL)]
+        self._passed = None
+        if len(rows) == limit:
+            lowest = min(row[0] for row in rows)
+            self._passed = lowest, lowest, min(row[1] for row in rows if row[0] == lowest)
         return rows
 
-    async def _fetch(self, database: Database, limit: int, lowest: int, highest: int, floor: int = _BEGIN) -> Sequence[Any]:
+    async def _fetch(self, database: Database, limit: int, *parts: _Part) -> Sequence[Any]:
+        lowest, highest, first = ([*column] for column in zip(*parts, strict=True))
         who = self.worker, self._name, self._lease
-        return await database.fetch(_CLAIM, self._queues, limit, lowest, highest, *who, floor)
+        return await database.fetch(_CLAIM, self._queues, limit, lowest, highest, *who, first)
 
     async def give_back(self, database: Database, deliveries: Sequence[Delivery]) -> None:
         """Give back what nobody has seen, as if it had never been claimed."""

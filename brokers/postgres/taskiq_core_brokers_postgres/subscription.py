@@ -60,7 +60,8 @@ class PostgresSubscription(Subscription):
 
     async def __aenter__(self) -> Self:
         self._bell.start()
-        await self._database.fetch("SELECT")  # what can never work is said here, rather than by each receive
+        # What can never work is said here, rather than by each receive. And who has a lease sees that it ended, in an outage.
+        await self._leases.renew((), 0)
         return self
 
     async def __aexit__(
