@@ -4,6 +4,7 @@
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -33,16 +34,18 @@ class Bell:
         self._database = database
         self._waiting: dict[asyncio.Event, frozenset[str]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._process = 0
 
     def start(self) -> None:
         """Listen from now on."""
-        if self._task is None:
+        if self._task is None or self._process != os.getpid():
+            self._process = os.getpid()
             self._task = asyncio.get_running_loop().create_task(self._run(), name="taskiq-postgres-bell")
 
     async def close(self) -> None:
         """Listen no more."""
         task, self._task = self._task, None
-        if task is not None:
+        if task is not None and self._process == os.getpid():
             task.cancel()
             await asyncio.wait([task])
 

@@ -145,8 +145,10 @@ class PostgresBroker(AsyncBroker):
         if (connection := self._within.get()) is not None:
             await send_within(connection, self.location, messages)
             return
-        if self._producer is None:
-            reason = "the PostgreSQL broker is not started: call `await broker.startup()` first."
+        if self._producer is None or self.home is None:
+            reason = (
+                "the PostgreSQL broker is not started in this process: call `await broker.startup()` first, also after a fork."
+            )
             raise SendTaskError(reason=reason, outcome="refused")
         await self._producer.send(messages)
 

@@ -1,6 +1,7 @@
 """Connections to one database: a few, opened when they are needed, and thrown away when they fail."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ import asyncpg
 from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
 from taskiq_core_brokers_postgres.location import Location
 
+_inherited: list[Any] = []
+"""Connections of the process that this one was forked from: never used, and never closed."""
 _driver: Any = asyncpg  # which has no types
 _CONNECTIONS = 4
 _HASTE = 0.05
@@ -32,12 +35,14 @@ class Database:
         self._idle: list[Any] = []
         self._room = asyncio.Semaphore(_CONNECTIONS)
         self._closed = False
+        self._process = os.getpid()
         self._failure: PostgresError | None = None
         self._failed_at = 0.0
 
     async def open(self) -> None:
         """Be of use (again), in the event loop that runs. Connects to nothing yet."""
         await self.close()
+        self._process = os.getpid()
         self._room = asyncio.Semaphore(_CONNECTIONS)
         self._closed, self._failure = False, None
 
@@ -102,6 +107,10 @@ class Database:
     def _drop_idle(self) -> None:
         """Where one connection is dead the others may be too, and each would be waited for."""
         idle, self._idle = self._idle, []
+        if self._process != os.getpid():
+            # Forked: they are the parent's, and so is the selector that closing one would take it out of.
+            _inherited.extend(idle)
+            return
         for connection in idle:
             connection.terminate()
 
