@@ -38,8 +38,8 @@ _CLAIM = f"""
             ORDER BY priority DESC, place LIMIT $2 FOR UPDATE SKIP LOCKED) AS found
         ORDER BY found.priority DESC, found.place LIMIT $2),
     leased AS (
-        INSERT INTO taskiq.workers (id, kind, name, lease_until)
-        SELECT $5, {MAIN}, $6, now() + $7::float8 * interval '1 second' WHERE EXISTS (SELECT FROM best)
+        INSERT INTO taskiq.workers (id, kind, name, queues, lease_until)
+        SELECT $5, {MAIN}, $6, $1, now() + $7::float8 * interval '1 second' WHERE EXISTS (SELECT FROM best)
         ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until),
     claim AS MATERIALIZED (SELECT nextval('taskiq.holds') AS number)
     UPDATE taskiq.messages AS taken SET state = {HELD}, worker = $5, hold = claim.number, attempt = attempt + 1

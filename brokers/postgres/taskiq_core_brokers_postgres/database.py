@@ -32,6 +32,8 @@ class Database:
     def __init__(self, location: Location, patience: float) -> None:
         self.location = location
         self.patience = patience
+        self.retiring: set[asyncio.Task[Any]] = set()
+        """What says that a consumer receives no more; who calls messages out of their lines waits for these."""
         self._idle: list[Any] = []
         self._room = asyncio.Semaphore(_CONNECTIONS)
         self._closed = False

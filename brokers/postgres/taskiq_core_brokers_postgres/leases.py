@@ -15,11 +15,13 @@ from taskiq_core_brokers_postgres.schema import FORGOTTEN, HELD, MAIN, READY, ST
 _CHUNK = 1000
 
 _RENEW = f"""WITH before AS (SELECT lease_until <= now() AS over FROM taskiq.workers WHERE id = $1)
-    INSERT INTO taskiq.workers (id, kind, name, lease_until) VALUES ($1, {MAIN}, $2, now() + $3::float8 * interval '1 second')
-    ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+    INSERT INTO taskiq.workers (id, kind, name, queues, lease_until)
+    VALUES ($1, {MAIN}, $2, $4, now() + $3::float8 * interval '1 second')
+    ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, queues = excluded.queues
     RETURNING coalesce((SELECT over FROM before), true)"""
 RENEW_ONLY = "UPDATE taskiq.workers SET lease_until = now() + $2::float8 * interval '1 second' WHERE id = $1 RETURNING id"
 """For a worker that has its row."""
+_RETIRE = "UPDATE taskiq.workers SET queues = '{}' WHERE id = $1"
 _LOST = """SELECT given.task_id, given.hold FROM unnest($1::text[], $2::bigint[]) AS given(task_id, hold)
            WHERE NOT EXISTS (SELECT FROM taskiq.messages WHERE task_id = given.task_id AND hold = given.hold)"""
 _MOVE = """WITH moved AS MATERIALIZED (
@@ -52,10 +54,11 @@ _FORGET_NAME = "DELETE FROM taskiq.workers WHERE name = $1"
 class Leases:
     """Those of one consumer."""
 
-    def __init__(self, database: Database, worker: int, name: str, seconds: float) -> None:
+    def __init__(self, database: Database, worker: int, name: str, queues: Sequence[str], seconds: float) -> None:
         self._database = database
         self._worker = worker
         self._name = name
+        self._queues = list(queues)
         self.seconds = seconds
 
     async def renew(self, deliveries: Sequence[Delivery], last_hold: int) -> tuple[Sequence[Delivery], bool]:
@@ -63,11 +66,16 @@ class Leases:
 
         Returns those that are lost, and whether the lease had ended before.
         """
-        rows = await self._database.fetch(_RENEW, self._worker, self._name, self.seconds)
+        rows = await self._database.fetch(_RENEW, self._worker, self._name, self.seconds, self._queues)
         ids, holds = arrays(deliveries)
         await self._database.fetch(_STRAY, *self._new_row(), self._worker, last_hold, ids)
         lost = {(row[0], row[1]) for row in await self._database.fetch(_LOST, ids, holds)} if ids else set[Any]()
         return [item for item in deliveries if (item.receipt.id, item.receipt.hold) in lost], bool(rows[0][0])
+
+    async def retire(self) -> None:
+        """Receive nothing more: nobody is to be called for us. What is held stays so."""
+        self._queues = []
+        await self._database.fetch(_RETIRE, self._worker)
 
     async def forget(self, deliveries: Sequence[Delivery]) -> None:
         """These have one more lease, whose end is no death."""

@@ -6,7 +6,9 @@ leave a line without a time. Claiming, settling and sending what is not parked k
 
 # ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from taskiq_core.delivery import Settlement
 from taskiq_core_brokers_postgres.bell import RING
@@ -25,9 +27,12 @@ _MOVE_UP = f"""UPDATE taskiq.messages AS next SET due = clock_timestamp() + next
     FROM unnest($1::text[]) AS line(park) CROSS JOIN LATERAL (
         SELECT task_id FROM taskiq.messages WHERE state = {PARKED} AND park = line.park ORDER BY place LIMIT 1) AS first
     WHERE next.task_id = first.task_id AND next.due IS NULL"""
-_CALLED = f"""SELECT first.task_id, line.park FROM unnest($1::text[], $2::bigint[]) AS line(park, count) CROSS JOIN LATERAL (
-        SELECT task_id, place FROM taskiq.messages
+_SERVED = """SELECT unnest(queues) FROM taskiq.workers WHERE lease_until > now() EXCEPT SELECT queue FROM taskiq.paused"""
+_ELDEST = f"""SELECT first.task_id, line.park, first.queue
+    FROM unnest($1::text[], $2::bigint[]) AS line(park, count) CROSS JOIN LATERAL (
+        SELECT task_id, queue FROM taskiq.messages
         WHERE state = {PARKED} AND park = line.park ORDER BY place LIMIT greatest(line.count, 0)) AS first"""
+_ELDEST_SERVED = _ELDEST.replace("ORDER BY place", "ORDER BY queue = ANY ($3::text[]) DESC, place")
 _DUE = f"""SELECT task_id, park FROM taskiq.messages WHERE state = {PARKED} AND due <= now() ORDER BY due LIMIT {_CHUNK}"""
 _WAKE = f"""WITH touched AS (
     UPDATE taskiq.messages AS woken SET state = {READY}, due = NULL, park = NULL, place = nextval('taskiq.fronts')
@@ -51,14 +56,20 @@ async def park(work: Transaction, settlements: Sequence[Settlement]) -> None:
 
 
 async def unpark(database: Database, counts: Mapping[str, int]) -> int:
-    """Make ready up to so many of each line, the eldest first; returns how many."""
+    """Make ready up to so many of each line, the eldest first of those that somebody can take, then of the others."""
+    if database.retiring:
+        await asyncio.wait(database.retiring)
     # A look takes no lock; who parks after it looks for a free place by itself.
     if not await database.fetch(_ANYBODY, list(counts)):
         return 0
     async with database.transaction() as work:
         await alone(work)
         wanted = [min(count, _ALL) for count in counts.values()]
-        return await _wake(work, await work.fetch(_CALLED, list(counts), wanted))
+        called = await work.fetch(_ELDEST, list(counts), wanted)
+        served = [row[0] for row in await work.fetch(_SERVED)]
+        if not {row[2] for row in called} <= set(served):
+            called = await work.fetch(_ELDEST_SERVED, list(counts), wanted, served)
+        return await _wake(work, called)
 
 
 async def unpark_all(database: Database, prefix: str) -> int:
@@ -80,7 +91,7 @@ async def move_up(work: Transaction, texts: Collection[str]) -> None:
         await work.fetch(_MOVE_UP, list(texts))
 
 
-async def _wake(work: Transaction, called: Sequence[tuple[str, str]]) -> int:
+async def _wake(work: Transaction, called: Sequence[Any]) -> int:
     """They come before all others of their queues: they have waited already."""
     if called:
         await work.fetch(_WAKE, [row[0] for row in called])

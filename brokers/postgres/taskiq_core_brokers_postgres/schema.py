@@ -41,7 +41,8 @@ _VERSION_1 = (
     "CREATE INDEX messages_due ON taskiq.messages (state, due) WHERE due IS NOT NULL",
     f"CREATE INDEX messages_line ON taskiq.messages (park, place) WHERE state = {PARKED}",
     f"""CREATE TABLE taskiq.workers (
-        id bigint PRIMARY KEY, lease_until timestamptz NOT NULL, kind smallint NOT NULL, name text NOT NULL) WITH ({_SMALL})""",
+        id bigint PRIMARY KEY, lease_until timestamptz NOT NULL, kind smallint NOT NULL, name text NOT NULL,
+        queues text[] NOT NULL DEFAULT '{{}}') WITH ({_SMALL})""",
     f"CREATE TABLE taskiq.producers (id bigint PRIMARY KEY, batch bigint NOT NULL, at timestamptz NOT NULL) WITH ({_SMALL})",
     """CREATE TABLE taskiq.paused (queue text COLLATE "C" PRIMARY KEY)""",
     """CREATE TABLE taskiq.dead_letters (

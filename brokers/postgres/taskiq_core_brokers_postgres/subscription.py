@@ -51,7 +51,7 @@ class PostgresSubscription(Subscription):
         self._poll_interval = poll_interval
         self._dead_ttl = dead_ttl
         self._claim = Claim(self._queues, self.consumer, lease)
-        self._leases = Leases(database, self._claim.worker, self.consumer, lease)
+        self._leases = Leases(database, self._claim.worker, self.consumer, self._queues, lease)
         self._upkeep = Upkeep(database, self._queues, self._leases, self._claim.worker)
         self._next_upkeep = 0.0
         self._may_have_more = True
@@ -147,6 +147,11 @@ class PostgresSubscription(Subscription):
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
         return thread_client.renew(self._database.location, self._claim.worker, self._leases.seconds, self._database.patience)
 
+    def stop_receiving(self) -> None:
+        retiring = self._start(self._quietly(self._leases.retire()))
+        self._database.retiring.add(retiring)
+        retiring.add_done_callback(self._database.retiring.discard)
+
     def forget(self, deliveries: Sequence[Delivery]) -> None:
         self._start(self._quietly(self._leases.forget(deliveries)))
 
@@ -179,4 +184,4 @@ class PostgresSubscription(Subscription):
         try:
             await work
         except BrokerError as error:  # then the end of the lease, or of the subscription, does the same
-            logger.warning("Some messages could not be forgotten yet: %s", error)
+            logger.warning("PostgreSQL could not be told that messages are forgotten, or that none are received: %s", error)
