@@ -1,6 +1,6 @@
 """Every crash test gets an arena, which is empty of processes at the end.
 
-A test runs on each kind of store, unless it is marked with `on_sqlite` or `on_redis`.
+A test runs in files and on Redis, unless it is marked with one of the `on_…` of `crash_support`.
 """
 
 from collections.abc import Iterator
@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from arena import Arena
-from crash_stores import RedisStore, SQLiteStore
+from crash_stores import SQLiteStore
+from server_stores import PostgresStore, RedisStore, ServerStore
+
+SERVERS: dict[str, type[ServerStore]] = {"redis": RedisStore, "postgres": PostgresStore}
 
 
 @pytest.fixture(params=["sqlite", "redis"])
 def arena(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Arena[Any]]:
-    store = SQLiteStore(tmp_path) if request.param == "sqlite" else RedisStore()
+    store = SQLiteStore(tmp_path) if request.param == "sqlite" else SERVERS[request.param]()
     place = Arena(tmp_path, store)
     try:
         yield place

@@ -1,17 +1,12 @@
-"""Where the queues and results of a crash test are: in files, or on Redis servers behind proxies."""
+"""Where the queues and results of a crash test are: what all kinds of places have in common, and files."""
 
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
-
-from redis import Redis
-from support.redis_server import RedisServer
-from support.tcp_ports import LOOPBACK
-from support.tcp_proxy import TcpProxy
 
 
 class Store(Protocol):
@@ -31,10 +26,6 @@ class Store(Protocol):
 
     def leftovers(self) -> list[str]:
         """What is still there of tasks that have ended, apart from results and dead letters."""
-        ...
-
-    def largest_result(self) -> int:
-        """Bytes."""
         ...
 
     def close(self) -> None: ...
@@ -80,67 +71,6 @@ class SQLiteStore:
             yield conn
         finally:
             conn.close()
-
-
-class RedisStore:
-    """A server that loses nothing it has answered for, or two, each with a proxy in front of it."""
-
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        self.server, self.proxy = self.results_server, self.results_proxy = self._start()
-
-    def part(self) -> None:
-        self.results_server, self.results_proxy = self._start()
-
-    @property
-    def url(self) -> str:
-        return f"redis://{LOOPBACK}:{self.proxy.port}/0"
-
-    @property
-    def results_url(self) -> str:
-        return f"redis://{LOOPBACK}:{self.results_proxy.port}/0"
-
-    @property
-    def calm_url(self) -> str:
-        return self.server.url
-
-    @property
-    def calm_results_url(self) -> str:
-        return self.results_server.url
-
-    def client(self) -> Redis:
-        return self.server.client()
-
-    def leftovers(self) -> list[str]:
-        with self.client() as client:
-            found = [f"{key}: {size}" for key in self.streams(client) if (size := client.xlen(key))]
-            if size := client.hlen("{taskiq}:ids"):
-                found.append(f"ids: {size}")
-            for kind, count in (("due", client.zcard), ("later", client.hlen)):
-                found += [f"{key}: {size}" for key in client.scan_iter("{taskiq}:q:*:" + kind) if (size := count(key))]
-            return found
-
-    def streams(self, client: Redis) -> list[str]:
-        """The names of the keys that hold messages."""
-        return [key for key in client.scan_iter("{taskiq}:q:*", _type="stream") if not key.endswith(":nudge")]
-
-    def deaths(self) -> list[int]:
-        """Of each message that was delivered at least twice and is not done with."""
-        with self.client() as client:
-            keys = client.scan_iter("{taskiq}:q:*:back")
-            script = "return redis.call('XRANGE', KEYS[1], '-', '+')[1][2][6]"  # not all of it, as a body is no text
-            return [int(str(client.eval(script, 1, key)).split()[1]) for key in keys if client.xlen(key)]
-
-    def largest_result(self) -> int:
-        with self.results_server.client() as client:
-            return max(client.strlen(key) for key in client.scan_iter("{taskiq}:result:*"))
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def _start(self) -> tuple[RedisServer, TcpProxy]:
-        server = self._stack.enter_context(RedisServer("appendonly yes", "appendfsync always"))
-        return server, self._stack.enter_context(TcpProxy(server.port))
 
 
 @contextmanager

@@ -10,13 +10,24 @@ from support.processes import RunningProcess, children_of
 on_sqlite = pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
 on_redis = pytest.mark.parametrize("arena", ["redis"], indirect=True)
 
+SERVERS = ("redis",)
+EVERYWHERE = ("sqlite", *SERVERS)
+on_servers = pytest.mark.parametrize("arena", SERVERS, indirect=True)
+on_every_store = pytest.mark.parametrize("arena", EVERYWHERE, indirect=True)
+"""For what shows most in the least time; the others run in files and on Redis only."""
+
 LEAVES_WITHIN = 2.0
 """Seconds after the grace."""
 
 
-def kinds_of_task(*everywhere: str, sqlite: tuple[str, ...] = ()) -> pytest.MarkDecorator:
-    """Run a test with each of these as `task`; those in `sqlite` differ only in the worker, so one store is enough for them."""
-    cases = [("sqlite", task) for task in (*everywhere, *sqlite)] + [("redis", task) for task in everywhere]
+def kinds_of_task(first: str, *others: str, sqlite: tuple[str, ...] = ()) -> pytest.MarkDecorator:
+    """Run a test with each of these as `task`: the first on every store, others in files and on Redis.
+
+    Those in `sqlite` differ only in the worker, so one store is enough for them.
+    """
+    cases = [(store, first) for store in EVERYWHERE]
+    cases += [(store, task) for task in others for store in ("sqlite", "redis")]
+    cases += [("sqlite", task) for task in sqlite]
     return pytest.mark.parametrize(("arena", "task"), cases, indirect=["arena"])
 
 

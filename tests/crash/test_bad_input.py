@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from arena import Arena
 from crash_stores import SQLiteStore
-from crash_support import alone, on_sqlite
+from crash_support import alone, on_every_store, on_sqlite
 
 from taskiq_core.defaults import DEFAULT_QUEUE, MAX_MESSAGE_SIZE
 from taskiq_core.exceptions import ArgumentError, MessageTooLargeError, ResultNotSerializableError, UnknownTaskError
@@ -47,6 +47,7 @@ BAD_BODIES = {
 }
 
 
+@on_every_store
 def test_bytes_that_are_no_message_become_dead_letters_with_the_reason(served: Arena) -> None:
     served.put(*(body for body, _ in BAD_BODIES.values()))
     served.wait_empty()
@@ -94,6 +95,7 @@ def test_arguments_that_do_not_fit(served: Arena) -> None:
     assert list(served.ledger().starts) == ["before"]
 
 
+@on_every_store
 def test_twenty_megabytes_run(served: Arena) -> None:
     ids = served.send("measure", ("large", b"x" * 20_000_000))
     assert served.results(ids)[0].return_value == 20_000_000

@@ -2,17 +2,22 @@
 
 import pytest
 from arena import Arena
+from crash_support import SERVERS, on_every_store
 
 pytestmark = pytest.mark.crash
 
 JOINT = ["received:5", "pre_execute:5", "function:5", "post_execute:5", "before_settle:3", "after_settle:3", "post_save:5"]
 APART = ["before_set_results:3", "after_set_results:3", "before_settle:3", "after_settle:3", "post_save:5"]
+TELLING = ["received:5", "function:5", "before_settle:3", "after_settle:3"]
 KEYS = [f"k{number}" for number in range(60)]
 
 
-@pytest.mark.parametrize(
-    ("point", "apart"), [(point, False) for point in JOINT] + [(point, True) for point in APART], ids=lambda value: str(value)
-)
+CASES = [(store, point, False) for store in ("sqlite", "redis") for point in JOINT]
+CASES += [(store, point, True) for store in ("sqlite", "redis") for point in APART]
+CASES += [(store, point, False) for store in SERVERS if store != "redis" for point in TELLING]
+
+
+@pytest.mark.parametrize(("arena", "point", "apart"), CASES, indirect=["arena"])
 def test_a_worker_killed_between_two_stations_loses_nothing(arena: Arena, point: str, apart: bool) -> None:
     if apart:
         arena.store.part()
@@ -28,6 +33,7 @@ def test_a_worker_killed_between_two_stations_loses_nothing(arena: Arena, point:
     assert not arena.dead_letters()
 
 
+@on_every_store
 def test_what_the_sender_was_told_is_accepted_runs_though_the_sender_is_killed(arena: Arena) -> None:
     sender = """
 import anyio, os, crash_app

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from arena import GRACE, LEASE, Arena, is_alive, wait_until
+from crash_support import on_every_store
 from support.processes import children_of
 
 pytestmark = pytest.mark.crash
@@ -22,6 +23,7 @@ anyio.run(Worker(crash_app.broker, WorkerSettings(concurrency=8)).run)
 """
 
 
+@on_every_store
 def test_one_of_two_workers_killed_under_load(arena: Arena) -> None:
     with arena.worker("--processes", "2", "--concurrency", "4") as supervisor:
         ids = arena.send("nap", *((key, 0.03) for key in KEYS))
@@ -48,6 +50,7 @@ def test_the_only_worker_killed_twice_under_load(arena: Arena) -> None:
         assert set(arena.ledger().pids(key)[:-1]) <= set(victims), (key, rows)
 
 
+@on_every_store
 def test_everything_killed_and_started_again(arena: Arena) -> None:
     arena.send("nap", *((key, 0.03) for key in KEYS))
     with arena.worker("--processes", "2", "--concurrency", "4") as supervisor:
@@ -83,6 +86,7 @@ def test_workers_of_a_killed_supervisor_finish_and_leave(arena: Arena) -> None:
     assert not arena.ledger().hold(KEYS)
 
 
+@on_every_store
 def test_an_idle_worker_takes_orphans_of_a_worker_without_supervisor(arena: Arena) -> None:
     ids = arena.send("nap", ("orphan", 1.5))
     with arena.script(UNSUPERVISED) as first, arena.script(UNSUPERVISED) as second:
@@ -96,6 +100,7 @@ def test_an_idle_worker_takes_orphans_of_a_worker_without_supervisor(arena: Aren
         assert arena.results(ids)[0].return_value == "orphan"
 
 
+@on_every_store
 def test_a_worker_that_stood_still_for_longer_than_its_lease_goes_on(arena: Arena) -> None:
     """What it held runs elsewhere meanwhile; what it still does with that when it wakes up does no harm."""
     keys = KEYS[:60]

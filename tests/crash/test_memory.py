@@ -6,8 +6,8 @@ import signal
 import anyio
 import pytest
 from arena import Arena, resident, wait_until
-from crash_stores import RedisStore
-from crash_support import on_redis
+from crash_support import on_every_store, on_redis
+from server_stores import RedisStore
 from support.processes import children_of
 
 from taskiq_core import call
@@ -41,6 +41,7 @@ def test_flat_over_many_tasks(arena: Arena) -> None:
     assert grown < 12 * MB, f"{grown / MB:.1f} MB in 50,000 tasks"
 
 
+@on_every_store
 def test_a_backlog_stays_in_the_database(arena: Arena) -> None:
     arena.lease = 30.0
     arena.send("nap", *((f"k{n}", 600.0) for n in range(20)))

@@ -2,7 +2,7 @@
 
 import pytest
 from arena import Arena
-from crash_support import kinds_of_task, on_sqlite
+from crash_support import kinds_of_task, on_every_store, on_sqlite
 
 from taskiq_core.exceptions import WorkerDiedError
 
@@ -105,6 +105,7 @@ def test_a_pill_made_by_a_function(arena: Arena) -> None:
     assert len(arena.dead_letters()) == 1
 
 
+@on_every_store
 def test_a_pill_for_workers_without_a_supervisor(arena: Arena) -> None:
     """Nobody keeps a flight recorder there: leases end, and deaths among others add up to a suspicion."""
     program = """

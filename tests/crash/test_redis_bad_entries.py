@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from arena import Arena, wait_until
-from crash_stores import RedisStore
 from crash_support import alone, on_redis
+from server_stores import RedisStore
 
 from taskiq_core.wire import pack
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import anyio
 import pytest
 from arena import PATIENCE, Arena, wait_until
-from crash_stores import RedisStore
 from crash_support import on_redis
+from server_stores import RedisStore
 from steady_sender import SteadySender
 
 from taskiq_core_brokers_redis.scripts import Script

@@ -5,13 +5,14 @@ import time
 import pytest
 from arena import GRACE, Arena
 from crash_stores import locked
-from crash_support import LEAVES_WITHIN, kinds_of_task, on_sqlite, stop_in_time
+from crash_support import LEAVES_WITHIN, kinds_of_task, on_every_store, on_sqlite, stop_in_time
 
 pytestmark = pytest.mark.crash
 
 KEYS = [f"k{number}" for number in range(150)]
 
 
+@on_every_store
 def test_in_mid_load_nothing_is_lost_and_nothing_runs_twice(arena: Arena) -> None:
     ids = arena.send("nap", *((key, 0.05) for key in KEYS))
     with arena.worker("--processes", "2", "--concurrency", "4") as first:
@@ -53,6 +54,7 @@ def test_a_longer_one_is_given_back_and_runs_elsewhere(arena: Arena, task: str) 
     assert arena.results(ids)[0].return_value == "longer"
 
 
+@on_every_store
 def test_an_idle_worker_leaves_at_once(arena: Arena) -> None:
     ids = arena.send("quick", ("before",))
     with arena.worker("--processes", "2", grace=30) as process:

@@ -1,21 +1,21 @@
-"""Redis killed, and started again after a while: everybody carries on, and nothing that it had answered for is lost (G4)."""
+"""A server killed, and started again after a while: everybody carries on, and nothing that it had answered for is lost (G4)."""
 
 import time
 
 import pytest
 from arena import GRACE, Arena
-from crash_stores import RedisStore
-from crash_support import LEAVES_WITHIN, on_redis, stop_in_time
+from crash_support import LEAVES_WITHIN, on_servers, stop_in_time
+from server_stores import ServerStore
 from steady_sender import SteadySender
 from support.processes import children_of
 
-pytestmark = [pytest.mark.crash, on_redis]
+pytestmark = [pytest.mark.crash, on_servers]
 
 AWAY = 3.0
 """Seconds, longer than the lease: who was cut off must not be taken for dead."""
 
 
-def test_under_load(arena: Arena[RedisStore]) -> None:
+def test_under_load(arena: Arena[ServerStore]) -> None:
     with arena.worker("--processes", "2", "--concurrency", "4") as supervisor, SteadySender(arena) as sender:
         sender.wait_accepted(50)
         workers = children_of(supervisor.pid)
@@ -28,7 +28,7 @@ def test_under_load(arena: Arena[RedisStore]) -> None:
         assert children_of(supervisor.pid) == workers
 
 
-def test_while_idle(arena: Arena[RedisStore]) -> None:
+def test_while_idle(arena: Arena[ServerStore]) -> None:
     with arena.worker() as supervisor:
         arena.results(arena.send("quick", ("before",)))
         workers = children_of(supervisor.pid)
@@ -42,7 +42,7 @@ def test_while_idle(arena: Arena[RedisStore]) -> None:
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
-def test_a_worker_leaves_in_time_while_it_is_down(arena: Arena[RedisStore], busy: bool) -> None:
+def test_a_worker_leaves_in_time_while_it_is_down(arena: Arena[ServerStore], busy: bool) -> None:
     arena.send("nap" if busy else "quick", ("first", *([1.0] if busy else [])))
     with arena.worker() as process:
         arena.wait_start("first")
@@ -57,19 +57,3 @@ def test_a_worker_leaves_in_time_while_it_is_down(arena: Arena[RedisStore], busy
     with arena.worker():
         arena.wait_ends(["first"])
         arena.wait_empty()
-
-
-def test_emptied_by_somebody(arena: Arena[RedisStore]) -> None:
-    """As by a restart without persistence: what was in it is lost, and whatever is sent from then on runs."""
-    with arena.worker("--processes", "2") as supervisor:
-        arena.results(arena.send("quick", ("before",)))
-        workers = children_of(supervisor.pid)
-        arena.send("nap", ("in hand", 1.0))
-        arena.wait_start("in hand")
-        with arena.store.client() as client:
-            client.flushall()
-        arena.results(arena.send("quick", ("after",)))
-        arena.wait_ends(["in hand"])
-        arena.wait_empty()
-        assert children_of(supervisor.pid) == workers
-    arena.ledger().hold(["before", "in hand", "after"])

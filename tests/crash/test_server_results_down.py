@@ -1,4 +1,4 @@
-"""The result store on another Redis than the queues, out of reach for ten seconds while tasks finish (G7)."""
+"""The result store on another server than the queues, out of reach for ten seconds while tasks finish (G7)."""
 
 import time
 from collections.abc import Callable
@@ -6,27 +6,27 @@ from collections.abc import Callable
 import anyio
 import pytest
 from arena import Arena
-from crash_stores import RedisStore
-from crash_support import on_redis
+from crash_support import on_servers
+from server_stores import ServerStore
 from support.processes import children_of
 
 from taskiq_core.defaults import SEND_TIMEOUT
 
-pytestmark = [pytest.mark.crash, on_redis]
+pytestmark = [pytest.mark.crash, on_servers]
 
 KEYS = [f"k{number}" for number in range(100)]
 DURING = [f"during{number}" for number in range(20)]
 AFTER = [f"after{number}" for number in range(20)]
 AWAY = 10.0
 
-TROUBLES: dict[str, tuple[Callable[[RedisStore], object], Callable[[RedisStore], object]]] = {
+TROUBLES: dict[str, tuple[Callable[[ServerStore], object], Callable[[ServerStore], object]]] = {
     "killed": (lambda store: store.results_server.kill(), lambda store: store.results_server.start()),
     "black hole": (lambda store: store.results_proxy.black_hole(), lambda store: store.results_proxy.resume()),
 }
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_every_result_is_there_afterwards_and_sending_never_waits_for_it(arena: Arena[RedisStore], trouble: str) -> None:
+def test_every_result_is_there_afterwards_and_sending_never_waits_for_it(arena: Arena[ServerStore], trouble: str) -> None:
     begin, end = TROUBLES[trouble]
     arena.store.part()
     with arena.worker("--concurrency", "8") as supervisor:
@@ -47,7 +47,7 @@ def test_every_result_is_there_afterwards_and_sending_never_waits_for_it(arena: 
     arena.ledger().hold(KEYS + DURING + AFTER)
 
 
-async def send_during(arena: Arena[RedisStore]) -> list[str]:
+async def send_during(arena: Arena[ServerStore]) -> list[str]:
     """A client that starts, sends and ends while there is no result store."""
     async with arena.sender() as broker:
         return [(await broker.kicker("quick").kiq(key)).task_id for key in DURING]

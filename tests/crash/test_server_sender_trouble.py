@@ -8,19 +8,19 @@ from typing import Any
 import anyio
 import pytest
 from arena import Arena
-from crash_stores import RedisStore
-from crash_support import on_redis
+from crash_support import on_servers
+from server_stores import ServerStore
 
 from taskiq_core import AsyncBroker, SendTaskError, call
 from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core.exceptions import BrokerError
 
-pytestmark = [pytest.mark.crash, on_redis]
+pytestmark = [pytest.mark.crash, on_servers]
 
 ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
-CAUSE = "Redis at .* cannot be reached|Redis did not answer within"
+CAUSE = "(Redis|PostgreSQL) at .* cannot be reached|(Redis|PostgreSQL) did not answer within"
 
-TROUBLES: dict[str, tuple[Callable[[RedisStore], object], Callable[[RedisStore], object]]] = {
+TROUBLES: dict[str, tuple[Callable[[ServerStore], object], Callable[[ServerStore], object]]] = {
     "killed": (lambda store: store.server.kill(), lambda store: store.server.start()),
     "frozen": (lambda store: store.server.pause(), lambda store: store.server.resume()),
     "black hole": (lambda store: store.proxy.black_hole(), lambda store: store.proxy.resume()),
@@ -32,7 +32,7 @@ Errors = dict[str, SendTaskError | BrokerError]
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_every_kind_of_send(arena: Arena[RedisStore], trouble: str) -> None:
+def test_every_kind_of_send(arena: Arena[ServerStore], trouble: str) -> None:
     """An open client and a new one, alone and many at once: an error in time that says why; and then all is well again."""
     begin, end = TROUBLES[trouble]
     errors: Errors = {}
@@ -80,34 +80,6 @@ async def send_two(broker: AsyncBroker, key: str) -> None:
     await broker.kicker("quick").kiq_many([call(key), call(f"{key} too")])
 
 
-async def send_with_a_new_client(arena: Arena[RedisStore], key: str) -> None:
+async def send_with_a_new_client(arena: Arena[ServerStore], key: str) -> None:
     async with arena.sender() as broker:
         await send_one(broker, key)
-
-
-def test_without_memory(arena: Arena[RedisStore]) -> None:
-    """Redis refuses what is sent, takes it when there is room again, and workers go on all the time."""
-    arena.store.part()
-    kept = [f"k{number}" for number in range(20)]
-
-    async def story() -> None:
-        async with arena.sender() as broker:
-            with arena.store.client() as client:
-                client.config_set("maxmemory", client.info("memory")["used_memory"] // 2)
-            with pytest.raises(SendTaskError, match="no memory left") as refusal:
-                await broker.kicker("quick").kiq("refused")
-            assert refusal.value.outcome == "refused"
-            with arena.worker(calm=True):
-                await anyio.to_thread.run_sync(arena.wait_ends, kept)
-                await anyio.to_thread.run_sync(arena.wait_empty)
-            with arena.store.client() as client:
-                client.config_set("maxmemory", 0)
-            await broker.kicker("quick").kiq("after")
-
-    arena.send("quick", *((key,) for key in kept))
-    anyio.run(story)
-    with arena.worker():
-        arena.wait_ends(["after"])
-        arena.wait_empty()
-    arena.ledger().hold([*kept, "after"])
-    assert "refused" not in arena.ledger().starts

@@ -4,18 +4,18 @@ import time
 
 import pytest
 from arena import Arena
-from crash_stores import RedisStore
-from crash_support import on_redis, stop_in_time
+from crash_support import on_servers, stop_in_time
+from server_stores import ServerStore
 from steady_sender import SteadySender
 from support.processes import children_of
 
-pytestmark = [pytest.mark.crash, on_redis]
+pytestmark = [pytest.mark.crash, on_servers]
 
 TROUBLE = 10.0
 """Seconds of a stall, and of a black hole; longer than the lease."""
 
 
-def test_connections_reset_again_and_again(arena: Arena[RedisStore]) -> None:
+def test_connections_reset_again_and_again(arena: Arena[ServerStore]) -> None:
     with arena.worker("--processes", "2", "--concurrency", "4") as supervisor, SteadySender(arena) as sender:
         sender.wait_accepted(20)
         workers = children_of(supervisor.pid)
@@ -28,7 +28,7 @@ def test_connections_reset_again_and_again(arena: Arena[RedisStore]) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["stall", "black_hole"])
-def test_nothing_gets_through_for_a_while(arena: Arena[RedisStore], trouble: str) -> None:
+def test_nothing_gets_through_for_a_while(arena: Arena[ServerStore], trouble: str) -> None:
     """After the black hole the network is good, but every connection of before is dead without anybody knowing."""
     arena.lease = 3.0
     with arena.worker("--processes", "2", "--concurrency", "4") as supervisor, SteadySender(arena) as sender:
@@ -44,7 +44,7 @@ def test_nothing_gets_through_for_a_while(arena: Arena[RedisStore], trouble: str
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
-def test_a_worker_leaves_in_time_while_nothing_gets_through(arena: Arena[RedisStore], busy: bool) -> None:
+def test_a_worker_leaves_in_time_while_nothing_gets_through(arena: Arena[ServerStore], busy: bool) -> None:
     arena.send("nap" if busy else "quick", ("first", *([1.0] if busy else [])))
     with arena.worker() as process:
         arena.wait_start("first")

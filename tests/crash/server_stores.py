@@ -1,0 +1,114 @@
+"""Where the queues and results of a crash test are: on servers of its own behind proxies."""
+
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from typing import Any, Protocol, Self
+
+from redis import Redis
+from support.postgres_server import PostgresServer
+from support.postgres_servers import ask
+from support.redis_server import RedisServer
+from support.tcp_ports import LOOPBACK
+from support.tcp_proxy import TcpProxy
+
+
+class Server(Protocol):
+    """What a test can do to a server."""
+
+    port: int
+
+    @property
+    def url(self) -> str: ...
+    def start(self) -> Any: ...
+    def kill(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: Any) -> None: ...
+
+
+class ServerStore(ABC):
+    """A server that loses nothing it has answered for, or two, each with a proxy in front of it."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self.server, self.proxy = self.results_server, self.results_proxy = self._start()
+
+    def part(self) -> None:
+        self.results_server, self.results_proxy = self._start()
+
+    @property
+    def url(self) -> str:
+        return url_at(self.server, self.proxy.port)
+
+    @property
+    def results_url(self) -> str:
+        return url_at(self.results_server, self.results_proxy.port)
+
+    @property
+    def calm_url(self) -> str:
+        return self.server.url
+
+    @property
+    def calm_results_url(self) -> str:
+        return self.results_server.url
+
+    @abstractmethod
+    def leftovers(self) -> list[str]: ...
+
+    def close(self) -> None:
+        self._stack.close()
+
+    @abstractmethod
+    def _make(self) -> Any:
+        """A `Server` that has not been started."""
+
+    def _start(self) -> tuple[Any, TcpProxy]:
+        server = self._stack.enter_context(self._make())
+        return server, self._stack.enter_context(TcpProxy(server.port))
+
+
+def url_at(server: Server, port: int) -> str:
+    """The server's URL by way of another port."""
+    return server.url.replace(f"{LOOPBACK}:{server.port}", f"{LOOPBACK}:{port}", 1)
+
+
+class RedisStore(ServerStore):
+    def client(self) -> Redis:
+        return self.server.client()
+
+    def leftovers(self) -> list[str]:
+        with self.client() as client:
+            found = [f"{key}: {size}" for key in self.streams(client) if (size := client.xlen(key))]
+            if size := client.hlen("{taskiq}:ids"):
+                found.append(f"ids: {size}")
+            for kind, count in (("due", client.zcard), ("later", client.hlen)):
+                found += [f"{key}: {size}" for key in client.scan_iter("{taskiq}:q:*:" + kind) if (size := count(key))]
+            return found
+
+    def streams(self, client: Redis) -> list[str]:
+        """The names of the keys that hold messages."""
+        return [key for key in client.scan_iter("{taskiq}:q:*", _type="stream") if not key.endswith(":nudge")]
+
+    def deaths(self) -> list[int]:
+        """Of each message that was delivered at least twice and is not done with."""
+        with self.client() as client:
+            keys = client.scan_iter("{taskiq}:q:*:back")
+            script = "return redis.call('XRANGE', KEYS[1], '-', '+')[1][2][6]"  # not all of it, as a body is no text
+            return [int(str(client.eval(script, 1, key)).split()[1]) for key in keys if client.xlen(key)]
+
+    def largest_result(self) -> int:
+        with self.results_server.client() as client:
+            return max(client.strlen(key) for key in client.scan_iter("{taskiq}:result:*"))
+
+    def _make(self) -> RedisServer:
+        return RedisServer("appendonly yes", "appendfsync always")
+
+
+class PostgresStore(ServerStore):
+    def leftovers(self) -> list[str]:
+        ((count,),) = ask(self.server.url, "SELECT count(*) FROM taskiq.messages")
+        return [f"{count} messages"] if count else []
+
+    def _make(self) -> PostgresServer:
+        return PostgresServer()  # what the kernel has of its files outlives its processes
