@@ -1,6 +1,6 @@
 """Debounced, throttled and idempotent sends."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import anyio
@@ -11,10 +11,18 @@ from taskiq_core import Capability, Debounce, InMemoryBroker, InMemoryResultBack
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError, UnsupportedOptionError
 from taskiq_core.labels import DELAY
 from taskiq_core.message import BrokerMessage
+from taskiq_core.testing import virtual_time
 
 pytestmark = pytest.mark.anyio
 
 DEADLINE = 10
+
+
+@pytest.fixture(autouse=True)
+async def no_waiting() -> AsyncIterator[None]:
+    """However busy the machine is, nothing falls due before a test has nothing else to do."""
+    with virtual_time():
+        yield
 
 
 class Sent(InMemoryBroker):
