@@ -1,6 +1,5 @@
 """The broker on PostgreSQL's tables."""
 
-import asyncio
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,22 +11,19 @@ from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
-from taskiq_core.exceptions import ConfigurationError, SendTaskError
+from taskiq_core.exceptions import SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_postgres.admin import PostgresAdmin
 from taskiq_core_brokers_postgres.bell import Bell
 from taskiq_core_brokers_postgres.database import Database
-from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
-from taskiq_core_brokers_postgres.location import locate, options_in
-from taskiq_core_brokers_postgres.migrations import require_version, upgrade
+from taskiq_core_brokers_postgres.location import flag, locate, options_in
+from taskiq_core_brokers_postgres.opening import open_tables
 from taskiq_core_brokers_postgres.producer import Producer
 from taskiq_core_brokers_postgres.subscription import PostgresSubscription
 from taskiq_core_brokers_postgres.transactions import send_within
 
 _SECONDS = {"lease", "send_timeout", "poll_interval", "dead_ttl"}
-_PAUSE = 0.25
-"""Seconds between two tries to reach PostgreSQL at the start."""
 _MOST_PATIENCE = 5.0
 """Seconds without an answer after which a connection is given up."""
 _CLOSING = 0.5
@@ -55,6 +51,7 @@ class PostgresBroker(AsyncBroker):
         | Capability.QUEUES
         | Capability.DEAD_LETTER
         | Capability.BATCH
+        | Capability.JOINT_SETTLE
         | Capability.IDEMPOTENT_SEND
         | Capability.PARK
         | Capability.DISCARD
@@ -97,39 +94,14 @@ class PostgresBroker(AsyncBroker):
         in_url = options_in(url, cls.url_options)
         found: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items() if name in _SECONDS}
         if "migrate" in in_url:
-            found["migrate"] = _flag("migrate", in_url["migrate"])
+            found["migrate"] = flag("migrate", in_url["migrate"])
         return cls(url, **{**found, **options})
 
     async def startup(self) -> None:
-        _refuse_other_loops()
         if self._producer is None or self.home is None:
-            await self._database.open()
-            await self._prepare()
+            await open_tables(self._database, self.send_timeout, migrate=self._migrate)
             self._producer = Producer(self._database, self.send_timeout)
         await super().startup()
-
-    async def _prepare(self) -> None:
-        """Connect, for as long as a send tries: a program may start a moment before its database. Then see to the tables."""
-        failure: PostgresError | None = None
-        try:
-            async with asyncio.timeout(self.send_timeout):
-                while True:
-                    try:
-                        connection = await self._database.connect()
-                        break
-                    except PostgresError as error:
-                        if not error.passing:
-                            raise
-                        failure = error
-                    await asyncio.sleep(_PAUSE)
-        except TimeoutError:
-            raise failure or lost(self.location.server, f"no answer for {self.send_timeout:g} s", certain=True) from None
-        try:
-            await (upgrade if self._migrate else require_version)(connection, self.location)
-        except DRIVER_ERRORS as error:
-            raise explain(error, self.location.server) from error
-        finally:
-            connection.terminate()
 
     async def shutdown(self) -> None:
         try:
@@ -181,19 +153,3 @@ class PostgresBroker(AsyncBroker):
             poll_interval=self._poll_interval,
             dead_ttl=self._dead_ttl,
         )
-
-
-def _refuse_other_loops() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        reason = "The PostgreSQL plugins run on asyncio or uvloop only: choose that event loop."
-        raise ConfigurationError(reason=reason) from None
-
-
-def _flag(name: str, text: str) -> bool:
-    if text.lower() in {"true", "1", "yes"}:
-        return True
-    if text.lower() in {"false", "0", "no"}:
-        return False
-    raise ConfigurationError(reason=f"{name} is true or false, not {text!r}.")

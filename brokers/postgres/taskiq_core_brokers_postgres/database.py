@@ -48,6 +48,11 @@ class Database:
         self._room = asyncio.Semaphore(_CONNECTIONS)
         self._closed, self._failure = False, None
 
+    @property
+    def usable(self) -> bool:
+        """Whether it is open, in the process that opened it."""
+        return not self._closed and self._process == os.getpid()
+
     async def connect(self) -> Any:
         """A new connection, for the caller to close.
 

@@ -35,8 +35,13 @@ class Location:
 
     @property
     def channel(self) -> str:
-        """Where notifications go."""
+        """Where notifications of ready messages go."""
         return f"taskiq:{self.schema}"
+
+    @property
+    def results_channel(self) -> str:
+        """Where notifications of stored results go."""
+        return f"results.taskiq:{self.schema}"
 
 
 def options_in(url: str, known: Collection[str]) -> dict[str, str]:
@@ -65,6 +70,18 @@ def locate(url: str, schema: str | None) -> Location:
     hosts = parts.netloc.rpartition("@")[2] or query.get("host", "localhost")
     database = unquote(parts.path.strip("/")) or query.get("dbname", "")
     return Location(dsn, f"{hosts}/{database}", name)
+
+
+def flag(name: str, text: str) -> bool:
+    """An option that is on or off.
+
+    :raises ConfigurationError: for a text that is neither.
+    """
+    if text.lower() in {"true", "1", "yes"}:
+        return True
+    if text.lower() in {"false", "0", "no"}:
+        return False
+    raise ConfigurationError(reason=f"{name} is true or false, not {text!r}.")
 
 
 def _split(url: str) -> SplitResult:

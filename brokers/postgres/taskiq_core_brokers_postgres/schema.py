@@ -26,7 +26,7 @@ _BUSY = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000
 # A row of these is written again and again: room for the next version beside it keeps them off the indexes (HOT).
 _SMALL = "fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000"
 
-_VERSION_1 = (
+_QUEUES = (
     "CREATE SEQUENCE taskiq.places",
     "CREATE SEQUENCE taskiq.fronts MINVALUE -4611686018427387904 START -4611686018427387904",
     "CREATE SEQUENCE taskiq.holds",
@@ -50,11 +50,39 @@ _VERSION_1 = (
         task_id text NOT NULL, queue text COLLATE "C" NOT NULL, reason text NOT NULL, detail bytea, body bytea NOT NULL)""",
     "CREATE INDEX dead_letters_of_queue ON taskiq.dead_letters (queue, id)",
     "CREATE INDEX dead_letters_by_age ON taskiq.dead_letters (died_at)",
+)
+
+_RESULTS = (
     """CREATE TABLE taskiq.results (
         task_id text COLLATE "C" PRIMARY KEY, expires timestamptz, body bytea NOT NULL)
         WITH (autovacuum_vacuum_scale_factor = 0.05)""",
     "CREATE INDEX results_expiry ON taskiq.results (expires) WHERE expires IS NOT NULL",
+    """CREATE TABLE taskiq.progress (
+        task_id text COLLATE "C" PRIMARY KEY, expires timestamptz NOT NULL, body bytea NOT NULL)
+        WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05)""",
+    "CREATE INDEX progress_expiry ON taskiq.progress (expires)",
 )
 
-MIGRATIONS: Final = (_VERSION_1,)
+# A moment is when a transition was, and the rank of its status; a fact is what was said then. Of both the greatest counts.
+_RECORDS = (
+    """CREATE TYPE taskiq.fact AS (at float8, rank smallint, value text COLLATE "C")""",
+    """CREATE TABLE taskiq.records (
+        task_id text COLLATE "C" PRIMARY KEY, first_seen float8 NOT NULL, queued_at float8, expires timestamptz NOT NULL,
+        attempts integer NOT NULL, opening float8[], start float8[], ending float8[],
+        name taskiq.fact, queue taskiq.fact, worker taskiq.fact, error taskiq.fact,
+        task_name text COLLATE "C" GENERATED ALWAYS AS (coalesce((name).value, '')) STORED,
+        status smallint GENERATED ALWAYS AS ((CASE
+            WHEN ending IS NOT NULL AND (opening IS NULL OR ending >= opening) THEN ending[2]
+            WHEN start IS NOT NULL AND (opening IS NULL OR start >= opening) THEN start[2]
+            ELSE opening[2] END)::smallint) STORED) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05)""",
+    "CREATE INDEX records_seen ON taskiq.records (first_seen, task_id)",
+    "CREATE INDEX records_of_status ON taskiq.records (status, first_seen, task_id)",
+    "CREATE INDEX records_of_name ON taskiq.records (task_name, first_seen, task_id)",
+    "CREATE INDEX records_expiry ON taskiq.records (expires)",
+)
+
+EXPIRING: Final = ("results", "progress", "records")
+"""Tables whose rows go when they have expired."""
+
+MIGRATIONS: Final = ((*_QUEUES, *_RESULTS, *_RECORDS),)
 """Statements that lead from each version to the next. Those of a released version never change."""

@@ -11,15 +11,12 @@ from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.claiming import arrays
 from taskiq_core_brokers_postgres.database import Database, Transaction
 from taskiq_core_brokers_postgres.dead_letters import BURY
+from taskiq_core_brokers_postgres.results_table import columns_of, store
 from taskiq_core_brokers_postgres.schema import DELAYED, READY
 
 _DONE = """DELETE FROM taskiq.messages AS done USING unnest($1::text[], $2::bigint[]) AS given(task_id, hold)
            WHERE done.task_id = given.task_id AND done.hold = given.hold"""
-_STORE = """INSERT INTO taskiq.results (task_id, expires, body)
-    SELECT DISTINCT ON (task_id) task_id, now() + ttl * interval '1 second', body
-    FROM unnest($3::text[], $4::float8[], $5::bytea[]) AS stored(task_id, ttl, body)
-    ON CONFLICT (task_id) DO UPDATE SET expires = excluded.expires, body = excluded.body"""
-_DONE_AND_STORE = f"WITH done AS ({_DONE}) {_STORE}"
+_DONE_AND_STORE = store(3, f"done AS ({_DONE})")
 # A retry goes to the end of its queue, so that it cannot starve what it may be waiting for; a release does not.
 _BACK = f"""WITH touched AS (
     UPDATE taskiq.messages AS back SET hold = 0, worker = 0, body = coalesce(given.body, back.body),
@@ -76,7 +73,7 @@ class Settling:
         """Statements with their arguments."""
         steps: list[tuple[Any, ...]] = []
         if self._results:
-            steps.append((_DONE_AND_STORE, *arrays(self._done), *self._stored()))
+            steps.append((_DONE_AND_STORE, *arrays(self._done), *columns_of(self._results, self._result_ttl)))
         elif self._done:
             steps.append((_DONE, *arrays(self._done)))
         if self._dead:
@@ -90,7 +87,3 @@ class Settling:
                 (_BACK, *arrays([item.delivery for item in self._back]), *([*column] for column in zip(*terms, strict=True)))
             )
         return steps
-
-    def _stored(self) -> tuple[list[Any], ...]:
-        ttls = [self._result_ttl if item.ttl is None else item.ttl for item in self._results]
-        return [item.task_id for item in self._results], ttls, [item.body for item in self._results]
