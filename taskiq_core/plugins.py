@@ -19,6 +19,13 @@ from taskiq_core.exceptions import ConfigurationError, UnknownSchemeError
 
 logger = logging.getLogger("taskiq.plugins")
 
+_SCHEMES = {
+    "postgres": ("postgresql", "postgres"),
+    "rabbitmq": ("amqp", "amqps"),
+    "redis": ("redis", "rediss", "redis+sentinel", "redis+cluster"),
+}
+"""Of plugins of the family that are not installed, where it is not their name alone."""
+
 
 class PluginKind(Enum):
     """What can be plugged in; the values are entry-point groups."""
@@ -78,8 +85,8 @@ def broker_from_url(url: str, *, results: bool | str = True, **options: Any) -> 
         if isinstance(results, str):
             return broker.with_result_backend(result_backend_from_url(results))
         if results and not broker.result_backend.keeps_results:
-            logger.warning('No result backend for %s is installed, so no result is stored. Try: pip install "taskiq-core[%s]", '
-                           "or say results=False.", scheme, scheme)  # fmt: skip
+            logger.warning("No result backend for %s is installed, so no result is stored. %s, or say results=False.",
+                           scheme, _remedy(scheme))  # fmt: skip
         return broker
     backend_class = load_plugin(PluginKind.RESULT_BACKEND, scheme)
     of_backend = _declared(backend_class)
@@ -132,6 +139,12 @@ def _with_options(url: str, names: frozenset[str]) -> str:
     return f"{place}?{urlencode(kept)}" if kept else place
 
 
+def _remedy(scheme: str) -> str:
+    """What gives a broker results."""
+    extra = _offered(PluginKind.RESULT_BACKEND).get(scheme)
+    return f'Try: pip install "taskiq-core[{extra}]"' if extra else 'Say where they go, as in results="redis://..."'
+
+
 def _nothing_for(kind: PluginKind, name: str) -> str:
     names = installed(kind)
     ours = _offered(kind)
@@ -149,7 +162,7 @@ def _nothing_for(kind: PluginKind, name: str) -> str:
 
 
 def _offered(kind: PluginKind) -> dict[str, str]:
-    """Plugins of the family → the extra of the core that installs them, as the core's own metadata says."""
+    """What plugins of the family are for → the extra of the core that installs them, as the core's own metadata says."""
     prefix = re.escape(kind.value.replace(".", "-").replace("_", "-"))
     offers: dict[str, str] = {}
     try:
@@ -159,5 +172,5 @@ def _offered(kind: PluginKind) -> dict[str, str]:
     for requirement in requirements:
         match = re.match(rf"{prefix}-([a-z0-9]+).*extra == ['\"]([^'\"]+)['\"]", requirement)
         if match:
-            offers[match[1]] = match[2]
+            offers.update(dict.fromkeys(_SCHEMES.get(match[1], (match[1],)), match[2]))
     return offers

@@ -1,6 +1,7 @@
 """Plugins by URL, over distributions that a test puts on the path."""
 
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +120,18 @@ def test_a_broker_without_result_backend_of_its_scheme_stays_as_it_is(shelf: She
     assert isinstance(broker_from_url("solo://host"), InMemoryBroker)
 
 
-def test_results_that_nobody_will_store_are_warned_about(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+def test_results_that_nobody_will_store_are_warned_about(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shelf.install("one_end", {"taskiq_core.brokers": {"solo": "Forgetful"}})
     broker_from_url("solo://host", results=False)
     assert not caplog.text
     broker_from_url("solo://host")
     assert "no result is stored" in caplog.text
-    assert "taskiq-core[solo]" in caplog.text
+    assert 'Say where they go, as in results="redis://...", or say results=False.' in caplog.text
+    monkeypatch.setattr(metadata, "requires", lambda _: ["taskiq-core-result-backends-solo; extra == 'one'"])
+    broker_from_url("solo://host")
+    assert 'Try: pip install "taskiq-core[one]", or say results=False.' in caplog.text
 
 
 def test_one_url_carries_the_options_of_both(shelf: Shelf) -> None:
@@ -179,15 +185,26 @@ def test_an_unknown_scheme_that_resembles_nothing_says_what_a_plugin_does() -> N
         load_plugin(PluginKind.MIDDLEWARE, "qqqq")
 
 
-@pytest.mark.parametrize("scheme", ["sqlite", "sqlitte"])
+@pytest.mark.parametrize(
+    ("scheme", "extra"),
+    [("sqlite", "sqlite"), ("sqlitte", "sqlite"), ("rediss", "redis"), ("postgresql", "postgres"), ("postgres", "postgres")],
+)
 def test_a_plugin_of_the_family_that_is_not_installed_comes_with_the_command(
-    monkeypatch: pytest.MonkeyPatch, scheme: str
+    monkeypatch: pytest.MonkeyPatch, scheme: str, extra: str
 ) -> None:
-    from importlib import metadata
-
     monkeypatch.setattr(metadata, "entry_points", lambda **_: metadata.EntryPoints())
-    with pytest.raises(UnknownSchemeError, match=r'Installed: none\..*Try: pip install "taskiq-core\[sqlite\]"$'):
+    with pytest.raises(UnknownSchemeError, match=rf'Installed: none\..*Try: pip install "taskiq-core\[{extra}\]"$'):
         broker_from_url(f"{scheme}:///jobs.db")
+
+
+def test_the_extra_of_a_scheme_is_that_of_its_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = ["taskiq-core-brokers-rabbitmq; extra == 'rabbitmq'", "taskiq-core-result-backends-postgres; extra == 'postgres'"]
+    monkeypatch.setattr(metadata, "requires", lambda _: needs)
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: metadata.EntryPoints())
+    with pytest.raises(UnknownSchemeError, match=r'pip install "taskiq-core\[rabbitmq\]"$'):
+        broker_from_url("amqps://host")
+    with pytest.raises(UnknownSchemeError, match=r'pip install "taskiq-core\[postgres\]"$'):
+        result_backend_from_url("postgresql://host/db")
 
 
 @pytest.mark.parametrize("text", ["jobs.db", "", "user:secret@host", "//host", "1a://x", "a b://secret"])
