@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from support.rabbitmq_fixtures import rabbitmq_prefix, rabbitmq_url, start_rabbitmq
 from support.redis_fixtures import redis_prefix, redis_url, start_redis
 
-__all__ = ["redis_prefix", "redis_url", "start_redis"]
+__all__ = ["rabbitmq_prefix", "rabbitmq_url", "redis_prefix", "redis_url", "start_rabbitmq", "start_redis"]
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])

@@ -15,7 +15,7 @@ import pytest
 from support.page_servers import addresses_for
 from support.pages import PAGES, Block, blocks_of, page_id
 from support.processes import RunningProcess, running
-from support.redis_binary import cli_binary
+from support.server_programs import REDIS
 
 ENDLESS = ("taskiq worker", "taskiq scheduler")
 NOT_HERE = ("git clone", "make", "pip install", "cd ")
@@ -55,7 +55,7 @@ def _with_servers(blocks: list[Block], folder: Path, stack: ExitStack) -> list[B
 
 def _words(command: str) -> list[str]:
     program, *arguments = shlex.split(command)
-    return [str(cli_binary()) if program == "redis-cli" else program, *arguments]
+    return [str(REDIS.beside("redis-cli", "valkey-cli")) if program == "redis-cli" else program, *arguments]
 
 
 def _commands(block: Block) -> list[tuple[str, list[str]]]:

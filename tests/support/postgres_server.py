@@ -14,10 +14,9 @@ from typing import Self
 
 import pytest
 from support.processes import RunningProcess
+from support.server_programs import POSTGRES
 from support.tcp_ports import LOOPBACK, free_port
 
-BINARIES_VARIABLE = "TASKIQ_TEST_POSTGRES_BIN"
-"""Environment variable with the directory of the `initdb` and `postgres` to test with."""
 _ATTEMPTS = 5
 _ACCOUNTS = ("postgres", "nobody")
 """Who runs the server where the tests run as root, which it refuses."""
@@ -153,22 +152,10 @@ _DEFAULTS = (
 
 def binaries() -> Path:
     """The directory of `initdb` and `postgres`. Skips the test that asks, if there is none or nobody may run them."""
-    found = _find()
-    if found is None:
-        pytest.skip("needs a server: PostgreSQL's initdb and postgres are not installed")
+    folder = POSTGRES.path().parent
     if os.geteuid() == 0 and (_account() is None or not shutil.which("setpriv")):
         pytest.skip("needs a server: PostgreSQL does not run as root, and there is no other account or no setpriv")
-    return found
-
-
-@cache
-def _find() -> Path | None:
-    places = [Path(named)] if (named := os.environ.get(BINARIES_VARIABLE)) else []
-    if program := shutil.which("initdb"):
-        places.append(Path(program).resolve().parent)
-    versions = Path("/usr/lib/postgresql").glob("*/bin")  # where Debian keeps them, off the PATH
-    places += sorted(versions, key=lambda path: float(path.parent.name), reverse=True)
-    return next((place for place in places if (place / "initdb").exists() and (place / "postgres").exists()), None)
+    return folder
 
 
 @cache

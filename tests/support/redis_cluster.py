@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from redis import Redis
 from redis.cluster import ClusterNode, RedisCluster
 from support.processes import DEADLINE
-from support.redis_binary import cli_binary
 from support.redis_server import RedisServer
+from support.server_programs import REDIS
 from support.tcp_ports import LOOPBACK
 
 
@@ -70,7 +70,8 @@ def running_cluster(*config: str, replicas: int = 0, password: str = "", node_ti
         create += ["--cluster-replicas", str(replicas), "--cluster-yes", "--no-auth-warning"]
         if password:
             create += ["-a", password]
-        done = subprocess.run([cli_binary(), *create], capture_output=True, text=True, check=False, timeout=2 * DEADLINE)
+        command = [REDIS.beside("redis-cli", "valkey-cli"), *create]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * DEADLINE)
         assert done.returncode == 0, done.stdout + done.stderr
         for node in nodes:
             node.process.wait_for_line("Cluster state changed: ok")

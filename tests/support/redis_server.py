@@ -14,8 +14,8 @@ from urllib.parse import quote
 import pytest
 from redis import Redis
 from support.processes import RunningProcess
-from support.redis_binary import server_binary
 from support.redis_certificates import Certificates
+from support.server_programs import REDIS
 from support.tcp_ports import LOOPBACK, free_port
 
 _ATTEMPTS = 5
@@ -36,7 +36,7 @@ class RedisServer:
     _ready = "Ready to accept connections"
 
     def __init__(self, *config: str, password: str = "", tls: Certificates | None = None) -> None:
-        server_binary()
+        REDIS.path()
         self.config = config
         self.password = password
         self.tls = tls
@@ -147,6 +147,6 @@ class RedisServer:
         return lines
 
     def _command(self) -> list[str]:
-        command = [str(server_binary()), str(self.file), *self._arguments]
+        command = [str(REDIS.path()), str(self.file), *self._arguments]
         # The kernel ends the server even when the tests are ended by SIGKILL.
         return ["setpriv", "--pdeathsig", "KILL", *command] if shutil.which("setpriv") else command

@@ -12,10 +12,10 @@ from redis import ConnectionError as RedisConnectionError
 from redis import Redis
 from redis import TimeoutError as RedisTimeoutError
 from support.processes import DEADLINE, running
-from support.redis_binary import server_binary
 from support.redis_certificates import make_certificates
 from support.redis_fixtures import StartRedis
 from support.redis_servers import RedisServer, redis_prefix, shared_redis
+from support.server_programs import REDIS
 
 DYING = """
 import signal
@@ -110,7 +110,7 @@ def test_a_port_that_is_taken_meanwhile_is_left_to_the_other(start_redis: StartR
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it there")
 def test_it_ends_with_the_process_that_started_it() -> None:
-    server_binary()
+    REDIS.path()
     tests = Path(__file__).parents[1]
     with running("python", "-c", DYING, env={"PYTHONPATH": str(tests)}) as tester:
         _, pid, folder = tester.wait_for_line("^pid").split()
