@@ -1,7 +1,6 @@
 """A real NATS server with JetStream, private to a test: to configure, kill, pause and restart."""
 
 import json
-import os
 import shutil
 import signal
 import tempfile
@@ -11,13 +10,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-import pytest
 from support.processes import RunningProcess
 from support.redis_certificates import Certificates
+from support.server_programs import NATS
 from support.tcp_ports import LOOPBACK, free_port
 
-BINARY_VARIABLE = "TASKIQ_TEST_NATS_SERVER"
-"""Environment variable with the path of the `nats-server` to test with."""
 _ATTEMPTS = 5
 
 # A server dies with the thread that started it (see `_command`), so all are started by one that lives as long as we do.
@@ -33,7 +30,7 @@ class NatsServer:
     """
 
     def __init__(self, *config: str, user: str = "", password: str = "", tls: Certificates | None = None) -> None:
-        self._binary = server_binary()
+        self._binary = NATS.path()
         self.config = config
         self.user, self.password = user, password
         self.tls = tls
@@ -129,14 +126,3 @@ class NatsServer:
         command = [str(self._binary), "--config", str(self.file)]
         # The kernel ends the server even when the tests are ended by SIGKILL.
         return ["setpriv", "--pdeathsig", "KILL", *command] if shutil.which("setpriv") else command
-
-
-def server_binary() -> Path:
-    """The program to start. Skips the test that asks, if there is none."""
-    if named := os.environ.get(BINARY_VARIABLE):
-        if os.access(named, os.X_OK):
-            return Path(named)
-        pytest.skip(f"needs a server: {BINARY_VARIABLE}={named} is no program")
-    if found := shutil.which("nats-server"):
-        return Path(found)
-    pytest.skip("needs a server: nats-server is not installed")

@@ -15,10 +15,11 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 from support.nats_fixtures import StartNats, nats_url, start_nats
-from support.nats_server import NatsServer, server_binary
+from support.nats_server import NatsServer
 from support.nats_servers import ask, nats_prefix, shared_nats
 from support.processes import DEADLINE, running
 from support.redis_certificates import make_certificates
+from support.server_programs import NATS
 
 __all__ = ["nats_url", "start_nats"]
 
@@ -112,7 +113,7 @@ def test_a_port_that_is_taken_meanwhile_is_left_to_the_other(start_nats: StartNa
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it there")
 def test_it_ends_with_the_process_that_started_it() -> None:
-    server_binary()
+    NATS.path()
     tests = Path(__file__).parents[1]
     with running("python", "-c", DYING, env={"PYTHONPATH": str(tests)}) as tester:
         _, pid, folder = tester.wait_for_line("^pid").split()
