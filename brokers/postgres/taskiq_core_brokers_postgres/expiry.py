@@ -21,8 +21,8 @@ _INTERVAL = 30.0
 
 # What somebody else is just deleting is passed over.
 _EXPIRE = f"""WITH over AS MATERIALIZED (
-        SELECT ctid AS spot FROM taskiq.{{}} WHERE expires <= now() ORDER BY expires LIMIT {_CHUNK} FOR UPDATE SKIP LOCKED),
-    gone AS (DELETE FROM taskiq.{{}} AS old USING over WHERE old.ctid = over.spot RETURNING 1)
+        SELECT ctid AS spot FROM taskiq.{{0}} WHERE expires <= {{1}} ORDER BY expires LIMIT {_CHUNK} FOR UPDATE SKIP LOCKED),
+    gone AS (DELETE FROM taskiq.{{0}} AS old USING over WHERE old.ctid = over.spot RETURNING 1)
     SELECT count(*) FROM gone"""
 
 
@@ -66,7 +66,7 @@ async def expire(database: Database, table: str) -> None:
     """
     while True:
         begin = time.monotonic()
-        rows = await database.fetch(_EXPIRE.format(table, table))
+        rows = await database.fetch(_EXPIRE.format(table, EXPIRING[table]))
         if rows[0][0] < _CHUNK:
             return
         await asyncio.sleep(time.monotonic() - begin)

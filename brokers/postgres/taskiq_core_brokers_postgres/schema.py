@@ -8,6 +8,7 @@ a line are below zero, before all others.
 Claiming changes `state`, `hold` and `worker`. No index holds `hold`, and the one over `worker` covers held messages only.
 """
 
+from importlib.resources import files
 from typing import Final
 
 READY: Final = 0
@@ -81,8 +82,23 @@ _RECORDS = (
     "CREATE INDEX records_expiry ON taskiq.records (expires)",
 )
 
-EXPIRING: Final = ("results", "progress", "records")
-"""Tables whose rows go when they have expired."""
+_SCHEDULES = (
+    """CREATE TABLE taskiq.schedules (
+        id bigserial PRIMARY KEY, schedule_id text COLLATE "C" NOT NULL UNIQUE, paused boolean NOT NULL, body bytea NOT NULL)""",
+    # How often schedules were changed: who missed a notification sees it here.
+    "CREATE TABLE taskiq.schedule_changes (count bigint NOT NULL)",
+    "INSERT INTO taskiq.schedule_changes VALUES (0)",
+)
 
-MIGRATIONS: Final = ((*_QUEUES, *_RESULTS, *_RECORDS),)
+_COORDINATION = tuple(
+    (files(__package__ or "") / "sql" / name).read_text("utf-8") for name in ("coordination.sql", "admission.sql")
+)
+
+EXPIRING: Final = {
+    **dict.fromkeys(("results", "progress", "records"), "now()"),
+    **dict.fromkeys(("claims", "counters", "stored_values", "slots", "times", "joins"), "extract(epoch FROM now())::float8"),
+}
+"""Tables whose rows go when they have expired, and what time it is as they have it."""
+
+MIGRATIONS: Final = ((*_QUEUES, *_RESULTS, *_RECORDS, *_SCHEDULES, *_COORDINATION),)
 """Statements that lead from each version to the next. Those of a released version never change."""

@@ -22,6 +22,7 @@ from taskiq_core_brokers_postgres.location import flag, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
 from taskiq_core_brokers_postgres.results_table import STORE, columns_of
 from taskiq_core_result_backends_postgres.arrivals import Arrivals
+from taskiq_core_result_backends_postgres.coordinator import PostgresCoordinator
 from taskiq_core_result_backends_postgres.records import PostgresRecords
 from taskiq_core_result_backends_postgres.stored import as_error
 
@@ -46,8 +47,8 @@ _SET_PROGRESS = """INSERT INTO taskiq.progress AS known (task_id, expires, body)
 _GET_PROGRESS = "SELECT body FROM taskiq.progress WHERE task_id = $1 AND expires > now()"
 
 
-class PostgresResultBackend(PostgresRecords, AsyncResultBackend[R]):
-    """Results, progress and records in PostgreSQL.
+class PostgresResultBackend(PostgresRecords, PostgresCoordinator, AsyncResultBackend[R]):
+    """Results, progress, records and coordination in PostgreSQL.
 
     :param url: as for `PostgresBroker`; in the broker's database and schema, results are stored by the statement that
         acknowledges.
