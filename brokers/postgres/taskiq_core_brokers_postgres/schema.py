@@ -84,7 +84,8 @@ _RECORDS = (
 
 _SCHEDULES = (
     """CREATE TABLE taskiq.schedules (
-        id bigserial PRIMARY KEY, schedule_id text COLLATE "C" NOT NULL UNIQUE, paused boolean NOT NULL, body bytea NOT NULL)""",
+        id bigserial PRIMARY KEY, schedule_id text COLLATE "C" NOT NULL UNIQUE, paused boolean NOT NULL,
+        body bytea NOT NULL)""",
     # How often schedules were changed: who missed a notification sees it here.
     "CREATE TABLE taskiq.schedule_changes (count bigint NOT NULL)",
     "INSERT INTO taskiq.schedule_changes VALUES (0)",
