@@ -1,0 +1,131 @@
+"""What a URL says: which servers, who we are, under which prefix, and the options of the plugin."""
+
+import re
+import ssl
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.url_options import refuse_unknown
+
+DEFAULT_PREFIX = "taskiq"
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FORMS = "nats://user:password@host:4222 or tls+nats://host:4222 (TLS), with more servers of the cluster after commas"
+_SCHEMES = {"nats": False, "natss": True, "tls": True, "tls+nats": True}
+
+_FILES = frozenset({"tls_ca", "tls_cert", "tls_key", "credentials"})
+CONNECTION_OPTIONS = frozenset({"prefix", "client_name", "tls_hostname", *_FILES})
+"""What the query of every plugin's URL may say about the connection."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who we say that we are."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    credentials: str = ""
+    """Path of a file with a JWT and the seed of an nkey."""
+    client_name: str = "taskiq"
+
+
+@dataclass(frozen=True)
+class Location:
+    """Servers of one cluster, and a prefix that all our streams and subjects begin with."""
+
+    servers: tuple[tuple[str, int], ...]
+    identity: Identity = field(repr=False)
+    tls: ssl.SSLContext | None = field(repr=False)
+    """What to secure the connection with; a server may want it also where this is None."""
+    tls_hostname: str | None
+    prefix: str
+
+    @property
+    def server(self) -> str:
+        """For texts; holds no secret."""
+        return ",".join(f"{host}:{port}" for host, port in self.servers)
+
+    @property
+    def place(self) -> str:
+        """Equal for two locations that share their data; holds no secret."""
+        return f"{self.server} {self.prefix}"
+
+
+def options_in(url: str, known: Collection[str]) -> dict[str, str]:
+    """Options for the plugin, which are those in `known`, from the query of a URL.
+
+    :raises ConfigurationError: for an option that nobody would read.
+    """
+    options = dict(parse_qsl(_split(url).query, keep_blank_values=True))
+    refuse_unknown(options, {*known, *CONNECTION_OPTIONS}, "The NATS URL")
+    return {name: value for name, value in options.items() if name in known}
+
+
+def locate(url: str, prefix: str | None = None) -> Location:
+    """The place that a URL means.
+
+    :raises ConfigurationError: for a URL of no known form; the text repeats no part of it, as it may hold a password.
+    """
+    parts = _split(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    name = prefix or query.get("prefix") or DEFAULT_PREFIX
+    if not _PREFIX.fullmatch(name):
+        raise ConfigurationError(
+            reason="The prefix is made of at most 64 letters, digits, - and _, as streams are named by it."
+        )
+    who, _, hosts = parts.netloc.rpartition("@")
+    user, colon, password = who.partition(":")
+    for option in sorted(_FILES & query.keys()):
+        if not Path(query[option]).is_file():
+            raise ConfigurationError(reason=f"There is no file {query[option]} ({option} in the NATS URL).")
+    identity = Identity(
+        user=unquote(user) if colon else "",
+        password=unquote(password),
+        token="" if colon else unquote(user),
+        credentials=query.get("credentials", ""),
+        client_name=query.get("client_name", "taskiq"),
+    )
+    servers = tuple(_address(item) for item in hosts.split(","))
+    wants_tls = _SCHEMES[parts.scheme] or any(option.startswith("tls_") for option in query)
+    return Location(servers, identity, _context(query) if wants_tls else None, query.get("tls_hostname"), name)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(reason=f"This is not a NATS URL. Write {_FORMS}.") from None
+    if "@" in parts.path + parts.query or parts.fragment:
+        # Part of a password that is not quoted, which must not be repeated.
+        reason = (
+            "The NATS URL has @ or # behind its host: write / ? # [ ] @ in a user name or password as %2F %3F %23 %5B %5D %40."
+        )
+        raise ConfigurationError(reason=reason)
+    if parts.scheme not in _SCHEMES or parts.path.strip("/"):
+        raise ConfigurationError(reason=f"This is not a NATS URL. Write {_FORMS}.")
+    return parts
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif ":" in text:
+        host, _, port = text.rpartition(":")
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
+        raise ConfigurationError(reason=f"The port in the NATS URL is not a number below 65536. Write {_FORMS}.")
+    return (unquote(host) or "localhost", int(port or 4222))
+
+
+def _context(query: dict[str, str]) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=query.get("tls_ca"))
+        if "tls_cert" in query:
+            context.load_cert_chain(query["tls_cert"], query.get("tls_key"))
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigurationError(reason=f"The certificates that the NATS URL names cannot be used: {error}") from error
+    return context
