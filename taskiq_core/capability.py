@@ -35,5 +35,7 @@ class Capability(enum.Flag):
     """A released message may wait until somebody unparks it (see `Settlement.park`); elsewhere it is tried ever later."""
     DISCARD = enum.auto()
     """What waits can be taken out of its queue by task id (`QueueAdmin.discard`)."""
+    EVACUATE = enum.auto()
+    """What waits in a queue can be moved to another broker (`QueueAdmin.evacuate`)."""
     CROSS_PROCESS = enum.auto()
     """Other processes can consume what this one sends."""

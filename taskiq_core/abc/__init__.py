@@ -1,6 +1,7 @@
 """The contracts: what a plugin implements and the core relies on. They import only the vocabulary."""
 
 from taskiq_core.abc.coordinator import Admission, AdmissionRequest, Claim, Coordinator, RateLimit, SlotLimit
+from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core.abc.formatter import TaskiqFormatter
 from taskiq_core.abc.middleware import TaskiqMiddleware
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
@@ -16,6 +17,7 @@ __all__ = [
     "AsyncResultBackend",
     "Claim",
     "Coordinator",
+    "Evacuation",
     "QueueAdmin",
     "QueueDepth",
     "RateLimit",
@@ -27,4 +29,5 @@ __all__ = [
     "TaskiqFormatter",
     "TaskiqMiddleware",
     "TaskiqSerializer",
+    "Waiting",
 ]

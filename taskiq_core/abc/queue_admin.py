@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from taskiq_core.abc.evacuation import Evacuation
 from taskiq_core.delivery import DeadLetter
 
 
@@ -51,6 +52,17 @@ class QueueAdmin(ABC):
         `Capability.DISCARD`.
         """
         raise NotImplementedError
+
+    def evacuate(self, queue: str) -> Evacuation:
+        """What waits in a paused queue, to be moved to another broker. On brokers with `Capability.EVACUATE`."""
+        raise NotImplementedError
+
+    async def queues(self) -> frozenset[str] | None:
+        """The queues in which there is any message (ready, delayed, parked or held), and those that are paused.
+
+        Others that have been used may be among them. None where the server cannot say.
+        """
+        return None
 
     async def unpark_all(self, prefix: str) -> int:
         """Make ready whatever is parked for texts that begin with `prefix`; returns how many. On brokers with

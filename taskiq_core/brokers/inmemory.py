@@ -49,6 +49,7 @@ class InMemoryBroker(AsyncBroker):
         | Capability.IDEMPOTENT_SEND
         | Capability.PARK
         | Capability.DISCARD
+        | Capability.EVACUATE
     )
 
     def __init__(

@@ -1,10 +1,13 @@
 """Looking into the queues of the in-memory broker."""
 
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.brokers.memory_queue import MemoryQueue
 from taskiq_core.delivery import DeadLetter
+from taskiq_core.evacuating import LookingEvacuation
 
 
 class MemoryAdmin(QueueAdmin):
@@ -37,6 +40,19 @@ class MemoryAdmin(QueueAdmin):
         gone = self._queue.discard(task_ids)
         self._wake()  # who waits for the work to end
         return gone
+
+    def evacuate(self, queue: str) -> Evacuation:
+        async def look(limit: int, shown: Collection[str]) -> Sequence[Waiting]:
+            found = ((entry, delay) for entry, delay in self._queue.look(queue) if entry.task_id not in shown)
+            return [
+                Waiting(entry.task_id, entry.body, entry.queue, entry.priority, delay)
+                for entry, delay in itertools.islice(found, limit)
+            ]
+
+        return LookingEvacuation(look, self.discard)
+
+    async def queues(self) -> frozenset[str]:
+        return self._queue.queues()
 
     async def unpark_all(self, prefix: str) -> int:
         count = self._queue.unpark_all(prefix)

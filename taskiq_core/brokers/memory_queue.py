@@ -3,7 +3,6 @@
 import heapq
 import itertools
 import math
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from taskiq_core import clock
@@ -11,12 +10,13 @@ from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.brokers.memory_dead import DeadLetters
 from taskiq_core.brokers.memory_entry import Entry
 from taskiq_core.brokers.memory_parking import ParkingLot
+from taskiq_core.brokers.memory_ready import ReadyLines
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core.low_share import LowShare
 from taskiq_core.message import BrokerMessage
 
-_LEVELS = 10
+_ABOVE_ALL = 10
 
 ALL_QUEUES = ("*",)
 """A subscription to whatever queues there are."""
@@ -26,7 +26,7 @@ class MemoryQueue:
     """All operations are immediate."""
 
     def __init__(self, dead_ttl: float | None = None) -> None:
-        self._ready: dict[str, list[deque[Entry]]] = {}
+        self._ready = ReadyLines()
         self._delayed: list[tuple[float, int, Entry]] = []
         self._held: dict[str, dict[Entry, None]] = {}  # in the order in which they were taken
         self._known: dict[str, Entry] = {}
@@ -58,13 +58,7 @@ class MemoryQueue:
             heapq.heappush(self._delayed, (clock.monotonic() + delay, next(self._order), entry))
             return
         entry.delayed = False
-        levels = self._ready.get(entry.queue)
-        if levels is None:
-            levels = self._ready[entry.queue] = [deque() for _ in range(_LEVELS)]
-        if first:
-            levels[entry.priority].appendleft(entry)
-        else:
-            levels[entry.priority].append(entry)
+        self._ready.add(entry, first=first)
 
     # -- receiving ----------------------------------------------------------------------------------------------------------
 
@@ -74,25 +68,12 @@ class MemoryQueue:
         names = self._open(self._ready if queues == ALL_QUEUES else queues)
         entries: list[Entry] = []
         owed = self._share.owed(limit)
-        if owed and (low := self._share.turn(lambda level: self._highest_below(names, level))) is not None:
-            self._pop(entries, names, low, owed)
-        for level in range(_LEVELS - 1, -1, -1):
-            self._pop(entries, names, level, limit)
+        if owed and (low := self._share.turn(lambda level: self._ready.highest_below(names, level))) is not None:
+            self._ready.pop(names, low, entries, owed)
+        for level in range(_ABOVE_ALL - 1, -1, -1):
+            self._ready.pop(names, level, entries, limit)
         self._share.delivered(len(entries))
         return self._hand_over(entries, holder, lease)
-
-    def _pop(self, entries: list[Entry], queues: Iterable[str], level: int, limit: int) -> None:
-        """Fill up `entries` with ready ones of that priority."""
-        for queue in queues:
-            levels = self._ready.get(queue)
-            if levels is not None:
-                ready = levels[level]
-                while ready and len(entries) < limit:
-                    entries.append(ready.popleft())
-
-    def _highest_below(self, queues: Iterable[str], level: int) -> int | None:
-        lower = range(level - 1, -1, -1)
-        return next((item for item in lower if any(self._ready[queue][item] for queue in queues if queue in self._ready)), None)
 
     def _hand_over(self, entries: Sequence[Entry], holder: str, lease: float) -> list[Delivery]:
         held = self._held.setdefault(holder, {})
@@ -241,17 +222,28 @@ class MemoryQueue:
     def depth(self, queue: str) -> QueueDepth:
         """Counts of one queue."""
         self._promote()
-        ready = sum(len(level) for level in self._ready.get(queue, ()))
+        ready = len(self._ready.of(queue))
         waiting = sum(entry.queue == queue for entry in self._waiting())
         leased = sum(entry.queue == queue for entries in self._held.values() for entry in entries)
         return QueueDepth(ready, waiting, leased)
+
+    def queues(self) -> frozenset[str]:
+        """Those with any message, and those that are paused."""
+        return frozenset(entry.queue for entry in self._known.values()) | self.paused
+
+    def look(self, queue: str) -> Iterator[tuple[Entry, float | None]]:
+        """What waits in a queue, as `Evacuation.next` has it: each with the seconds until it is due."""
+        self._promote()
+        yield from ((entry, None) for entry in itertools.chain(self._ready.of(queue), self._parked) if entry.queue == queue)
+        now = clock.monotonic()
+        yield from ((entry, due - now) for due, _, entry in self._delayed if entry.queue == queue)
 
     def _waiting(self) -> Iterator[Entry]:
         return itertools.chain((entry for _, _, entry in self._delayed), self._parked)
 
     def purge(self, queue: str) -> int:
         """Forget what is ready, delayed or parked."""
-        gone = [entry for level in self._ready.get(queue, ()) for entry in level]
+        gone = self._ready.of(queue)
         gone += [entry for entry in self._waiting() if entry.queue == queue]
         self._remove(gone)
         return len(gone)
@@ -266,9 +258,7 @@ class MemoryQueue:
     def _remove(self, entries: Sequence[Entry]) -> None:
         """Each place where some of them stand is gone through once."""
         gone = set(entries)
-        for queue, priority in {(entry.queue, entry.priority) for entry in entries if not entry.waits}:
-            levels = self._ready[queue]
-            levels[priority] = deque(entry for entry in levels[priority] if entry not in gone)
+        self._ready.remove((entry for entry in entries if not entry.waits), gone)
         if any(entry.delayed for entry in entries):
             self._delayed = [item for item in self._delayed if item[2] not in gone]
             heapq.heapify(self._delayed)
@@ -296,5 +286,5 @@ class MemoryQueue:
     def busy(self) -> bool:
         """Whether anything is ready, parked or held (delayed messages and paused queues do not count)."""
         self._promote()
-        ready = any(level for queue in self._open(self._ready) for level in self._ready[queue])
+        ready = any(self._ready.any(queue) for queue in self._open(self._ready))
         return ready or any(self._held.values()) or any(entry.queue not in self.paused for entry in self._parked)

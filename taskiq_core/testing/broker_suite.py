@@ -2,6 +2,7 @@
 
 from taskiq_core.testing.laws_dead import DeadLetterLaws
 from taskiq_core.testing.laws_discarding import DiscardingLaws
+from taskiq_core.testing.laws_evacuation import EvacuationLaws
 from taskiq_core.testing.laws_leases import LeaseLaws
 from taskiq_core.testing.laws_parking import ParkingLaws
 from taskiq_core.testing.laws_pausing import PausingLaws
@@ -11,7 +12,15 @@ from taskiq_core.testing.laws_verdicts import VerdictLaws
 
 
 class BrokerContract(
-    SendingLaws, ReceivingLaws, LeaseLaws, VerdictLaws, DeadLetterLaws, PausingLaws, ParkingLaws, DiscardingLaws
+    SendingLaws,
+    ReceivingLaws,
+    LeaseLaws,
+    VerdictLaws,
+    DeadLetterLaws,
+    PausingLaws,
+    ParkingLaws,
+    DiscardingLaws,
+    EvacuationLaws,
 ):
     """Inherit, and override `fresh_store`; make brokers with `lease=self.lease`.
 

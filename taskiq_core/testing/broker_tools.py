@@ -52,6 +52,11 @@ class BrokerSuite(Suite[AsyncBroker]):
         missing = terms.needs & ~plugin.capabilities
         return f"the broker does not claim {missing.name}" if missing else super().why_not(terms, plugin)
 
+    async def pause(self, broker: AsyncBroker, queue: str = DEFAULT_QUEUE) -> None:
+        """Pause, and wait until every worker has heard of it."""
+        await admin_of(broker).pause(queue)
+        await anyio.sleep(self.pause_delay)
+
 
 def messages(count: int, **fields: Any) -> list[BrokerMessage]:
     """New messages; the body of each is its id."""

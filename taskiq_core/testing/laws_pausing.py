@@ -156,11 +156,6 @@ class PausingLaws(BrokerSuite):
             await admin_of(broker).resume(DEFAULT_QUEUE)
         assert bodies(taken) == bodies(sent)
 
-    async def pause(self, broker: AsyncBroker, queue: str = DEFAULT_QUEUE) -> None:
-        """Pause, and wait until every worker has heard of it."""
-        await admin_of(broker).pause(queue)
-        await anyio.sleep(self.pause_delay)
-
     async def resumed(self, broker: AsyncBroker, count: int) -> list[Delivery]:
         """Resume the default queue and take so many messages from it."""
         async with broker.subscribe(DEFAULT) as subscription:

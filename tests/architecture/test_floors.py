@@ -55,6 +55,7 @@ FLOORS = tuple(
         background
         batch_signature
         due
+        evacuating
         formatters
         group_commit
         key_template

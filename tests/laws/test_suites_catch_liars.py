@@ -7,6 +7,7 @@ from typing import Any
 import joint_brokers as joint
 import lying_admins as admins
 import lying_brokers as liars
+import lying_evacuations as evacuations
 import lying_parks as parks
 import lying_pauses as pauses
 import pytest
@@ -70,6 +71,7 @@ ADMINS = (
     (pauses.RequeueDelivers, "paused_queues_are_administered"),
     *parks.ADMINS,
     *admins.LIARS,
+    *evacuations.LIARS,
 )
 
 BROKERS = (

@@ -4,9 +4,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.delivery import DeadLetter
-from taskiq_core_brokers_postgres import dead_letters, parking
+from taskiq_core.evacuating import LookingEvacuation
+from taskiq_core_brokers_postgres import dead_letters, parking, waiting
 from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.schema import DELAYED, HELD, PARKED, READY
@@ -53,6 +55,15 @@ class PostgresAdmin(QueueAdmin):
             rows = await work.fetch(statement, what)
             await parking.move_up(work, {row[1] for row in rows if row[1] is not None})
             return [row[0] for row in rows]
+
+    def evacuate(self, queue: str) -> Evacuation:
+        async def look(limit: int, shown: Collection[str]) -> Sequence[Waiting]:
+            return await waiting.look(self._database, queue, limit, shown)
+
+        return LookingEvacuation(look, self.discard)
+
+    async def queues(self) -> frozenset[str]:
+        return await waiting.queues(self._database)
 
     async def unpark_all(self, prefix: str) -> int:
         return await parking.unpark_all(self._database, prefix)

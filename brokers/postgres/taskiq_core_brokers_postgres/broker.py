@@ -55,6 +55,7 @@ class PostgresBroker(AsyncBroker):
         | Capability.IDEMPOTENT_SEND
         | Capability.PARK
         | Capability.DISCARD
+        | Capability.EVACUATE
         | Capability.CROSS_PROCESS
     )
 

@@ -5,14 +5,17 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.delivery import DeadLetter
+from taskiq_core.evacuating import LookingEvacuation
+from taskiq_core_brokers_redis import waiting
 from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.parking import unpark_all
 from taskiq_core_brokers_redis.scripts import Script
 
 _DEPTH = Script("depth")
-_PURGE = Script("delayed", "parking", "removal", "purge")
+_PURGE = Script("delayed", "parking", "removal", "unread", "purge")
 _PAUSE = Script("pause")
 _RESUME = Script("resume")
 _DISCARD = Script("delayed", "parking", "removal", "discard")
@@ -59,6 +62,15 @@ class RedisAdmin(QueueAdmin):
         for chunk in _chunks(list(task_ids), _MANY):
             gone.update(bytes(item).decode() for item in await self._commands.run(_DISCARD, self._root, *chunk))
         return frozenset(gone)
+
+    def evacuate(self, queue: str) -> Evacuation:
+        async def look(limit: int, shown: Collection[str]) -> Sequence[Waiting]:
+            return await waiting.look(self._commands, self._root, queue, limit, shown)
+
+        return LookingEvacuation(look, self.discard)
+
+    async def queues(self) -> frozenset[str]:
+        return await waiting.queues(self._commands, self._root)
 
     async def unpark_all(self, prefix: str) -> int:
         return await unpark_all(self._commands, self._root, prefix)

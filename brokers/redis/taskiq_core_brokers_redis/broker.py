@@ -52,6 +52,7 @@ class RedisBroker(AsyncBroker):
         | Capability.JOINT_SETTLE
         | Capability.PARK
         | Capability.DISCARD
+        | Capability.EVACUATE
         | Capability.CROSS_PROCESS
     )
 

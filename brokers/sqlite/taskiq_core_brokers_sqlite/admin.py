@@ -3,9 +3,11 @@
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.delivery import DeadLetter
-from taskiq_core_brokers_sqlite import dead_letters, parking
+from taskiq_core.evacuating import LookingEvacuation
+from taskiq_core_brokers_sqlite import dead_letters, parking, waiting
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
@@ -65,6 +67,15 @@ class SQLiteAdmin(QueueAdmin):
             return frozenset(row[1] for row in rows)
 
         return await self._database().write(discard)
+
+    def evacuate(self, queue: str) -> Evacuation:
+        async def look(limit: int, shown: Collection[str]) -> Sequence[Waiting]:
+            return await self._database().read(lambda conn: waiting.look(conn, queue, limit, shown))
+
+        return LookingEvacuation(look, self.discard)
+
+    async def queues(self) -> frozenset[str]:
+        return await self._database().read(waiting.queues)
 
     async def unpark_all(self, prefix: str) -> int:
         return await self._database().write(lambda conn: parking.unpark_all(conn, prefix))

@@ -51,6 +51,7 @@ class SQLiteBroker(AsyncBroker):
         | Capability.JOINT_SETTLE
         | Capability.PARK
         | Capability.DISCARD
+        | Capability.EVACUATE
         | Capability.CROSS_PROCESS
     )
 

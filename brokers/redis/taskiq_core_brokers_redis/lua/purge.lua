@@ -4,15 +4,7 @@ local gone = 0
 for _, level in ipairs(LEVELS) do
   local stream = key(queue, level)
   if redis.call('EXISTS', stream) == 1 and left > 0 then
-    -- What no member of the group has been given is whatever comes after the last that was.
-    local last = '0-0'
-    local group = redis.call('XINFO', 'GROUPS', stream)[1]
-    for place = 1, #group, 2 do
-      if group[place] == 'last-delivered-id' then
-        last = group[place + 1]
-      end
-    end
-    for _, entry in ipairs(redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', left)) do
+    for _, entry in ipairs(redis.call('XRANGE', stream, '(' .. last_delivered(stream), '+', 'COUNT', left)) do
       redis.call('XDEL', stream, entry[1])
       redis.call('HDEL', IDS, entry[2][4])
       gone, left = gone + 1, left - 1
