@@ -13,6 +13,7 @@ from taskiq_core.abc.subscription import Subscription
 from taskiq_core.acks import AckableMessage
 from taskiq_core.broker_events import BrokerEvents
 from taskiq_core.broker_parts import BrokerParts
+from taskiq_core.broker_transactions import BrokerTransactions
 from taskiq_core.capability import Capability
 from taskiq_core.dead_letters import DeadLetters
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
@@ -45,7 +46,7 @@ shared_tasks: TaskRegistry[AnyTask] = TaskRegistry()
 """Tasks of `async_shared_broker`, which every broker knows."""
 
 
-class AsyncBroker(BrokerParts, BrokerEvents, TaskRegistrar, ABC):
+class AsyncBroker(BrokerParts, BrokerTransactions, BrokerEvents, TaskRegistrar, ABC):
     """Sends messages; opens subscriptions for workers to receive them.
 
     A plugin overrides `kick` or `kick_many`, and `listen` or `subscribe`; the base class makes the other of each pair, and
@@ -228,13 +229,15 @@ class AsyncBroker(BrokerParts, BrokerEvents, TaskRegistrar, ABC):
         return self._home[1] if self._home is not None and self._home[0] == os.getpid() else None
 
     async def startup(self) -> None:
-        """Check every task's options, then start handlers, middlewares and the result backend. Idempotent.
+        """Check every task's options, then start outbox, handlers, middlewares and the result backend. Idempotent.
 
         :raises UnsupportedOptionError: for a task option that this broker would ignore.
         """
         if self.home is not None:
             return
         check_options(self, self._registry.all().values())
+        if self.outbox is not None and not self.is_worker_process:  # in workers the relay does it
+            await self.outbox.broker.startup()
         self._home = os.getpid(), anyio.lowlevel.current_token()
         await self._fire(TaskiqEvents.WORKER_STARTUP if self.is_worker_process else TaskiqEvents.CLIENT_STARTUP)
         await self.chain.startup()
@@ -250,6 +253,8 @@ class AsyncBroker(BrokerParts, BrokerEvents, TaskRegistrar, ABC):
         await self._fire(TaskiqEvents.WORKER_SHUTDOWN if self.is_worker_process else TaskiqEvents.CLIENT_SHUTDOWN)
         await self.chain.shutdown()
         await self.result_backend.shutdown()
+        if self.outbox is not None and not self.is_worker_process:
+            await self.outbox.broker.shutdown()
 
     async def __aenter__(self) -> Self:
         await self.startup()

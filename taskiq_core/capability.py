@@ -37,5 +37,7 @@ class Capability(enum.Flag):
     """What waits can be taken out of its queue by task id (`QueueAdmin.discard`)."""
     EVACUATE = enum.auto()
     """What waits in a queue can be moved to another broker (`QueueAdmin.evacuate`)."""
+    TRANSACTIONS = enum.auto()
+    """`within(connection)`: messages are put into the broker by a transaction of the caller's own (`AsyncBroker.enlist`)."""
     CROSS_PROCESS = enum.auto()
     """Other processes can consume what this one sends."""

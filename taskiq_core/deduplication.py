@@ -18,11 +18,12 @@ from taskiq_core.claiming import (
     pause_before,
     send_or_give_back,
 )
-from taskiq_core.exceptions import DuplicateTaskError
+from taskiq_core.exceptions import ConfigurationError, DuplicateTaskError
 from taskiq_core.labels import UNIQUE
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.requirements import require_coordinator
 from taskiq_core.task import Outcome
+from taskiq_core.transactions import transaction_of
 from taskiq_core.uniqueness import Place, Until
 
 _OPTIONS: Final = {"unique": "Unique", "throttled": "Throttle", "debounced": "Debounce"}
@@ -42,6 +43,11 @@ class Sent:
 class Guard(Protocol):
     """Stands before the broker and lets through what is no duplicate."""
 
+    @property
+    def option(self) -> str:
+        """As it is written in code."""
+        ...
+
     def check(self, broker: Sender) -> None:
         """Refuse a broker through which this cannot be done.
 
@@ -58,6 +64,19 @@ class Guard(Protocol):
         :raises DuplicateTaskError: for a duplicate, where that is wanted.
         """
         ...
+
+
+def refuse_within(broker: Sender, guard: Guard) -> None:
+    """Refuse a guarded send that is part of a transaction: what it claims would stay claimed if that were rolled back.
+
+    :raises ConfigurationError: within a transaction.
+    """
+    if transaction_of(broker) is not None:
+        reason = (
+            f"{guard.option} claims its place at once, which no rollback would give back: send after the commit. "
+            "Or say with_task_id(...): an id that is queued or running makes no second task."
+        )
+        raise ConfigurationError(reason=reason)
 
 
 async def send_guarded(broker: Sender, guard: Guard | None, message: TaskiqMessage) -> Sent:

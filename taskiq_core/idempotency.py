@@ -40,9 +40,14 @@ class Idempotent:
         self._ttl = ttl
         self._inner = inner
 
+    @property
+    def option(self) -> str:
+        """See `Guard`."""
+        return "with_idempotency_key(...)"
+
     def check(self, broker: Sender) -> None:
         """See `Guard`."""
-        require_coordinator(broker, "A send", "with_idempotency_key(...)")
+        require_coordinator(broker, "A send", self.option)
         if self._inner is not None:
             self._inner.check(broker)
 

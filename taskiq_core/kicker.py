@@ -14,7 +14,7 @@ from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.abc.sender import Sender
 from taskiq_core.capability import Capability
 from taskiq_core.created_schedule import CreatedSchedule, create_schedule
-from taskiq_core.deduplication import Guard
+from taskiq_core.deduplication import Guard, refuse_within
 from taskiq_core.idempotency import Idempotent, idempotent_id
 from taskiq_core.ids import check_task_id
 from taskiq_core.labels import (
@@ -38,6 +38,7 @@ from taskiq_core.retry import seconds
 from taskiq_core.schedule import CronSpec
 from taskiq_core.sync_bridge import run_from_sync
 from taskiq_core.task import AsyncTaskiqTask, Outcome
+from taskiq_core.transactions import transaction_of
 
 logger = logging.getLogger("taskiq.sending")
 
@@ -207,13 +208,14 @@ class AsyncKicker(Generic[P, R]):
         if self.guard is not None:
             return (await self._send_guarded(self.guard, [message]))[0]
         await self.broker.send((message,))
-        return self._handle(message.task_id, "queued")
+        return self._handle(message.task_id, self._accepted)
 
     def kiq_sync(self, *args: P.args, **kwargs: P.kwargs) -> AsyncTaskiqTask[R]:
         """Send from synchronous code; blocks until the broker has accepted the message.
 
         :raises RuntimeError: in a thread that runs an event loop: use `await kiq()` there.
         :raises SendTaskError: see `kiq`.
+        :raises ConfigurationError: within a transaction on a connection that belongs to an event loop.
         """
         return run_from_sync(self.broker, lambda: self.kiq(*args, **kwargs), self.task_name)
 
@@ -232,12 +234,17 @@ class AsyncKicker(Generic[P, R]):
             return await self._send_guarded(self.guard, messages)
         if messages:
             await self.broker.send(messages)
-        backend, adapter, name, broker = self.broker.result_backend, self.return_adapter, self.task_name, self.broker
-        return [AsyncTaskiqTask(item.task_id, backend, adapter, task_name=name, broker=broker) for item in messages]
+        outcome = self._accepted
+        return [self._handle(item.task_id, outcome) for item in messages]
 
     async def _send_guarded(self, guard: Guard, messages: Sequence[TaskiqMessage]) -> list[AsyncTaskiqTask[R]]:
+        refuse_within(self.broker, guard)
         sent = await guard.send(self.broker, messages, chosen=self.custom_task_id is not None)
         return [self._handle(item.task_id, item.outcome) for item in sent]
+
+    @property
+    def _accepted(self) -> Outcome:
+        return "queued" if transaction_of(self.broker) is None else "pending"
 
     def _prepare_message(self, *args: Any, **kwargs: Any) -> TaskiqMessage:
         # Under this name taskiq-pipelines calls it.

@@ -6,13 +6,14 @@ from typing import NoReturn, Protocol
 from taskiq_core import clock
 from taskiq_core.abc.formatter import TaskiqFormatter
 from taskiq_core.announcer import Announcer
-from taskiq_core.exceptions import MessageTooLargeError, SendTaskError, TaskiqError
+from taskiq_core.exceptions import ConfigurationError, MessageTooLargeError, SendTaskError, TaskiqError
 from taskiq_core.group_commit import NotFlushedError
 from taskiq_core.ids import check_task_id
 from taskiq_core.labels import DELAY, QUEUE
 from taskiq_core.message import BrokerMessage, TaskiqMessage
 from taskiq_core.middleware_chain import MiddlewareChain
 from taskiq_core.task_events import TaskSent
+from taskiq_core.transactions import OpenTransaction, transaction_of
 
 
 class Transport(Protocol):
@@ -34,7 +35,7 @@ class MessageSender:
         self._transport = transport
 
     async def send(self, messages: Sequence[TaskiqMessage]) -> None:
-        """Send a batch: all accepted, or raises.
+        """Send a batch: all accepted, or raises. Within a transaction accepted means written, and sent by the commit.
 
         Cancelling while the broker is being asked leaves the outcome unknown.
 
@@ -43,7 +44,9 @@ class MessageSender:
         transport, chain = self._transport, self._transport.chain
         if chain.pre_send is not None:
             messages = [await chain.pre_send(message) for message in messages]
-        if len(messages) == 1:
+        if (transaction := transaction_of(transport)) is not None:
+            await self._put_into(transaction, messages)
+        elif len(messages) == 1:
             formatted = self._format(messages[0])
             try:
                 await transport.kick(formatted)
@@ -61,6 +64,15 @@ class MessageSender:
         if transport.announcer is not None and transport.announcer.wants(TaskSent):
             for message in messages:
                 transport.announcer.announce(_sent(message))
+
+    async def _put_into(self, transaction: OpenTransaction, messages: Sequence[TaskiqMessage]) -> None:
+        batch = [self._format(message) for message in messages]
+        try:
+            await transaction.put(batch)
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again
+            _raise_as_send_error(error, messages[0].task_name if messages else "?")
 
     def _format(self, message: TaskiqMessage) -> BrokerMessage:
         try:

@@ -11,7 +11,9 @@ import anyio.from_thread
 import anyio.lowlevel
 
 from taskiq_core.abc.sender import Sender
+from taskiq_core.callers_thread import CallersThread
 from taskiq_core.exceptions import BrokerError, ConfigurationError, SendTaskError
+from taskiq_core.transactions import served_by, transaction_of
 
 T = TypeVar("T")
 
@@ -35,12 +37,21 @@ def run_from_sync(broker: Sender, function: Callable[[], Awaitable[T]], task_nam
     """Run an async send of a task and block until it is done.
 
     A broker that was started in a running event loop is used in that loop, from this other thread. Otherwise it is started
-    in a background loop that lives as long as the process. After a fork the child starts both anew.
+    in a background loop that lives as long as the process. After a fork the child starts both anew. Within a transaction the
+    statements on the caller's connection run in the caller's thread.
 
     :raises RuntimeError: in a thread that runs an event loop.
     :raises SendTaskError: if the broker cannot be reached to start it.
     """
     _refuse_in_event_loop()
+    if transaction_of(broker) is None:
+        return _run(broker, function, task_name)
+    caller = CallersThread()
+    with served_by(caller):
+        return caller.serve(lambda: _run(broker, function, task_name))
+
+
+def _run(broker: Sender, function: Callable[[], Awaitable[T]], task_name: str) -> T:
     owner = cast("Startable", broker)
     token = getattr(owner, "home", None)
     if token is not None:

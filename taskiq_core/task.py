@@ -26,7 +26,8 @@ from taskiq_core.signature import retype
 
 R_co = TypeVar("R_co", covariant=True, default=Any)
 
-Outcome = Literal["queued", "duplicate", "unknown"]
+Outcome = Literal["queued", "pending", "duplicate", "unknown"]
+"""pending: written as part of a transaction of the caller's, by whose commit it is sent."""
 
 _NAMELESS = "?"
 _PATIENCE = 60.0

@@ -8,6 +8,7 @@ from taskiq_core.testing.laws_parking import ParkingLaws
 from taskiq_core.testing.laws_pausing import PausingLaws
 from taskiq_core.testing.laws_receiving import ReceivingLaws
 from taskiq_core.testing.laws_sending import SendingLaws
+from taskiq_core.testing.laws_transactions import TransactionLaws
 from taskiq_core.testing.laws_verdicts import VerdictLaws
 
 
@@ -21,6 +22,7 @@ class BrokerContract(
     ParkingLaws,
     DiscardingLaws,
     EvacuationLaws,
+    TransactionLaws,
 ):
     """Inherit, and override `fresh_store`; make brokers with `lease=self.lease`.
 

@@ -1,6 +1,7 @@
 """What the laws of brokers share: sending, collecting and watching."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
@@ -39,6 +40,14 @@ class BrokerSuite(Suite[AsyncBroker]):
     def result_backend_beside(self, broker: AsyncBroker) -> AsyncResultBackend[Any]:
         """The backend into which the broker's `settle` stores results; for `Capability.JOINT_SETTLE`."""
         msg = f"{type(self).__name__} must override result_backend_beside(): its broker claims JOINT_SETTLE."
+        raise NotImplementedError(msg)
+
+    def transaction(self, broker: AsyncBroker) -> AbstractAsyncContextManager[Any]:
+        """A connection of the kind that `broker.enlist` takes, with a transaction begun; for `Capability.TRANSACTIONS`.
+
+        It commits at its end, and rolls back after an error.
+        """
+        msg = f"{type(self).__name__} must override transaction(): its broker claims TRANSACTIONS."
         raise NotImplementedError(msg)
 
     def prepare(self, terms: Terms) -> None:

@@ -1,14 +1,17 @@
 """A broker whose store is memory for a while, whatever it is made for."""
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import MethodType
 from typing import Any, cast
 
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.brokers.inmemory import InMemoryBroker
 from taskiq_core.brokers.shared import async_shared_broker
+from taskiq_core.capability import Capability
 from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.message import BrokerMessage
 from taskiq_core.option_check import check_options
 from taskiq_core.testing.memory_stores import WatchedQueue, WatchedResults
 
@@ -30,10 +33,13 @@ def on_memory(broker: AsyncBroker, queue: WatchedQueue, results: WatchedResults)
         "kick": queue.kick,
         "kick_many": queue.kick_many,
         "subscribe": queue.subscribe,
+        "enlist": partial(_send_at_once, queue),
         "resend": MethodType(AsyncBroker.resend, broker),
         "startup": MethodType(AsyncBroker.startup, broker),
         "shutdown": MethodType(AsyncBroker.shutdown, broker),
     }
+    if broker.outbox is not None:
+        parts |= {"outbox": None, "capabilities": broker.capabilities | Capability.TRANSACTIONS}
     if broker.admin is not None:
         parts["admin"] = queue.admin
     if broker.records is not None:
@@ -50,6 +56,11 @@ def on_memory(broker: AsyncBroker, queue: WatchedQueue, results: WatchedResults)
     copied = {name for name in ("result_backend", "admin", "records") if getattr(shared, name) is getattr(broker, name)}
     with replaced_parts(shared, {name: parts[name] for name in copied & parts.keys()}), replaced_parts(broker, parts):
         yield
+
+
+def _send_at_once(queue: WatchedQueue, _connection: Any, messages: Sequence[BrokerMessage]) -> Awaitable[None]:
+    """What memory does for a transaction, of whose commit it does not hear."""
+    return queue.kick_many(messages)
 
 
 @contextmanager

@@ -54,6 +54,7 @@ FLOORS = tuple(
         announcer
         background
         batch_signature
+        callers_thread
         due
         evacuating
         formatters
@@ -63,8 +64,10 @@ FLOORS = tuple(
         marker
         middleware_chain
         outage
+        outbox
         serializers
         signature
+        transactions
         url_options
         waiting
         """,
@@ -93,6 +96,7 @@ FLOORS = tuple(
         broker
         broker_events
         broker_parts
+        broker_transactions
         context
         dead_letters
         depends

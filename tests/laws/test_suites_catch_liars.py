@@ -1,7 +1,7 @@
 """The broker suite fails every broker that breaks a law, and only those."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import joint_brokers as joint
@@ -10,6 +10,7 @@ import lying_brokers as liars
 import lying_evacuations as evacuations
 import lying_parks as parks
 import lying_pauses as pauses
+import lying_transactions as transactions
 import pytest
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -17,6 +18,7 @@ from taskiq_core.broker import AsyncBroker
 from taskiq_core.brokers.inmemory import InMemoryBroker
 from taskiq_core.capability import Capability
 from taskiq_core.testing import BrokerContract
+from taskiq_core.testing.laws_transactions import TransactionLaws
 
 CANCELLING = "cancelling_receive_loses_and_doubles_nothing"
 LEAVING = "leaving_gives_back_at_once"
@@ -92,6 +94,7 @@ BROKERS = (
     (liars.claiming(Capability.CROSS_PROCESS), "who_waits_is_woken_by_a_call"),
     (liars.claiming(Capability.CROSS_PROCESS), "a_pause_reaches_other_instances"),
     *((pauses.pausing(liar), law) for liar, law in ADMINS),
+    *transactions.LIARS,
     (pauses.KeepsWhatWaits, "a_pause_reaches_who_waits"),
     (pauses.StopsHolders, "a_pause_spares_what_workers_hold"),
     (pauses.LeavesToNobody, "a_pause_spares_what_workers_hold"),
@@ -134,6 +137,9 @@ class Suite(BrokerContract):
     def result_backend_beside(self, broker: AsyncBroker) -> AsyncResultBackend[Any]:
         return broker.result_backend
 
+    def transaction(self, broker: AsyncBroker) -> AbstractAsyncContextManager[Any]:
+        return transactions.transaction(broker)
+
 
 @pytest.mark.parametrize(("loop", "liar", "law"), LOOPS, ids=[f"{liar.__name__}-{law}-{loop}" for loop, liar, law in LOOPS])
 def test_the_liar_is_caught(loop: str, liar: type[InMemoryBroker], law: str) -> None:
@@ -146,6 +152,11 @@ def test_the_liar_is_caught(loop: str, liar: type[InMemoryBroker], law: str) -> 
 @pytest.mark.parametrize("law", ["joint_settling_stores_the_result", "joint_settling_is_one_step"])
 def test_the_honest_joint_broker_passes(law: str, anyio_backend: str) -> None:
     getattr(Suite(joint.JointBroker), f"test_{law}")(anyio_backend)
+
+
+@pytest.mark.parametrize("law", [name for name in dir(TransactionLaws) if name.startswith("test_")])
+def test_the_honest_transacting_broker_passes(law: str, anyio_backend: str) -> None:
+    getattr(Suite(transactions.TransactingBroker), law)(anyio_backend)
 
 
 def test_every_capability_has_a_law() -> None:

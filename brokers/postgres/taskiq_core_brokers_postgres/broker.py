@@ -1,8 +1,6 @@
 """The broker on PostgreSQL's tables."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Self
 
 from taskiq_core.abc.queue_admin import QueueAdmin
@@ -21,7 +19,7 @@ from taskiq_core_brokers_postgres.location import flag, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
 from taskiq_core_brokers_postgres.producer import Producer
 from taskiq_core_brokers_postgres.subscription import PostgresSubscription
-from taskiq_core_brokers_postgres.transactions import send_within
+from taskiq_core_brokers_postgres.transactions import enlist
 
 _SECONDS = {"lease", "send_timeout", "poll_interval", "dead_ttl"}
 _MOST_PATIENCE = 5.0
@@ -56,6 +54,7 @@ class PostgresBroker(AsyncBroker):
         | Capability.PARK
         | Capability.DISCARD
         | Capability.EVACUATE
+        | Capability.TRANSACTIONS
         | Capability.CROSS_PROCESS
     )
 
@@ -87,7 +86,6 @@ class PostgresBroker(AsyncBroker):
         self._database = Database(self.location, self._patience)
         self._bell = Bell(self._database)
         self._producer: Producer | None = None
-        self._within: ContextVar[Any] = ContextVar("taskiq_postgres_within", default=None)
         self.admin: QueueAdmin | None = PostgresAdmin(self._database)
 
     @classmethod
@@ -115,9 +113,6 @@ class PostgresBroker(AsyncBroker):
             await self._database.close()
 
     async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
-        if (connection := self._within.get()) is not None:
-            await send_within(connection, self.location, messages)
-            return
         if self._producer is None or self.home is None:
             reason = (
                 "the PostgreSQL broker is not started in this process: call `await broker.startup()` first, also after a fork."
@@ -125,25 +120,9 @@ class PostgresBroker(AsyncBroker):
             raise SendTaskError(reason=reason, outcome="refused")
         await self._producer.send(messages)
 
-    async def kick(self, message: BrokerMessage) -> None:
-        if self._within.get() is not None:  # not together with what others send
-            await self.kick_many([message])
-        else:
-            await super().kick(message)
-
-    @contextmanager
-    def within(self, connection: Any) -> Generator[None]:
-        """Everything that this block sends is sent if and only if the transaction of `connection` commits.
-
-        :param connection: an asyncpg connection, a psycopg `AsyncConnection`, or an SQLAlchemy `AsyncConnection` or
-            `AsyncSession` on either, to the database of this broker; with a transaction begun.
-            Nobody else may use it meanwhile.
-        """
-        token = self._within.set(connection)
-        try:
-            yield
-        finally:
-            self._within.reset(token)
+    def enlist(self, connection: Any, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
+        """See `AsyncBroker`. Takes connections of asyncpg, psycopg 3 and SQLAlchemy, and SQLAlchemy's sessions."""
+        return enlist(connection, self.location, messages)
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         return PostgresSubscription(

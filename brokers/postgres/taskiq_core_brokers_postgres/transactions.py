@@ -1,49 +1,116 @@
 """Sending on the caller's own connection, as part of the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Generator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from inspect import iscoroutinefunction
+from typing import Any, Final
 
 from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, SendTaskError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.transactions import driver_of
 from taskiq_core_brokers_postgres.database import in_schema
 from taskiq_core_brokers_postgres.location import Location
 from taskiq_core_brokers_postgres.producer import INSERT, columns_of
 
-_ARRAYS = ("text[]", "text[]", "smallint[]", "float8[]", "bytea[]")
-_NAMES = ("ids", "queues", "priorities", "delays", "bodies")
+_COLUMNS: Final = {"ids": "text[]", "queues": "text[]", "priorities": "smallint[]", "delays": "float8[]", "bodies": "bytea[]"}
+_NO_TABLES: Final = {"42P01", "3F000"}
+_IDLE: Final = 0
+"""What psycopg calls a connection without a transaction."""
 
 
-async def send_within(connection: Any, location: Location, messages: Sequence[BrokerMessage]) -> None:
-    """Insert messages; they are there for others when, and only if, the caller commits.
+def enlist(connection: Any, location: Location, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
+    """Insert messages; they are there for others when, and only if, the caller commits. See `AsyncBroker.enlist`."""
+    columns = columns_of(messages)
+    kind = driver_of(connection, ("asyncpg", "psycopg", "sqlalchemy"))
+    if kind == "asyncpg":
+        return _by_asyncpg(connection, in_schema(INSERT, location.schema), columns)
+    named = dict(zip(_COLUMNS, columns, strict=True))
+    is_async = iscoroutinefunction(getattr(connection, "execute", None))
+    if kind == "psycopg":
+        statement = _renamed(location, "%({})s::{}")
+        return (_by_psycopg_async if is_async else _by_psycopg)(connection, statement, named)
+    if kind == "sqlalchemy":
+        statement = _renamed(location, "CAST(:{} AS {})")
+        return (_by_sqlalchemy_async if is_async else _by_sqlalchemy)(connection, statement, named)
+    reason = (
+        "On PostgreSQL within() takes a connection of asyncpg or psycopg 3, or a connection or session of SQLAlchemy, not "
+        f"{type(connection).__module__}.{type(connection).__qualname__}."
+    )
+    raise ConfigurationError(reason=reason)
 
-    :raises SendTaskError: for what the database says; the caller's transaction has failed then.
-    :raises ConfigurationError: for a connection of an unknown kind, or one that would commit each statement by itself.
-    """
-    statement, columns = in_schema(INSERT, location.schema), columns_of(messages)
-    kind = type(connection).__module__.partition(".")[0]
-    if kind not in {"asyncpg", "psycopg", "sqlalchemy"}:
-        reason = f"within() takes an asyncpg, psycopg or SQLAlchemy connection with async methods, not {connection!r}."
+
+async def _by_asyncpg(connection: Any, statement: str, columns: Sequence[Any]) -> None:
+    _require(connection.is_in_transaction())
+    with _explained():
+        await connection.execute(statement, *columns)
+
+
+def _by_psycopg(connection: Any, statement: str, columns: dict[str, Any]) -> None:
+    _require(not connection.autocommit or connection.info.transaction_status != _IDLE)
+    with _explained():
+        connection.execute(statement, columns)
+
+
+async def _by_psycopg_async(connection: Any, statement: str, columns: dict[str, Any]) -> None:
+    _require(not connection.autocommit or connection.info.transaction_status != _IDLE)
+    with _explained():
+        await connection.execute(statement, columns)
+
+
+async def _by_sqlalchemy_async(connection: Any, statement: str, columns: dict[str, Any]) -> None:
+    await connection.run_sync(_by_sqlalchemy, statement, columns)
+
+
+def _by_sqlalchemy(connection: Any, statement: str, columns: dict[str, Any]) -> None:
+    text = import_module("sqlalchemy").text  # which the caller has
+    with _explained():
+        if callable(getattr(connection, "connection", None)):  # a session
+            connection = connection.connection()
+        driver = connection.connection.driver_connection
+        if not _has_transaction(driver):  # it begins with the first statement
+            connection.execute(text("SELECT 1"))
+            _require(_has_transaction(driver))
+        connection.execute(text(statement), columns)
+
+
+def _has_transaction(driver: Any) -> bool:
+    if driver_of(driver, ("asyncpg",)):
+        return bool(driver.is_in_transaction())
+    if driver_of(driver, ("psycopg", "psycopg2")):
+        return bool(driver.info.transaction_status != _IDLE)
+    reason = f"Below SQLAlchemy within() knows asyncpg and psycopg, not {type(driver).__module__}."
+    raise ConfigurationError(reason=reason)
+
+
+def _require(has_transaction: bool) -> None:
+    if not has_transaction:
+        reason = (
+            "The connection given to within() has no transaction, and would commit each statement by itself: begin one, or "
+            "send without within()."
+        )
         raise ConfigurationError(reason=reason)
-    if kind == "asyncpg" and not connection.is_in_transaction():
-        reason = "The connection given to within() has no transaction: begin one, or send without within()."
-        raise ConfigurationError(reason=reason)
+
+
+@contextmanager
+def _explained() -> Generator[None]:
     try:
-        if kind == "asyncpg":
-            await connection.execute(statement, *columns)
-        elif kind == "psycopg":
-            await connection.execute(_renamed(statement, "%({})s::{}"), dict(zip(_NAMES, columns, strict=True)))
-        else:
-            text = import_module("sqlalchemy").text  # which the caller has
-            await connection.execute(text(_renamed(statement, "CAST(:{} AS {})")), dict(zip(_NAMES, columns, strict=True)))
+        yield
+    except ConfigurationError:
+        raise
     except (TypeError, ValueError) as error:
         raise MessageRefusedError(reason=f"it cannot be stored: {error}") from error
     except Exception as error:
-        raise SendTaskError(reason=f"{type(error).__name__}: {error}", outcome="refused") from error
+        if getattr(getattr(error, "orig", error), "sqlstate", None) in _NO_TABLES:
+            reason = "its database has no tables of this broker: it is another database, or the broker was never started there"
+        else:
+            reason = f"{type(error).__name__}: {error}"
+        raise SendTaskError(reason=reason, outcome="refused") from error
 
 
-def _renamed(statement: str, form: str) -> str:
+def _renamed(location: Location, form: str) -> str:
     """The statement with named parameters."""
-    for number, (name, array) in enumerate(zip(_NAMES, _ARRAYS, strict=True), 1):
+    statement = in_schema(INSERT, location.schema)
+    for number, (name, array) in enumerate(_COLUMNS.items(), 1):
         statement = statement.replace(f"${number}::{array}", form.format(name, array))
     return statement

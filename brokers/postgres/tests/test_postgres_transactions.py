@@ -1,11 +1,19 @@
-"""A task that is sent within the caller's transaction is sent if and only if that commits."""
+"""What is sent within a transaction on PostgreSQL, by each kind of connection: sent if and only if that commits."""
+
+import asyncio
+from contextlib import asynccontextmanager
 
 import asyncpg
+import psycopg
 import pytest
+import sqlalchemy
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from support.postgres_servers import shared_postgres
 
+from taskiq_core import call
 from taskiq_core.exceptions import ConfigurationError, SendTaskError
-from taskiq_core.testing.broker_tools import bodies, messages, nothing_comes, settle, take_one, whats_there
+from taskiq_core.testing.broker_tools import nothing_comes, settle, take_one, whats_there
 from taskiq_core_brokers_postgres import PostgresBroker
 
 pytestmark = pytest.mark.anyio
@@ -18,83 +26,155 @@ async def broker(postgres_schema: str):
 
 
 @pytest.fixture
+async def confirm(broker: PostgresBroker):
+    @broker.task(queue="orders")
+    async def confirm(order: int) -> None: ...
+
+    return confirm
+
+
+@pytest.fixture
 async def connection():
     connection = await asyncpg.connect(shared_postgres().url)
     yield connection
     await connection.close()
 
 
-async def test_what_is_sent_comes_with_the_commit(broker: PostgresBroker, connection) -> None:
-    (sent,) = messages(1)
-    async with broker.subscribe(["default"]) as subscription:
+async def ids_in(broker: PostgresBroker) -> list[str]:
+    return sorted(broker.formatter.loads(item.body).task_id for item in await whats_there(broker, ["orders"]))
+
+
+async def test_what_is_sent_comes_with_the_commit(broker: PostgresBroker, confirm, connection) -> None:
+    async with broker.subscribe(["orders"]) as subscription:
         async with connection.transaction():
             with broker.within(connection):
-                await broker.kick(sent)
+                handle = await confirm.kiq(1)
+                assert handle.outcome == "pending"
             await nothing_comes(subscription)
         taken = await take_one(subscription)
-        assert taken.body == sent.message
+        assert handle.task_id.encode() in taken.body
         await settle(subscription, [taken])
+    assert (await confirm.kiq(2)).outcome == "queued"
 
 
-async def test_what_is_rolled_back_is_not_sent(broker: PostgresBroker, connection) -> None:
-    with pytest.raises(ZeroDivisionError):
-        async with connection.transaction():
+@asynccontextmanager
+async def by_psycopg(kind):
+    async with await psycopg.AsyncConnection.connect(shared_postgres().url) as connection:
+        yield connection, connection.commit, connection.rollback
+
+
+@asynccontextmanager
+async def by_session(driver):
+    engine = create_async_engine(shared_postgres().url.replace("postgresql:", f"postgresql+{driver}:"))
+    async with AsyncSession(engine) as session:
+        yield session, session.commit, session.rollback
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def by_core(driver):
+    engine = create_async_engine(shared_postgres().url.replace("postgresql:", f"postgresql+{driver}:"))
+    async with engine.connect() as connection:
+        yield connection, connection.commit, connection.rollback
+    await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("opened", "kind"),
+    [(by_psycopg, ""), (by_session, "asyncpg"), (by_session, "psycopg"), (by_core, "asyncpg"), (by_core, "psycopg")],
+)
+async def test_async_connections(broker: PostgresBroker, confirm, opened, kind: str) -> None:
+    async with opened(kind) as (connection, commit, rollback):
+        with broker.within(connection):
+            await confirm.kiq_many([call(1), call(2)])
+        await rollback()
+        with broker.within(connection):
+            sent = await confirm.kiq_many([call(3), call(4)])
+        await commit()
+        await confirm.kiq(5)
+    assert {handle.task_id for handle in sent} < set(await ids_in(broker))
+
+
+class OwnSession(Session):
+    """As frameworks have them."""
+
+
+def sync_connections():
+    url = shared_postgres().url
+    engine = sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    yield psycopg.connect(url)
+    yield engine.connect()
+    yield OwnSession(engine)
+    yield scoped_session(sessionmaker(engine))
+    engine.dispose()
+
+
+async def test_sync_connections(broker: PostgresBroker, confirm) -> None:
+    def send() -> list[str]:
+        sent: list[str] = []
+        for connection in sync_connections():
             with broker.within(connection):
-                await broker.kick_many(messages(3))
-            raise ZeroDivisionError
-    after = messages(2)
-    await broker.kick_many(after)
-    assert bodies(await whats_there(broker)) == bodies(after)
+                confirm.kiq_sync(1)
+            connection.rollback()
+            with broker.within(connection):
+                sent.append(confirm.kiq_sync(2).task_id)
+            connection.commit()
+            connection.close()
+        return sent
+
+    sent = await asyncio.to_thread(send)
+    assert len(sent) == 4
+    assert await ids_in(broker) == sorted(sent)
 
 
-async def test_tasks_are_sent_by_their_own_calls(broker: PostgresBroker, connection) -> None:
-    @broker.task(queue="orders", delay=0.0)
-    async def confirm(order: int) -> None: ...
-
-    async with connection.transaction():
+async def test_a_sync_connection_in_async_code(broker: PostgresBroker, confirm) -> None:
+    with psycopg.connect(shared_postgres().url) as connection:
         with broker.within(connection):
             handle = await confirm.kiq(1)
-    (back,) = await whats_there(broker, ["orders"])
-    assert handle.task_id.encode() in back.body
+    assert await ids_in(broker) == [handle.task_id]
 
 
-async def test_a_connection_without_a_transaction_is_refused(broker: PostgresBroker, connection) -> None:
-    with broker.within(connection), pytest.raises(ConfigurationError, match="has no transaction"):
-        await broker.kick_many(messages(1))
-    with broker.within(object()), pytest.raises(ConfigurationError, match="asyncpg, psycopg or SQLAlchemy"):
-        await broker.kick_many(messages(1))
+async def test_an_async_connection_in_sync_code_is_refused(broker: PostgresBroker, confirm, connection) -> None:
+    def send() -> None:
+        with broker.within(connection):
+            confirm.kiq_sync(1)
+
+    async with connection.transaction():
+        with pytest.raises(ConfigurationError, match="belongs to an event loop"):
+            await asyncio.to_thread(send)
+    assert await ids_in(broker) == []
 
 
-async def test_a_failed_transaction_says_so(broker: PostgresBroker, connection) -> None:
+async def test_a_connection_without_a_transaction_is_refused(broker: PostgresBroker, confirm, connection) -> None:
+    autocommit = await psycopg.AsyncConnection.connect(shared_postgres().url, autocommit=True)
+    engine = sqlalchemy.create_engine(
+        shared_postgres().url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as by_engine:
+        for without in (connection, autocommit, by_engine):
+            with broker.within(without), pytest.raises(ConfigurationError, match="has no transaction"):
+                await confirm.kiq(1)
+    async with autocommit.transaction():
+        with broker.within(autocommit):
+            await confirm.kiq(1)
+    await autocommit.close()
+    engine.dispose()
+    with broker.within(object()), pytest.raises(ConfigurationError, match=r"asyncpg or psycopg 3, or .* not builtins\.object"):
+        await confirm.kiq(1)
+    assert len(await ids_in(broker)) == 1
+
+
+async def test_a_failed_transaction_says_so(broker: PostgresBroker, confirm, connection) -> None:
     async with connection.transaction():
         with pytest.raises(asyncpg.PostgresError):
             await connection.execute("SELECT 1 / 0")
-        with broker.within(connection), pytest.raises(SendTaskError, match="current transaction is aborted"):
-            await broker.kick_many(messages(1))
+        with broker.within(connection), pytest.raises(SendTaskError, match="current transaction is aborted") as caught:
+            await confirm.kiq(1)
+    assert caught.value.outcome == "refused"
 
 
-async def test_psycopg(broker: PostgresBroker) -> None:
-    psycopg = pytest.importorskip("psycopg", reason="needs psycopg")
-    first, second = messages(2), messages(2)
-    async with await psycopg.AsyncConnection.connect(shared_postgres().url) as connection:
-        with broker.within(connection):
-            await broker.kick_many(first)
-        await connection.rollback()
-        with broker.within(connection):
-            await broker.kick_many(second)
-    assert bodies(await whats_there(broker)) == bodies(second)
-
-
-async def test_sqlalchemy(broker: PostgresBroker) -> None:
-    alchemy = pytest.importorskip("sqlalchemy.ext.asyncio", reason="needs SQLAlchemy")
-    engine = alchemy.create_async_engine(shared_postgres().url.replace("postgresql:", "postgresql+asyncpg:"))
-    first, second = messages(2), messages(2)
-    async with alchemy.AsyncSession(engine) as session:
-        with broker.within(session):
-            await broker.kick_many(first)
-        await session.rollback()
-        with broker.within(session):
-            await broker.kick_many(second)
-        await session.commit()
-    await engine.dispose()
-    assert bodies(await whats_there(broker)) == bodies(second)
+async def test_another_database_is_told(confirm, connection) -> None:
+    elsewhere = PostgresBroker(shared_postgres().url, schema="never_made")
+    async with connection.transaction():
+        with elsewhere.within(connection), pytest.raises(SendTaskError, match="has no tables of this broker"):
+            await confirm.kicker().with_broker(elsewhere).kiq(1)

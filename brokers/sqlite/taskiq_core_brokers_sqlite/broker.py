@@ -1,7 +1,6 @@
 """A broker in one file."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -10,7 +9,7 @@ from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
-from taskiq_core.defaults import DEFAULT_LEASE, DEFAULT_PRIORITY, DEFAULT_QUEUE, SEND_TIMEOUT
+from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
 from taskiq_core.exceptions import BrokerError, MessageRefusedError, SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.url_options import positive_seconds, refuse_unknown
@@ -20,9 +19,10 @@ from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
 from taskiq_core_brokers_sqlite.errors import DatabaseError
 from taskiq_core_brokers_sqlite.location import file_path, split_url
-from taskiq_core_brokers_sqlite.schema import DELAYED, READY
+from taskiq_core_brokers_sqlite.sending import COLUMNS, CONFLICT, INSERT, rows_of
 from taskiq_core_brokers_sqlite.statements import insert_rows
 from taskiq_core_brokers_sqlite.subscription import SQLiteSubscription
+from taskiq_core_brokers_sqlite.transactions import enlist
 
 _POLL_WITH_BELLS = 0.25
 _POLL_WITHOUT = 0.05
@@ -52,6 +52,7 @@ class SQLiteBroker(AsyncBroker):
         | Capability.PARK
         | Capability.DISCARD
         | Capability.EVACUATE
+        | Capability.TRANSACTIONS
         | Capability.CROSS_PROCESS
     )
 
@@ -110,6 +111,13 @@ class SQLiteBroker(AsyncBroker):
             certain = not isinstance(error, DatabaseError) or error.certain
             raise SendTaskError(reason=str(error), outcome="refused" if certain else "unknown") from error
 
+    def enlist(self, connection: Any, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
+        """See `AsyncBroker`. Takes connections of sqlite3, aiosqlite and SQLAlchemy, and SQLAlchemy's sessions.
+
+        Workers find what was committed by looking, `poll_interval` seconds later at most, as no driver tells of a commit.
+        """
+        return enlist(connection, self.path, messages)
+
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         return SQLiteSubscription(self._require_database, queues, self._lease, self._floor(), self._dead_ttl)
 
@@ -126,18 +134,6 @@ class SQLiteBroker(AsyncBroker):
 
 
 def _insert(conn: Connection, messages: Sequence[BrokerMessage]) -> None:
-    now = time.time()
-    rows = [
-        (
-            item.task_id,
-            item.queue or DEFAULT_QUEUE,
-            DEFAULT_PRIORITY if item.priority is None else item.priority,
-            DELAYED if item.delay else READY,
-            now + item.delay if item.delay else None,
-            item.message,
-        )
-        for item in messages
-    ]
-    head = "INSERT INTO taskiq_messages (task_id, queue, priority, state, due, body)"
-    insert_rows(conn, head, 6, rows, "ON CONFLICT (task_id) DO NOTHING")
+    rows = rows_of(messages)
+    insert_rows(conn, INSERT, COLUMNS, rows, CONFLICT)
     conn.ring(*{queue_channel(row[1]) for row in rows})

@@ -1,7 +1,8 @@
 """The SQLite broker keeps the laws of brokers."""
 
+import sqlite3
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,11 @@ class TestSQLiteBroker(BrokerContract):
     async def fresh_store(self):
         with tempfile.TemporaryDirectory() as folder:
             yield partial(SQLiteBroker, Path(folder) / "queue.db", lease=self.lease)
+
+    @asynccontextmanager
+    async def transaction(self, broker):
+        with closing(sqlite3.connect(broker.path)) as connection, connection:
+            yield connection
 
     def result_backend_beside(self, broker):
         return SQLiteResultBackend(broker.path)
