@@ -5,16 +5,34 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks import core, limit_cost, redis_drain, redis_enqueue, redis_load, sqlite_drain, sqlite_enqueue
+from benchmarks import core, limit_cost, sqlite_drain, sqlite_enqueue
 from benchmarks.budget import Budget
 from benchmarks.figures import Benchmark, Scale, Series, collect
 from benchmarks.footprint import footprint
 from benchmarks.idle import idle
-from benchmarks.redis_arena import redis_arena
+from benchmarks.redis_raw import REDIS
 from benchmarks.report import as_json, as_row, machine
+from benchmarks.server_drain import draining
+from benchmarks.server_enqueue import enqueueing
+from benchmarks.server_load import load
+from benchmarks.stores import Store
 from benchmarks.waiting import waiting
 from benchmarks.workers import sqlite_arena
+
+
+def on_server(store: Store[Any]) -> tuple[Benchmark, ...]:
+    """All that is measured on a kind of server."""
+    return (
+        *enqueueing(store),
+        *draining(store),
+        *load(store),
+        *waiting(store.name, store.arena),
+        *idle(store.name, store.arena),
+        *footprint(store.name, store.arena),
+    )
+
 
 BENCHMARKS: Sequence[Benchmark] = (
     *core.BENCHMARKS,
@@ -23,13 +41,8 @@ BENCHMARKS: Sequence[Benchmark] = (
     *waiting("sqlite", sqlite_arena),
     *idle("sqlite", sqlite_arena),
     *footprint("sqlite", sqlite_arena),
-    *redis_enqueue.BENCHMARKS,
-    *redis_drain.BENCHMARKS,
-    *redis_load.BENCHMARKS,
+    *on_server(REDIS),
     *limit_cost.BENCHMARKS,
-    *waiting("redis", redis_arena),
-    *idle("redis", redis_arena),
-    *footprint("redis", redis_arena),
 )
 
 

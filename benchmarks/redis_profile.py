@@ -14,9 +14,9 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks.redis_arena import RedisArena, redis_arena
+from benchmarks.redis_raw import REDIS
 from benchmarks.sending import fill
-from benchmarks.workers import APP, URL
+from benchmarks.workers import APP, URL, Arena
 
 _COUNT = 100_000
 _LOOP = "uvloop"
@@ -37,7 +37,7 @@ _WORK = ("Receiver.", "Outbox.", "Reader.", "Link.", "Runner.run")
 
 def main() -> None:
     """Print both tables."""
-    with redis_arena() as place:
+    with REDIS.arena() as place:
         anyio.run(fill, place, _COUNT)
         before, used = place.server.times(), place.server.cpu()
         drained = place.drain(_LOOP)
@@ -52,7 +52,7 @@ def main() -> None:
     if spy is None:
         print("\npy-spy is not installed, so the worker is not profiled.")
         return
-    with redis_arena() as place:
+    with REDIS.arena() as place:
         anyio.run(fill, place, _COUNT)
         stacks = _sample(spy, place)
     print("\nworker")
@@ -62,7 +62,7 @@ def main() -> None:
     _print({name: share / total for name, share in _by(stacks, lambda frame: frame).items()}, "% in this function itself")
 
 
-def _sample(spy: str, place: RedisArena) -> Mapping[str, int]:
+def _sample(spy: str, place: Arena) -> Mapping[str, int]:
     samples = place.folder / "samples"
     command = [
         spy,

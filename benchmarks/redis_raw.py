@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack as _untyped_msgpack
 import redis.asyncio as _untyped_redis
-import uvloop
 
 from benchmarks.clock import Time, now, since
-from benchmarks.redis_server import RedisServer
+from benchmarks.redis_server import redis_server
+from benchmarks.stores import Store
 
 msgpack: Any = _untyped_msgpack  # the package ships no types
 redis: Any = _untyped_redis  # its annotations are not strict
@@ -18,18 +18,6 @@ redis: Any = _untyped_redis  # its annotations are not strict
 _BATCH = 100
 _TTL = 86400
 _STREAM, _GROUP = "raw", "workers"
-
-Raw = Callable[[Any, int], Awaitable[Time]]
-
-
-def on(server: RedisServer, raw: Raw, count: int, loop: str = "asyncio") -> Time:
-    """The time of a raw loop with a client of its own."""
-
-    async def main() -> Time:
-        async with redis.Redis(port=server.port) as client:
-            return await raw(client, count)
-
-    return uvloop.run(main()) if loop == "uvloop" else asyncio.run(main())
 
 
 def bodies(count: int) -> Iterator[bytes]:
@@ -109,3 +97,16 @@ async def _answer(client: Any, count: int) -> None:
             pipe.xack(_STREAM, _GROUP, entry)
             pipe.xdel(_STREAM, entry)
             await pipe.execute()
+
+
+REDIS = Store(
+    "redis",
+    "redis-py",
+    redis_server,
+    lambda server: f"{server.url}?prefix=bench",
+    lambda server: redis.Redis(port=server.port),
+    add_singly,
+    add_in_batches,
+    drain,
+    round_trips,
+)

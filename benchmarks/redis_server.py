@@ -4,29 +4,21 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from benchmarks.server import LOOPBACK, Server, free_port, wait_until
 
 _PATIENCE = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class RedisServer:
+class RedisServer(Server):
     """One that runs."""
-
-    port: int
 
     @property
     def url(self) -> str:
         """Its database 0."""
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def cpu(self) -> float:
-        """Seconds of CPU that it has used."""
-        info = self._info("cpu")
-        return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+        return f"redis://{LOOPBACK}:{self.port}/0"
 
     def times(self) -> dict[str, int]:
         """Microseconds spent in each command so far, by the server's clock."""
@@ -36,7 +28,7 @@ class RedisServer:
     def command(self, *words: str) -> bytes:
         """The answer to one command: a line, a number or a string."""
         request = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in map(str.encode, words))
-        with socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE) as link, link.makefile("rb") as answers:
+        with socket.create_connection((LOOPBACK, self.port), timeout=_PATIENCE) as link, link.makefile("rb") as answers:
             link.sendall(b"*%d\r\n%s" % (len(words), request))
             head: bytes = answers.readline().rstrip()
             if head.startswith(b"-"):
@@ -54,28 +46,14 @@ def redis_server(*options: str) -> Generator[RedisServer]:
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         raise FileNotFoundError("The benchmarks on Redis need redis-server or valkey-server on the PATH.")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        server = RedisServer(probe.getsockname()[1])
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="taskiq-bench-redis-") as folder:
-        settings = ("--port", str(server.port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no")
+        settings = ("--port", str(port), "--bind", LOOPBACK, "--dir", folder, "--save", "", "--appendonly", "no")
         process = subprocess.Popen([program, *settings, *options], stdout=subprocess.DEVNULL)
         try:
-            _wait_for(server, process)
+            server = RedisServer(port, process.pid)
+            wait_until(lambda: server.command("PING"), process)
             yield server
         finally:
             process.terminate()
             process.wait(_PATIENCE)
-
-
-def _wait_for(server: RedisServer, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            server.command("PING")
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return

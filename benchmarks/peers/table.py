@@ -1,4 +1,4 @@
-"""Peers on Redis beside us: each on a new server, each round of a peer followed by one of ours."""
+"""Peers on a server beside us: each on new ones, each round of a peer followed by one of ours."""
 
 import json
 import os
@@ -9,29 +9,18 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.budget import Budget
 from benchmarks.peers.environments import interpreter
-from benchmarks.peers.redis_ours import Figures, measure_ours, measure_raw
-from benchmarks.redis_server import redis_server
+from benchmarks.peers.ours import Figures, measure_ours, measure_raw
+from benchmarks.stores import Store
 
 _HERE = Path(__file__).parent
 _DEADLINE = 90.0
-_HIREDIS, _UVLOOP = "hiredis==3.5.0", "uvloop==0.23.0"
-
-PEERS: Mapping[str, Sequence[str]] = {
-    "taskiq": ("taskiq-redis==1.2.4", "taskiq==0.13.0", "orjson==3.13.0", _HIREDIS, _UVLOOP),
-    "saq": ("saq==0.26.4", "redis==8.1.0", "orjson==3.13.0", "typing_extensions", _HIREDIS, _UVLOOP),
-    "docket": ("pydocket==0.27.0", _HIREDIS, _UVLOOP),
-    "streaq": ("streaq==7.2.0", _UVLOOP),
-    "arq": ("arq==0.28.0", _HIREDIS, _UVLOOP),
-    "dramatiq": ("dramatiq==2.2.1", "redis==8.1.0", _HIREDIS),
-    "celery": ("celery==5.7.0", "redis==8.1.0", "packaging", _HIREDIS),
-    "rq": ("rq==3.0.0", "redis==8.1.0", _HIREDIS),
-}
-"""What each needs, in the order of the table."""
-_US, _RAW = "taskiq_core", "raw redis-py"
+_US = "taskiq_core"
 _COLUMNS = {
     "drain": "drain, tasks/s",
     "drain_cpu": "worker CPU, us/task",
@@ -49,7 +38,9 @@ _SMALLER_IS_BETTER = {"drain_cpu", "drain_server_cpu", "round_trip_p50", "round_
 class Table:
     """The figures of everyone over all rounds."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: str, order: Sequence[str]) -> None:
+        self._store = store
+        self._order = order
         self._rounds: dict[str, list[Figures]] = defaultdict(list)
         self._ratios: dict[str, list[Figures]] = defaultdict(list)
         """What we had right after a peer, by what the peer had."""
@@ -67,7 +58,7 @@ class Table:
     def show(self) -> None:
         """Print who had what in Markdown, what of the goals is met, and how we compare with each."""
         print("| |" + "".join(f" {title} |" for title in _COLUMNS.values()) + "\n|---|" + "---|" * len(_COLUMNS))
-        for name in (_US, _RAW, *PEERS):
+        for name in self._order:
             if name in self._rounds:
                 print(f"| {name} |" + "".join(f" {_cell(self._rounds[name], key)} |" for key in _COLUMNS))
         print("\nWe, by the peer, within one round:\n")
@@ -76,8 +67,9 @@ class Table:
             print(f"- {peer}: {', '.join(said)}")
         print()
         for goal, limit in Budget.read().peers.items():
-            if (value := self._against(goal)) is not None:
-                print(f"{goal:<28} {value:.3g} x  goal {limit}: {'met' if limit.holds(value) else 'MISSED'}")
+            store, _, wanted = goal.partition(".")
+            if store == self._store and (value := self._against(wanted)) is not None:
+                print(f"{goal:<36} {value:.3g} x  goal {limit}: {'met' if limit.holds(value) else 'MISSED'}")
 
     def _against(self, goal: str) -> float | None:
         """Our ratio to one peer, or to whichever is the best at it."""
@@ -88,16 +80,41 @@ class Table:
         return (max if key in _SMALLER_IS_BETTER else min)(every, default=None)
 
 
-def compare(only: Collection[str], rounds: int) -> None:
-    """Measure the peers that are wanted, and print the table."""
-    pythons = {name: interpreter(needs) for name, needs in PEERS.items() if not only or name in only}
-    table = Table()
-    for number in range(1, rounds + 1):
-        _attempt(_RAW, lambda: table.add(_RAW, measure_raw()))
-        for name, python in pythons.items():
-            print(f"round {number}: {name}", file=sys.stderr, flush=True)
-            _attempt(name, lambda name=name, python=python: table.compare(name, _measure(name, python), measure_ours()))
-    table.show()
+@dataclass(frozen=True)
+class Peers:
+    """Those on one kind of server, and what each needs, in the order of the table. Their scripts are STORE_PEER.py."""
+
+    store: Store[Any]
+    needs: Mapping[str, Sequence[str]]
+
+    def compare(self, only: Collection[str], rounds: int) -> None:
+        """Measure those that are wanted, and print the table."""
+        store, raw = self.store, f"raw {self.store.driver}"
+        pythons = {name: interpreter(needs) for name, needs in self.needs.items() if name in only}
+        table = Table(store.name, (_US, raw, *pythons))
+        for number in range(1, rounds + 1):
+            _attempt(raw, lambda: table.add(raw, measure_raw(store)))
+            for name, python in pythons.items():
+                print(f"round {number}: {name}", file=sys.stderr, flush=True)
+                _attempt(
+                    name, lambda name=name, python=python: table.compare(name, self._measure(name, python), measure_ours(store))
+                )
+        table.show()
+
+    def _measure(self, name: str, python: Path) -> Figures:
+        """Sending, and then the rest on another server."""
+        figures: dict[str, float] = {}
+        for part in ("send", "work"):
+            with self.store.server() as server:
+                command = [str(python), str(_HERE / f"{self.store.name}_{name}.py"), server.name, part]
+                with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+                    try:
+                        output, _ = process.communicate(timeout=_DEADLINE)
+                    finally:
+                        with suppress(ProcessLookupError):
+                            os.killpg(process.pid, signal.SIGKILL)
+            figures |= json.loads(output)
+        return figures
 
 
 def _attempt(name: str, measure: Callable[[], None]) -> None:
@@ -106,19 +123,6 @@ def _attempt(name: str, measure: Callable[[], None]) -> None:
         measure()
     except (subprocess.SubprocessError, json.JSONDecodeError) as error:
         print(f"{name} failed: {error}", file=sys.stderr, flush=True)
-
-
-def _measure(name: str, python: Path) -> Figures:
-    with redis_server() as server:
-        command = [str(python), str(_HERE / f"redis_{name}.py"), str(server.port)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
-            try:
-                output, _ = process.communicate(timeout=_DEADLINE)
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-    figures: Figures = json.loads(output)
-    return figures
 
 
 def _median(rounds: Sequence[Figures], key: str) -> float:
