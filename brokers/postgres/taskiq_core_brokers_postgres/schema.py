@@ -87,8 +87,7 @@ _SCHEDULES = (
         id bigserial PRIMARY KEY, schedule_id text COLLATE "C" NOT NULL UNIQUE, paused boolean NOT NULL,
         body bytea NOT NULL)""",
     # How often schedules were changed: who missed a notification sees it here.
-    "CREATE TABLE taskiq.schedule_changes (count bigint NOT NULL)",
-    "INSERT INTO taskiq.schedule_changes VALUES (0)",
+    "CREATE TABLE taskiq.schedule_changes (single boolean PRIMARY KEY CHECK (single), count bigint NOT NULL)",
 )
 
 _COORDINATION = tuple(

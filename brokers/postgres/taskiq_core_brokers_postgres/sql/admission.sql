@@ -28,11 +28,12 @@ BEGIN
         FROM unnest(places, amounts, names) WITH ORDINALITY AS given(place, amount, name, number) ORDER BY number);
 END $$;
 
--- The n-th newest time of a kind.
+-- The n-th newest time of a kind. The order says by which index: without statistics the planner takes the other one for as good.
 CREATE FUNCTION taskiq.newest(name text, which integer, nth bigint) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    head bigint := (SELECT n FROM taskiq.times WHERE key = name AND kind = which ORDER BY n DESC LIMIT 1);
 BEGIN
-    RETURN (SELECT at FROM taskiq.times WHERE key = name AND kind = which AND n =
-        (SELECT n FROM taskiq.times WHERE key = name AND kind = which ORDER BY n DESC LIMIT 1) - nth + 1);
+    RETURN (SELECT at FROM taskiq.times WHERE key = name AND kind = which AND n <= head - nth + 1 ORDER BY n DESC LIMIT 1);
 END $$;
 
 CREATE FUNCTION taskiq.note(rate taskiq.rate, which integer, moment float8) RETURNS void LANGUAGE plpgsql AS $$
@@ -92,7 +93,7 @@ BEGIN
     SELECT at, n INTO last, last_n FROM taskiq.times WHERE key = rate.key AND kind = 1 ORDER BY n DESC LIMIT 1;
     IF last > moment THEN
         ahead := last_n + 1 - (
-            SELECT n FROM taskiq.times WHERE key = rate.key AND kind = 1 AND at > moment ORDER BY at, n LIMIT 1);
+            SELECT n FROM taskiq.times WHERE key = rate.key AND kind = 1 AND at > moment ORDER BY at LIMIT 1);
     END IF;
     answer := greatest(moment, last, taskiq.newest(rate.key, 1, rate.amount) + rate.pace);
     IF ahead < rate.amount THEN

@@ -33,7 +33,7 @@ CREATE TABLE taskiq.slots (key text COLLATE "C", holder text COLLATE "C", expire
 CREATE TABLE taskiq.times (
     key text COLLATE "C", kind smallint, n bigint, at float8 NOT NULL, expires float8 NOT NULL, terms bytea NOT NULL,
     PRIMARY KEY (key, kind, n)) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
-CREATE INDEX times_in_order ON taskiq.times (key, kind, at, n);
+CREATE INDEX times_in_order ON taskiq.times (key, kind, at);
 CREATE INDEX times_expiry ON taskiq.times (expires);
 
 CREATE FUNCTION taskiq.moment() RETURNS float8 LANGUAGE sql AS $$ SELECT extract(epoch FROM clock_timestamp())::float8 $$;
