@@ -43,6 +43,11 @@ class Location:
         """Where notifications of stored results go."""
         return f"results.taskiq:{self.schema}"
 
+    @property
+    def schedules_channel(self) -> str:
+        """Where notifications of changed schedules go."""
+        return f"schedules.taskiq:{self.schema}"
+
 
 def options_in(url: str, known: Collection[str]) -> dict[str, str]:
     """Options for the plugin, which are those in `known`, from the query of a URL.

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from taskiq_core_brokers_postgres.database import in_schema
 from taskiq_core_brokers_postgres.errors import UnusablePostgresError
 from taskiq_core_brokers_postgres.location import Location
 from taskiq_core_brokers_postgres.schema import MIGRATIONS
@@ -39,7 +40,7 @@ async def upgrade(connection: Any, location: Location) -> int:
             )
         for number in range(begin, VERSION):
             for statement in MIGRATIONS[number]:
-                await connection.execute(statement.replace("taskiq.", f'"{location.schema}".'))
+                await connection.execute(in_schema(statement, location.schema))
             await connection.execute(
                 f'INSERT INTO "{location.schema}".schema_versions (version) VALUES ($1)',
                 number + 1,

@@ -82,16 +82,9 @@ _RECORDS = (
     "CREATE INDEX records_expiry ON taskiq.records (expires)",
 )
 
-_SCHEDULES = (
-    """CREATE TABLE taskiq.schedules (
-        id bigserial PRIMARY KEY, schedule_id text COLLATE "C" NOT NULL UNIQUE, paused boolean NOT NULL,
-        body bytea NOT NULL)""",
-    # How often schedules were changed: who missed a notification sees it here.
-    "CREATE TABLE taskiq.schedule_changes (single boolean PRIMARY KEY CHECK (single), count bigint NOT NULL)",
-)
-
-_COORDINATION = tuple(
-    (files(__package__ or "") / "sql" / name).read_text("utf-8") for name in ("coordination.sql", "admission.sql")
+_SCRIPTS = tuple(
+    (files(__package__ or "") / "sql" / name).read_text("utf-8")
+    for name in ("coordination.sql", "admission.sql", "schedules.sql")
 )
 
 EXPIRING: Final = {
@@ -100,5 +93,5 @@ EXPIRING: Final = {
 }
 """Tables whose rows go when they have expired, and what time it is as they have it."""
 
-MIGRATIONS: Final = ((*_QUEUES, *_RESULTS, *_RECORDS, *_SCHEDULES, *_COORDINATION),)
+MIGRATIONS: Final = ((*_QUEUES, *_RESULTS, *_RECORDS, *_SCRIPTS),)
 """Statements that lead from each version to the next. Those of a released version never change."""
