@@ -1,6 +1,6 @@
 """The contracts: what a plugin implements and the core relies on. They import only the vocabulary."""
 
-from taskiq_core.abc.coordinator import Admission, AdmissionRequest, Claim, Coordinator, RateLimit, SlotLimit
+from taskiq_core.abc.coordinator import Admission, AdmissionRequest, Claim, ClaimStore, Coordinator, RateLimit, SlotLimit
 from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core.abc.formatter import TaskiqFormatter
 from taskiq_core.abc.middleware import TaskiqMiddleware
@@ -16,6 +16,7 @@ __all__ = [
     "AdmissionRequest",
     "AsyncResultBackend",
     "Claim",
+    "ClaimStore",
     "Coordinator",
     "Evacuation",
     "QueueAdmin",

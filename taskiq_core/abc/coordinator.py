@@ -80,13 +80,14 @@ class Admission:
         return self.full is None and self.wait <= 0
 
 
-class Coordinator(ABC):
-    """Shared state with atomic steps; every operation takes a batch and costs one round trip.
+class ClaimStore(ABC):
+    """Claims and counters: all that schedulers need of a coordinator, for stores that cannot be a whole one.
 
-    Claims, slots, starts, counters, joins and values are things of their own: one key may name one of each.
+    Every operation takes a batch and costs one round trip, or a few where others claim the same at the same time. Claims and
+    counters are things of their own: one key may name one of each.
 
     Time is the store's, so that workers' clocks do not matter. Keys are free text; whatever has expired leaves nothing
-    behind in the end, and so do starts and times given. Each item of a batch is decided in order, as if it came alone.
+    behind in the end. Each item of a batch is decided in order, as if it came alone.
     """
 
     cross_process: bool = True
@@ -103,6 +104,25 @@ class Coordinator(ABC):
     @abstractmethod
     async def release(self, claims: Sequence[tuple[str, str]]) -> None:
         """Give up (key, owner) pairs; one that is not the owner's stays."""
+
+    @abstractmethod
+    async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
+        """Add to counters (made at 0) and return their new values; each lives `ttl` seconds after its last `add`.
+
+        Adding 0 reads a counter and renews it.
+        """
+
+    @abstractmethod
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Drop everything under these keys, of whatever kind."""
+
+
+class Coordinator(ClaimStore):
+    """Shared state with atomic steps; every operation takes a batch and costs one round trip.
+
+    Slots, starts, joins and values are, as claims and counters, things of their own. Starts and times given leave nothing
+    behind in the end either.
+    """
 
     @abstractmethod
     async def admit(self, requests: Sequence[AdmissionRequest]) -> list[Admission]:
@@ -136,19 +156,8 @@ class Coordinator(ABC):
         """Set values for `ttl` seconds, or for ever, all in one step; None deletes."""
 
     @abstractmethod
-    async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
-        """Add to counters (made at 0) and return their new values; each lives `ttl` seconds after its last `add`.
-
-        Adding 0 reads a counter and renews it.
-        """
-
-    @abstractmethod
     async def arrive(self, key: str, members: Sequence[str], expected: int, ttl: float) -> bool:
         """Note that members have arrived at a join; True exactly once: to the call that completes `expected` members.
 
         A member that arrives twice counts once, so a step may be repeated after a crash.
         """
-
-    @abstractmethod
-    async def forget(self, keys: Sequence[str]) -> None:
-        """Drop everything under these keys, of whatever kind."""

@@ -12,8 +12,8 @@ from taskiq_core.schedule import ScheduledTask
 class ScheduleSource(ABC):
     """A place that schedules are read from. Subclasses need not call `super().__init__()`.
 
-    A source that others share should also be a `Coordinator`, or the scheduler be given one, so that any number of
-    schedulers make each fire once.
+    A source that others share should also be a `ClaimStore`, which every `Coordinator` is, or the scheduler be given one, so
+    that any number of schedulers make each fire once.
     """
 
     keeps_one_off: bool = False

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import anyio
 
-from taskiq_core.abc.coordinator import Coordinator
+from taskiq_core.abc.coordinator import ClaimStore
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.deduplication import send_guarded
 from taskiq_core.exceptions import ScheduledTaskCancelledError
@@ -45,7 +45,7 @@ class Dispatcher:
     """
 
     def __init__(
-        self, broker: AsyncBroker, coordinator: Coordinator | None, clock: Clock, claim_ttl: float, stopping: anyio.Event
+        self, broker: AsyncBroker, coordinator: ClaimStore | None, clock: Clock, claim_ttl: float, stopping: anyio.Event
     ) -> None:
         self._broker = broker
         self._ledger = FireLedger(coordinator)

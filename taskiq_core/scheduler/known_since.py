@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from taskiq_core.abc.coordinator import Claim, Coordinator
+from taskiq_core.abc.coordinator import Claim, ClaimStore
 from taskiq_core.scheduler.agenda import Entry
 from taskiq_core.scheduler.fire import GRACE
 
@@ -20,7 +20,7 @@ class KnownSince:
     It lives as long as some scheduler renews it, and for as long after as the schedule's misfire policy looks back.
     """
 
-    def __init__(self, coordinator: Coordinator, refresh_interval: float) -> None:
+    def __init__(self, coordinator: ClaimStore, refresh_interval: float) -> None:
         self._coordinator = coordinator
         self._slack = 2 * refresh_interval
         self._owner = uuid4().hex

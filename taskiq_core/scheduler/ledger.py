@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from taskiq_core.abc.coordinator import Claim, Coordinator
+from taskiq_core.abc.coordinator import Claim, ClaimStore
 from taskiq_core.group_commit import GroupCommit
 from taskiq_core.scheduler.fire import Fire
 
@@ -31,7 +31,7 @@ class FireLedger:
     Concurrent calls share round trips. They raise what the coordinator raises.
     """
 
-    def __init__(self, coordinator: Coordinator | None) -> None:
+    def __init__(self, coordinator: ClaimStore | None) -> None:
         self._coordinator = coordinator
         self._sent: set[str] = set()
         if coordinator is not None:
@@ -76,7 +76,7 @@ def _counter(fire: Fire) -> str:
     return f"sent:{fire.id}"
 
 
-def _claiming(coordinator: Coordinator) -> Callable[[list[_Ask]], Awaitable[None]]:
+def _claiming(coordinator: ClaimStore) -> Callable[[list[_Ask]], Awaitable[None]]:
     async def claim(asks: list[_Ask]) -> None:
         answers = await coordinator.claim([ask.claim for ask in asks])
         for ask, granted in zip(asks, answers, strict=True):
@@ -85,7 +85,7 @@ def _claiming(coordinator: Coordinator) -> Callable[[list[_Ask]], Awaitable[None
     return claim
 
 
-def _adding(coordinator: Coordinator, amount: int, ttl: timedelta) -> Callable[[list[_Count]], Awaitable[None]]:
+def _adding(coordinator: ClaimStore, amount: int, ttl: timedelta) -> Callable[[list[_Count]], Awaitable[None]]:
     async def add(counts: list[_Count]) -> None:
         values = await coordinator.add({count.key: amount for count in counts}, ttl.total_seconds())
         for count in counts:

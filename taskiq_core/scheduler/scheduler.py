@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import anyio
 import anyio.abc
 
-from taskiq_core.abc.coordinator import Coordinator
+from taskiq_core.abc.coordinator import ClaimStore
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.outage import Outage
@@ -35,7 +35,7 @@ class TaskiqScheduler:
     `claim_ttl` seconds; a fire that nobody made is made up to 60 s late, also after a restart. What is older is subject to
     the schedule's `misfire`: "skip" forgets it, "once" makes the last one, "all" makes all of the last seven days.
 
-    `coordinator` is the shared memory for that. Without one it is the first source that is a `Coordinator`, else the
+    `coordinator` is the shared memory for that. Without one it is the first source that is a `ClaimStore`, else the
     broker's result backend if it is one; if nothing is, or it knows one process only, one scheduler may run.
 
     Sources are read every `refresh_interval` seconds, and when their `wait_changed` returns: a schedule that was added is
@@ -46,7 +46,7 @@ class TaskiqScheduler:
         self,
         broker: AsyncBroker,
         sources: Sequence[ScheduleSource],
-        coordinator: Coordinator | None = None,
+        coordinator: ClaimStore | None = None,
         *,
         refresh_interval: float = 10.0,
         claim_ttl: float = 15.0,
@@ -99,9 +99,9 @@ class TaskiqScheduler:
             await self._make_fires(agendas, dispatcher, fires)
             readers.cancel_scope.cancel()
 
-    def _find_coordinator(self) -> Coordinator | None:
+    def _find_coordinator(self) -> ClaimStore | None:
         candidates = (self.coordinator, *self.sources, self.broker.result_backend)
-        found = next((item for item in candidates if isinstance(item, Coordinator)), None)
+        found = next((item for item in candidates if isinstance(item, ClaimStore)), None)
         if found is None or not found.cross_process:
             logger.warning(
                 "Only one scheduler may run: there is no coordinator that several share. "

@@ -32,6 +32,7 @@ if "pytest" in sys.modules:  # so that a failed assertion of a law shows its val
     sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{item.name}" for item in pkgutil.iter_modules(__path__)))
 
 from taskiq_core.testing.broker_suite import BrokerContract
+from taskiq_core.testing.claim_suite import ClaimStoreContract
 from taskiq_core.testing.coordinator_suite import CoordinatorContract
 from taskiq_core.testing.kit import TaskiqTest, taskiq_test
 from taskiq_core.testing.record_suite import RecordStoreContract
@@ -42,6 +43,7 @@ from taskiq_core.testing.virtual_clock import VirtualTime, virtual_time
 
 __all__ = [
     "BrokerContract",
+    "ClaimStoreContract",
     "CoordinatorContract",
     "RecordStoreContract",
     "ResultBackendContract",

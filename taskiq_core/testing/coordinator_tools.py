@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from taskiq_core.abc.coordinator import AdmissionRequest, Coordinator, RateLimit, SlotLimit
+from taskiq_core.abc.coordinator import AdmissionRequest, ClaimStore, Coordinator, RateLimit, SlotLimit
 from taskiq_core.testing.suite import Suite
 
 TTL = 0.5
@@ -15,12 +15,12 @@ TTL = 0.5
 LONG = 600.0
 
 
-class CoordinatorSuite(Suite[Coordinator]):
+class CoordinatorSuite(Suite[Any]):
     """Laws, some of which are races: they run over two instances where `shared` says that they see each other."""
 
     racers: int = 50
 
-    async def race(self, coordinator: Coordinator, run: Callable[[Coordinator, int], Awaitable[Any]]) -> list[Any]:
+    async def race(self, coordinator: ClaimStore, run: Callable[[Any, int], Awaitable[Any]]) -> list[Any]:
         """Run all racers at once and return their outcomes."""
         peers = [coordinator, await self.another()] if self.shared else [coordinator]
         outcomes: list[Any] = []

@@ -26,6 +26,7 @@ CASES: tuple[tuple[type[Any], str], ...] = (
     (liars.RemembersHolders, "claims_have_holders"),
     (liars.CompletesAgain, "a_join_completes_once"),
     (liars.ForgetsOnlyClaims, "forgetting_drops_every_kind"),
+    (liars.ForgetsOnlyClaims, "forgetting_drops_claims_and_counters"),
     (liars.OneSlotMore, "slots_are_limited"),
     (liars.RenewsNoSlots, "a_slot_is_renewed_by_asking_again"),
     (liars.LeavesOneByOne, "who_leaves_hears_how_many_are_free"),

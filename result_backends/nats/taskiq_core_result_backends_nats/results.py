@@ -82,7 +82,7 @@ class NatsResultBackend(AsyncResultBackend[R]):
         prefix = self.location.prefix
         self._connection = connection
         self._library = Library(connection, f"{prefix}_results", shelf_for(self.result_ttl), self._replicas)
-        self._arrivals = Arrivals(connection, f"{prefix}.results.stored", self._library.note)
+        self._arrivals = Arrivals(connection, f"{prefix}.bell.results", self._library.note)
         self._progress = Bucket(connection, f"{prefix}_progress", max_age=DAY, replicas=self._replicas)
         self._shared_wait = SharedWait(self._fetch_patiently, self._arrivals.open)
 
