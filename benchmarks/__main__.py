@@ -12,6 +12,7 @@ from benchmarks.budget import Budget
 from benchmarks.figures import Benchmark, Scale, Series, collect
 from benchmarks.footprint import footprint
 from benchmarks.idle import idle
+from benchmarks.postgres_raw import POSTGRES
 from benchmarks.redis_raw import REDIS
 from benchmarks.report import as_json, as_row, machine
 from benchmarks.server_drain import draining
@@ -42,6 +43,7 @@ BENCHMARKS: Sequence[Benchmark] = (
     *idle("sqlite", sqlite_arena),
     *footprint("sqlite", sqlite_arena),
     *on_server(REDIS),
+    *on_server(POSTGRES),
     *limit_cost.BENCHMARKS,
 )
 
