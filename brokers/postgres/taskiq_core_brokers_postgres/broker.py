@@ -15,7 +15,7 @@ from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_postgres.admin import PostgresAdmin
 from taskiq_core_brokers_postgres.bell import Bell
 from taskiq_core_brokers_postgres.database import Database
-from taskiq_core_brokers_postgres.location import flag, locate, options_in
+from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, flag, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
 from taskiq_core_brokers_postgres.producer import Producer
 from taskiq_core_brokers_postgres.subscription import PostgresSubscription
@@ -58,7 +58,7 @@ class PostgresBroker(AsyncBroker):
         | Capability.CROSS_PROCESS
     )
 
-    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "migrate"})
+    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "migrate"}) | CONNECTION_OPTIONS
     """What the query of a URL may say about the broker."""
 
     def __init__(
@@ -90,7 +90,7 @@ class PostgresBroker(AsyncBroker):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        in_url = options_in(url, cls.url_options)
+        in_url = options_in(url, cls.url_options - CONNECTION_OPTIONS)
         found: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items() if name in _SECONDS}
         if "migrate" in in_url:
             found["migrate"] = flag("migrate", in_url["migrate"])

@@ -18,7 +18,7 @@ from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.expiry import Expiry
-from taskiq_core_brokers_postgres.location import flag, locate, options_in
+from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, flag, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
 from taskiq_core_brokers_postgres.results_table import STORE, columns_of
 from taskiq_core_result_backends_postgres.arrivals import Arrivals
@@ -59,7 +59,7 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, AsyncResultBac
     :param migrate: make or upgrade the tables at the start; False refuses to start on tables of another version.
     """
 
-    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "migrate"})
+    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "migrate"}) | CONNECTION_OPTIONS
     """What the query of a URL may say about the backend."""
 
     def __init__(
@@ -87,7 +87,7 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, AsyncResultBac
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        in_url = options_in(url, cls.url_options)
+        in_url = options_in(url, cls.url_options - CONNECTION_OPTIONS)
         found: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items() if name in _SECONDS}
         if "migrate" in in_url:
             found["migrate"] = flag("migrate", in_url["migrate"])
