@@ -27,6 +27,8 @@ class Entry(NamedTuple):
     value: bytes
     revision: int
     """Number of the message in the stream: a later value has a higher one."""
+    stored: str
+    """When, by the server's clock, as ISO 8601 writes it."""
 
 
 class Bucket:
@@ -45,22 +47,32 @@ class Bucket:
 
     async def get(self, keys: Sequence[str]) -> dict[str, Entry]:
         """Those that exist; nothing where the bucket does not."""
+        subjects = [self.subject(key) for key in keys]
+        found = await self.at(subjects)
+        return {key: found[subject] for key, subject in zip(keys, subjects, strict=True) if subject in found}
+
+    async def at(self, subjects: Sequence[str]) -> dict[str, Entry]:
+        """The same by subjects."""
         # A question for a bucket that is not there has no answer at all.
-        if not keys or not (self.known or await self.exists()):
+        if not subjects or not (self.known or await self.exists()):
             return {}
         # Any copy may answer a direct question. Where there are several, the one that takes what is written is asked.
         ask, read = (self._direct, _direct_entry) if self._replicas == 1 else (self._leading, _leading_entry)
         try:
-            answers = await self._ask([ask(self.subject(key)) for key in keys])
+            answers = await self._ask([ask(subject) for subject in subjects])
         except NatsError:
             self.known = False
             raise
-        entries = ((key, read(answer)) for key, answer in zip(keys, answers, strict=True))
-        return {key: entry for key, entry in entries if entry is not None}
+        entries = ((subject, read(answer)) for subject, answer in zip(subjects, answers, strict=True))
+        return {subject: entry for subject, entry in entries if entry is not None}
 
-    async def put(self, values: Mapping[str, bytes]) -> None:
-        """Store all, replacing what was there; they are stored when it returns. After an error some may be."""
-        for answer in await self._write([Request(self.subject(key), value) for key, value in values.items()]):
+    async def put(self, values: Mapping[str, bytes], *, mark: bool = False) -> None:
+        """Store all, replacing what was there; they are stored when it returns. After an error some may be.
+
+        With `mark` the mark gets a new revision after them.
+        """
+        requests = [Request(self.subject(key), value) for key, value in values.items()]
+        for answer in await self._write([*requests, Request(self.mark)] if mark else requests):
             self._connection.check(answer)
 
     async def replace(self, values: Sequence[tuple[str, bytes, int]]) -> list[bool]:
@@ -108,6 +120,11 @@ class Bucket:
         else:
             self.known = True
         return self.known
+
+    @property
+    def mark(self) -> str:
+        """One more subject, which is no key's."""
+        return f"{self._root}===mark"
 
     def subject(self, key: str) -> str:
         """Where the values of a key, any text, are published."""
@@ -182,12 +199,13 @@ _STORED: dict[str, Any] = {}
 def _direct_entry(answer: Msg) -> Entry | None:
     if answer.status:  # 404
         return None
-    return Entry(answer.data, int(fields_of(answer.headers)["Nats-Sequence"]))
+    fields = fields_of(answer.headers)
+    return Entry(answer.data, int(fields["Nats-Sequence"]), fields["Nats-Time-Stamp"])
 
 
 def _leading_entry(answer: Msg) -> Entry | None:
     message = json.loads(answer.data).get("message")
-    return None if message is None else Entry(base64.b64decode(message.get("data", "")), message["seq"])
+    return None if message is None else Entry(base64.b64decode(message.get("data", "")), message["seq"], message["time"])
 
 
 def _refused(answer: Mapping[str, Any], passable: Collection[int], connection: Connection) -> bool:

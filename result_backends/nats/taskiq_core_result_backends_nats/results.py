@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.delivery import StoredResult
-from taskiq_core.exceptions import ConfigurationError, ResultBackendError, ResultGetError, ResultSetError
+from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
 from taskiq_core.url_options import positive_seconds
@@ -22,6 +22,7 @@ from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, locate, option
 from taskiq_core_result_backends_nats.arrivals import Arrivals
 from taskiq_core_result_backends_nats.bucket import Bucket
 from taskiq_core_result_backends_nats.library import Library
+from taskiq_core_result_backends_nats.replicas import copies
 from taskiq_core_result_backends_nats.shelves import DAY, shelf_for
 
 R = TypeVar("R", default=Any)
@@ -55,9 +56,7 @@ class NatsResultBackend(AsyncResultBackend[R]):
     ) -> None:
         self.location = locate(url, prefix)
         self.result_ttl = None if result_ttl is None else positive_seconds("result_ttl", result_ttl)
-        if not 1 <= replicas <= 5:
-            raise ConfigurationError(reason=f"NATS keeps 1 to 5 copies, and replicas is {replicas}.")
-        self._replicas = replicas
+        self._replicas = copies(replicas)
         self._connection: Connection | None = None
 
     @classmethod
@@ -66,12 +65,11 @@ class NatsResultBackend(AsyncResultBackend[R]):
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        in_url: dict[str, Any] = dict(options_in(url, {"result_ttl", "replicas"}))
+        in_url = options_in(url, {"result_ttl", "replicas"})
+        given: dict[str, Any] = {name: copies(value) for name, value in in_url.items() if name == "replicas"}
         if "result_ttl" in in_url:
-            in_url["result_ttl"] = positive_seconds("result_ttl", in_url["result_ttl"])
-        if "replicas" in in_url:
-            in_url["replicas"] = int(in_url["replicas"]) if in_url["replicas"].isdigit() else 0
-        return cls(url, **{**in_url, **options})
+            given["result_ttl"] = positive_seconds("result_ttl", in_url["result_ttl"])
+        return cls(url, **{**given, **options})
 
     async def startup(self) -> None:
         if self._connection is not None:
