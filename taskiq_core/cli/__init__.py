@@ -11,6 +11,7 @@ COMMANDS: Final = {
     "queues": "taskiq_core.cli.queues:queues",
     "tasks": "taskiq_core.cli.tasks:tasks",
     "worker": "taskiq_core.cli.worker:worker",
+    "relay": "taskiq_core.cli.relay:relay",
     "scheduler": "taskiq_core.cli.scheduler:scheduler",
 }
 

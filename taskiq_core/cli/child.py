@@ -34,6 +34,7 @@ def make_settings(broker: AsyncBroker, options: dict[str, Any]) -> WorkerSetting
         grace=options["grace"],
         max_tasks=options["max_tasks_per_child"],
         burst=options["burst"],
+        relay=not options["no_relay"],
     )
 
 

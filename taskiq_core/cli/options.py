@@ -91,6 +91,7 @@ def worker_options(command: F) -> F:
                 help="Replace a process after N tasks.",
             ),
             click.option("--burst", is_flag=True, help="End when the queues are empty."),
+            click.option("--no-relay", is_flag=True, help="Leave the outbox of APP to other workers or `taskiq relay`."),
         ),
         command,
     )

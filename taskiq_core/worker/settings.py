@@ -31,6 +31,7 @@ class WorkerOptions(TypedDict, total=False):
     max_deliveries: int
     max_deaths: int
     processes: int
+    relay: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ class WorkerSettings:
     """How many processes a task may kill while it runs alone."""
     processes: int = os.cpu_count() or 1
     """How many processes serve tasks with `executor="process"`, and how many serve tasks that must run alone."""
+
+    relay: bool = True
+    """Whether to move messages from the broker's outbox to the broker, if it has one."""
 
     def changed(self, options: WorkerOptions) -> "WorkerSettings":
         """A copy with some fields changed; raises as the constructor."""

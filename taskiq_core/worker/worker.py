@@ -14,6 +14,7 @@ from taskiq_core.worker.batch_invocation import compile_invocation
 from taskiq_core.worker.callbacks import check_callbacks
 from taskiq_core.worker.receiver import Receiver
 from taskiq_core.worker.recorder import Recorder
+from taskiq_core.worker.relay import Relay
 from taskiq_core.worker.settings import WorkerOptions, WorkerSettings
 from taskiq_core.worker.threads import Threads
 
@@ -45,6 +46,7 @@ class Worker:
         self._recorder_path = recorder
         self._predecessors = predecessors
         self._receiver: Receiver | None = None
+        self._relay: Relay | None = None
         self._starting: anyio.CancelScope | None = None
         self._stopping: Literal["no", "gracefully", "now"] = "no"
         self.stopped_because: Literal["stopped", "burst", "max_tasks"] = "stopped"
@@ -65,6 +67,8 @@ class Worker:
         self._stopping = "now" if now else "gracefully" if self._stopping == "no" else self._stopping
         if self._receiver is not None:
             self._receiver.stop(now=now)
+        if self._relay is not None:
+            self._relay.stop(now=now)
         if self._starting is not None:
             self._starting.cancel()
 
@@ -115,8 +119,37 @@ class Worker:
         try:
             subscription = self.broker.subscribe(self.settings.queues, prefetch=self.settings.prefetch)
             receiver = self._receiver = Receiver(self.broker, subscription, self.settings, recorder, self._predecessors)
-            await receiver.run()
+            await self._run_beside_relay(receiver)
             self.stopped_because = receiver.stopped_because
         finally:
             self._receiver = None
             recorder.close()
+
+    async def _run_beside_relay(self, receiver: Receiver) -> None:
+        if self.broker.outbox is None or not self.settings.relay:
+            await receiver.run()
+            return
+        grace, burst = self.settings.grace, self.settings.burst
+        relay = self._relay = Relay(self.broker, self.broker.outbox, grace=grace, burst=burst)
+        failure: list[Exception] = []
+
+        async def run_relay() -> None:
+            try:
+                await relay.run()
+            except Exception as error:  # noqa: BLE001 - carried out of the task group as it is
+                failure.append(error)
+                receiver.stop()
+
+        try:
+            if burst:  # what it moves is to be run too
+                await run_relay()
+            async with anyio.create_task_group() as beside:
+                if not burst:
+                    beside.start_soon(run_relay)
+                if not failure and self._stopping == "no":
+                    await receiver.run()
+                relay.stop()
+        finally:
+            self._relay = None
+        if failure:
+            raise failure[0]

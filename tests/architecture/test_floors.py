@@ -65,6 +65,7 @@ FLOORS = tuple(
         middleware_chain
         outage
         outbox
+        passing_on
         serializers
         signature
         transactions

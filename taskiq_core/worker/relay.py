@@ -1,0 +1,171 @@
+"""The relay: moves messages from the outbox to the broker that they are for."""
+
+import logging
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import anyio
+
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core.exceptions import ConfigurationError, MessageDecodeError
+from taskiq_core.message import BrokerMessage
+from taskiq_core.outage import Outage
+from taskiq_core.outbox import Outbox, read_entry
+from taskiq_core.passing_on import PassedOn
+from taskiq_core.worker.backoff import Backoff
+
+logger = logging.getLogger("taskiq.relay")
+
+_BATCH: Final = 500
+"""Messages that are moved together."""
+_EMPTY: Final = 0.3
+"""Seconds without a message after which the outbox is taken for empty, where that ends the relay."""
+_SHUTDOWN: Final = 1.0
+"""Seconds for disconnecting."""
+
+
+class Target(Protocol):
+    """What the relay needs of the broker that messages are for."""
+
+    max_message_size: int
+
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None: ...
+
+
+class Relay:
+    """Any number of relays may serve one outbox: they share what is in it, and what one held that dies goes to the others.
+
+    A message leaves the outbox when the target has accepted it. If the relay dies in between, it is sent again, under its id:
+    a broker with `IDEMPOTENT_SEND` makes no second message of it while the first is queued or running.
+
+    :param grace: seconds that what is under way may take after `stop`.
+    :param burst: end when the outbox is empty.
+    """
+
+    def __init__(self, target: Target, outbox: Outbox, *, grace: float, burst: bool = False) -> None:
+        self._target = target
+        self._outbox = outbox
+        self._grace = grace
+        self._burst = burst
+        self._stopping = False
+        self._all = anyio.CancelScope()
+        self._waiting = anyio.CancelScope()
+        self._held: Sequence[Delivery] = ()
+        self._unreachable = Backoff(logger, "The outbox can be used again")
+        self._refusing = Backoff(logger, "Messages of the outbox are passed on again")
+
+    def stop(self, *, now: bool = False) -> None:
+        """End `run` after what is under way, within the grace; `now` at once. May be called repeatedly."""
+        self._stopping = True
+        self._waiting.cancel()
+        if now:
+            self._all.cancel()
+        else:
+            self._all.deadline = min(self._all.deadline, anyio.current_time() + self._grace)
+
+    async def run(self) -> None:
+        """Start the broker of the outbox and move messages until stopped. What cannot be reached is tried until it can.
+
+        :raises ConfigurationError: for an outbox that can never be used so.
+        """
+        with self._all:
+            try:
+                while not self._stopping:
+                    try:
+                        with anyio.CancelScope() as self._waiting:
+                            await self._outbox.broker.startup()
+                        if not self._stopping:
+                            await self._serve()
+                    except ConfigurationError:
+                        raise
+                    except Exception as error:  # noqa: BLE001 - for ever: the database will be back
+                        await self._pause(self._unreachable, "The outbox cannot be used, trying again", error)
+            finally:
+                with anyio.move_on_after(_SHUTDOWN, shield=True):
+                    await self._outbox.broker.shutdown()
+
+    async def _serve(self) -> None:
+        subscription = self._outbox.broker.subscribe([self._outbox.queue])
+        failure: Exception | None = None
+        async with subscription, anyio.create_task_group() as group:
+            group.start_soon(self._keep, subscription)
+            logger.info("Messages of the outbox are passed on to %s", type(self._target).__name__)
+            try:
+                await self._move_all(subscription)
+            except Exception as error:  # noqa: BLE001 - carried out of the task group as it is
+                failure = error
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _move_all(self, subscription: Subscription) -> None:
+        while not self._stopping:
+            deliveries: Sequence[Delivery] | None = None
+            with anyio.CancelScope() as self._waiting:
+                if self._burst:
+                    self._waiting.deadline = anyio.current_time() + _EMPTY
+                deliveries = await subscription.receive(_BATCH)
+            self._unreachable.over()
+            if deliveries is None:
+                self._stopping = True
+            elif deliveries:
+                self._held = deliveries
+                try:
+                    await self._move(subscription, deliveries)
+                finally:
+                    self._held = ()
+
+    async def _move(self, subscription: Subscription, deliveries: Sequence[Delivery]) -> None:
+        passed, messages, failure = PassedOn[Delivery](), list[tuple[Delivery, BrokerMessage]](), None
+        for delivery in deliveries:
+            try:
+                messages.append((delivery, read_entry(delivery.body)))
+            except MessageDecodeError as error:
+                passed.refused.append((delivery, str(error)))
+        try:
+            await passed.send(self._target.kick_many, messages, self._target.max_message_size)
+        except Exception as error:  # noqa: BLE001 - for ever: the target will be back
+            failure = error
+        await self._settle(subscription, deliveries, passed)
+        if failure is None:
+            self._refusing.over()
+        else:
+            await self._pause(self._refusing, "Messages of the outbox cannot be passed on, trying again", failure)
+
+    async def _settle(self, subscription: Subscription, deliveries: Sequence[Delivery], passed: PassedOn[Delivery]) -> None:
+        """Until it is done: what is sent and not settled would be sent again."""
+        settlements = [Settlement(delivery, Verdict.ACK) for delivery in passed.accepted]
+        for delivery, reason in passed.refused:
+            logger.error("A message of the outbox is refused for good, and is among its dead letters now: %s", reason)
+            settlements.append(Settlement(delivery, Verdict.REJECT, reason=f"not passed on: {reason}"))
+        ended = {id(item.delivery) for item in settlements}
+        settlements += [Settlement(item, Verdict.RELEASE) for item in deliveries if id(item) not in ended]
+        while True:
+            try:
+                await subscription.settle(settlements)
+            except Exception as error:  # noqa: BLE001 - for ever: the database will be back
+                await self._unreachable.sleep("Messages that were passed on cannot be taken out of the outbox", error)
+            else:
+                self._unreachable.over()
+                return
+
+    async def _keep(self, subscription: Subscription) -> None:
+        """Renew the leases."""
+        if subscription.lease is None:
+            return
+        outage = Outage(logger, "Leases of the outbox are renewed again")
+        while True:
+            await anyio.sleep(subscription.lease / 3)
+            try:
+                with anyio.fail_after(subscription.lease / 4):
+                    await subscription.extend(self._held)
+            except Exception as error:  # noqa: BLE001 - tried again at the next turn
+                outage.say("Leases of the outbox could not be renewed, trying again", error)
+            else:
+                outage.over()
+
+    async def _pause(self, backoff: Backoff, what: str, error: Exception) -> None:
+        with anyio.CancelScope() as self._waiting:
+            if not self._stopping:
+                await backoff.sleep(what, error)
