@@ -23,6 +23,11 @@ class Keeper(Protocol):
     @property
     def capabilities(self) -> Capability: ...
 
+    @property
+    def home(self) -> object:
+        """None while it is not started."""
+        ...
+
     def enlist(self, connection: Any, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
         """See `AsyncBroker.enlist`."""
         ...

@@ -65,11 +65,12 @@ class Relay:
             self._all.deadline = min(self._all.deadline, anyio.current_time() + self._grace)
 
     async def run(self) -> None:
-        """Start the broker of the outbox and move messages until stopped. What cannot be reached is tried until it can.
+        """Start the broker of the outbox, unless it is, and move messages until stopped. What is down is tried until it is up.
 
         :raises ConfigurationError: for an outbox that can never be used so.
         """
         with self._all:
+            starts_it = self._outbox.broker.home is None
             try:
                 while not self._stopping:
                     try:
@@ -82,8 +83,9 @@ class Relay:
                     except Exception as error:  # noqa: BLE001 - for ever: the database will be back
                         await self._pause(self._unreachable, "The outbox cannot be used, trying again", error)
             finally:
-                with anyio.move_on_after(_SHUTDOWN, shield=True):
-                    await self._outbox.broker.shutdown()
+                if starts_it:
+                    with anyio.move_on_after(_SHUTDOWN, shield=True):
+                        await self._outbox.broker.shutdown()
 
     async def _serve(self) -> None:
         subscription = self._outbox.broker.subscribe([self._outbox.queue])

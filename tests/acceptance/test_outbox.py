@@ -1,0 +1,254 @@
+"""The outbox: what is sent within a transaction reaches another broker if and only if that commits."""
+
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from support.outboxes import KINDS, Database, database
+from support.redis_server import RedisServer
+
+from taskiq_core import call
+from taskiq_core.abc.queue_admin import QueueDepth
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.brokers.inmemory import InMemoryBroker
+from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageRefusedError
+from taskiq_core.message import BrokerMessage
+from taskiq_core.outbox import OUTBOX_QUEUE
+from taskiq_core.testing.broker_tools import collect, messages, nothing_comes, settle, whats_there
+from taskiq_core.worker import Worker
+from taskiq_core.worker.relay import Relay
+from taskiq_core_brokers_redis import RedisBroker
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """The servers' plugins need asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(params=KINDS)
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Database]:
+    """The application's database."""
+    with database(request.param, tmp_path, lease=2.0) as home:
+        yield home
+
+
+@pytest.fixture
+async def broker(home: Database, redis_url: str, redis_prefix: str) -> AsyncGenerator[RedisBroker]:
+    async with RedisBroker(redis_url, prefix=redis_prefix).with_outbox(home.broker) as broker:
+        yield broker
+
+
+@asynccontextmanager
+async def relaying(broker: Any, count: int = 1) -> AsyncGenerator[None]:
+    relays = [Relay(broker, broker.outbox, grace=5.0) for _ in range(count)]
+    async with anyio.create_task_group() as group:
+        for relay in relays:
+            group.start_soon(relay.run)
+        yield
+        for relay in relays:
+            relay.stop()
+
+
+async def emptied(home: Database) -> None:
+    with anyio.fail_after(20):
+        while await home.depth() != QueueDepth():
+            await anyio.sleep(0.01)
+
+
+def ids_of(broker: AsyncBroker, deliveries: list[Any]) -> list[str]:
+    return sorted(broker.formatter.loads(item.body).task_id for item in deliveries)
+
+
+async def test_what_is_committed_is_moved_as_it_was_sent(home: Database, broker: RedisBroker) -> None:
+    @broker.task
+    async def note(text: str) -> None: ...
+
+    async with relaying(broker), broker.subscribe(["default", "urgent"]) as subscription:
+        with pytest.raises(ZeroDivisionError):
+            async with home.transaction() as connection:
+                with broker.within(connection):
+                    await note.kiq("rolled back")
+                raise ZeroDivisionError
+        async with home.transaction() as connection:
+            with broker.within(connection):
+                sent = await note.kiq_many([call("a"), call("b")])
+                urgent = await note.kicker().with_queue("urgent").with_labels(shop=7).kiq("c")
+            await nothing_comes(subscription, 0.1)
+        taken = await collect(subscription, 3)
+        assert ids_of(broker, taken) == sorted([*(handle.task_id for handle in sent), urgent.task_id])
+        (special,) = [item for item in taken if item.queue == "urgent"]
+        message = broker.formatter.loads(special.body)
+        assert (message.task_id, message.args, message.labels["shop"]) == (urgent.task_id, ["c"], 7)
+        await settle(subscription, taken)
+    assert await home.depth() == QueueDepth()
+
+
+async def test_a_large_transaction_and_several_relays(home: Database, broker: RedisBroker) -> None:
+    @broker.task
+    async def note(number: int) -> None: ...
+
+    async with home.transaction() as connection:
+        with broker.within(connection):
+            sent = await note.kiq_many([call(number) for number in range(10_000)])
+    async with relaying(broker, 3):
+        await emptied(home)
+    found = ids_of(broker, await whats_there(broker))
+    assert found == sorted(handle.task_id for handle in sent)
+
+
+async def test_a_target_that_is_down_delays_and_loses_nothing(home: Database, start_redis) -> None:
+    server: RedisServer = start_redis("appendonly yes")
+    async with RedisBroker(server.url, send_timeout=1.0).with_outbox(home.broker) as broker:
+
+        @broker.task
+        async def note(number: int) -> None: ...
+
+        async with relaying(broker):
+            async with home.transaction() as connection:
+                with broker.within(connection):
+                    before = await note.kiq(1)
+            await emptied(home)
+            server.kill()
+            async with home.transaction() as connection:
+                with broker.within(connection):
+                    during = await note.kiq_many([call(number) for number in range(20)])
+            assert (await home.depth()) != QueueDepth()
+            server.restart()
+            await emptied(home)
+        found = ids_of(broker, await whats_there(broker))
+    assert found == sorted([before.task_id, *(handle.task_id for handle in during)])
+
+
+class Choosy(RedisBroker):
+    """Refuses some messages for good, and remembers how the others were sent."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.sent: dict[str, BrokerMessage] = {}
+
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+        if any(message.queue == "nowhere" for message in messages):
+            raise MessageRefusedError(reason="there is no queue 'nowhere'")
+        await super().kick_many(messages)
+        self.sent.update((message.task_id, message) for message in messages)
+
+
+async def test_delays_count_from_the_send(home: Database, redis_url: str, redis_prefix: str) -> None:
+    async with Choosy(redis_url, prefix=redis_prefix).with_outbox(home.broker) as broker:
+
+        @broker.task(priority=8)
+        async def note(text: str) -> None: ...
+
+        async with home.transaction() as connection:
+            with broker.within(connection):
+                late = await note.kicker().with_delay(100).kiq("late")
+                over = await note.kicker().with_delay(0.01).kiq("over")
+        await anyio.sleep(0.2)  # of the delays, with no relay there
+        async with relaying(broker):
+            await emptied(home)
+        moved = broker.sent[late.task_id]
+        assert moved.delay is not None
+        assert 50 < moved.delay < 99.9
+        assert (broker.sent[over.task_id].delay, moved.priority) == (None, 8)
+        assert await broker.admin.depth("default") == QueueDepth(ready=1, delayed=1)
+
+
+async def test_what_is_refused_for_good_holds_up_nobody(home: Database, redis_url: str, redis_prefix: str) -> None:
+    async with Choosy(redis_url, prefix=redis_prefix).with_outbox(home.broker) as broker:
+
+        @broker.task
+        async def note(text: str) -> None: ...
+
+        async with home.transaction() as connection:
+            with broker.within(connection):
+                passed = await note.kiq_many([call("a"), call("b")])
+                lost = await note.kicker().with_queue("nowhere").kiq("c")
+                big = await note.kiq("d" * 5000)
+                passed.append(await note.kiq("e"))
+        broker.max_message_size = 4000
+        async with relaying(broker):
+            await emptied(home)
+        letters = {letter.task_id: letter for letter in await home.broker.admin.dead_letters()}
+        assert letters.keys() == {lost.task_id, big.task_id}
+        assert letters[lost.task_id].reason == "not passed on: there is no queue 'nowhere'"
+        assert letters[big.task_id].reason.endswith("bytes and the limit is 4000")
+        broker.max_message_size = 10_000
+        assert await home.broker.admin.requeue_dead([letters[big.task_id].id]) == 1
+        async with relaying(broker):
+            await emptied(home)
+        assert broker.sent.keys() == {big.task_id, *(handle.task_id for handle in passed)}
+
+
+async def test_what_is_no_entry_is_buried(home: Database, broker: RedisBroker) -> None:
+    await home.broker.kick_many(messages(1, queue=OUTBOX_QUEUE))
+    async with relaying(broker):
+        await emptied(home)
+    (letter,) = await home.broker.admin.dead_letters()
+    assert letter.reason.startswith("not passed on: The message cannot be decoded: no entry of an outbox")
+
+
+async def test_workers_relay_unless_they_are_told_not_to(home: Database, broker: RedisBroker) -> None:
+    ran: list[str] = []
+    stop = anyio.Event()
+
+    @broker.task
+    async def note(text: str) -> None:
+        ran.append(text)
+        stop.set()
+
+    async with home.transaction() as connection:
+        with broker.within(connection):
+            await note.kiq("a")
+    await Worker(broker, burst=True, relay=False).serve()
+    assert (await home.depth()).ready == 1
+    async with anyio.create_task_group() as group:
+        worker = Worker(broker)
+        group.start_soon(worker.serve)
+        await stop.wait()
+        worker.stop()
+    await home.broker.startup()
+    async with home.transaction() as connection:
+        with broker.within(connection):
+            await note.kiq("b")
+    await Worker(broker, burst=True).serve()
+    assert ran == ["a", "b"]
+
+
+class Broken(InMemoryBroker):
+    """An outbox that does not start."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+        self.tries = 0
+        self.tried_again = anyio.Event()
+
+    async def startup(self) -> None:
+        self.tries += 1
+        if self.tries > 2:
+            self.tried_again.set()
+        raise self.error
+
+
+async def test_an_outbox_that_cannot_be_used(redis_url: str, redis_prefix: str) -> None:
+    def with_broken(error: Exception) -> tuple[AsyncBroker, Broken]:
+        outbox = Broken(error)
+        outbox.capabilities |= type(outbox.capabilities).TRANSACTIONS
+        return RedisBroker(redis_url, prefix=redis_prefix).with_outbox(outbox), outbox
+
+    broker, _ = with_broken(ConfigurationError(reason="tables of another version"))
+    with anyio.fail_after(10), pytest.raises(ConfigurationError, match="another version"):
+        await Worker(broker).run()
+    broker, outbox = with_broken(BrokerError(reason="away"))
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            worker = Worker(broker)
+            group.start_soon(worker.run)
+            await outbox.tried_again.wait()
+            worker.stop()

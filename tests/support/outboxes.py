@@ -1,0 +1,67 @@
+"""Outboxes on each kind of database, with transactions of the application's on it."""
+
+import sqlite3
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from support.postgres_servers import fresh_schema, shared_postgres
+
+from taskiq_core.abc.queue_admin import QueueDepth
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.outbox import OUTBOX_QUEUE
+from taskiq_core_brokers_postgres import PostgresBroker
+from taskiq_core_brokers_sqlite import SQLiteBroker
+
+KINDS = ("postgres", "sqlite")
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where an outbox is."""
+
+    code: str
+    """An expression that makes the outbox's broker, for a module of another process."""
+    broker: AsyncBroker
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """A connection of the application's; it commits at its end, and rolls back after an error."""
+        return _sqlite_transaction(self.broker) if isinstance(self.broker, SQLiteBroker) else _postgres_transaction()
+
+    async def depth(self) -> QueueDepth:
+        """What is in the outbox, which must be started."""
+        assert self.broker.admin is not None
+        return await self.broker.admin.depth(OUTBOX_QUEUE)
+
+
+@contextmanager
+def database(kind: str, folder: Path, lease: float = 30.0) -> Generator[Database]:
+    """An empty one, of one of the `KINDS`."""
+    if kind == "sqlite":
+        path = folder / "outbox.db"
+        yield Database(f"SQLiteBroker({str(path)!r}, lease={lease})", SQLiteBroker(path, lease=lease))
+    else:
+        with fresh_schema() as schema:
+            make = partial(PostgresBroker, shared_postgres().url, schema=schema, lease=lease)
+            code = f"PostgresBroker({shared_postgres().url!r}, schema={schema!r}, lease={lease})"
+            yield Database(code, make())
+
+
+@asynccontextmanager
+async def _sqlite_transaction(broker: SQLiteBroker) -> AsyncGenerator[Any]:
+    with closing(sqlite3.connect(broker.path)) as connection, connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _postgres_transaction() -> AsyncGenerator[Any]:
+    connection = await asyncpg.connect(shared_postgres().url)
+    try:
+        async with connection.transaction():
+            yield connection
+    finally:
+        await connection.close()
