@@ -9,9 +9,9 @@ from taskiq_core.cli.options import CONTEXT, process_options
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("app_and_modules", nargs=-1, metavar="[APP]")
-@process_options
+@click.argument("app_and_modules", nargs=-1, metavar="[APP] [MODULE]...")
 @click.option("--burst", is_flag=True, help="End when the outbox is empty.")
+@process_options
 def relay(app_and_modules: tuple[str, ...], **options: Any) -> None:
     """Move messages from the outbox of a broker to the broker.
 

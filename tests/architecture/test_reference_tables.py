@@ -88,7 +88,7 @@ def test_acknowledge_types() -> None:
     assert names(rows) == [member.value for member in AcknowledgeType]
 
 
-@pytest.mark.parametrize("command", ["worker", "scheduler"])
+@pytest.mark.parametrize("command", ["relay", "worker", "scheduler"])
 def test_options_of_the_command_line(command: str) -> None:
     (rows,) = tables(section("command_line.md", f"taskiq {command} [APP] [MODULE]..."))
     assert isinstance(main, click.Group)
