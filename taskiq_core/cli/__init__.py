@@ -8,6 +8,7 @@ import click
 COMMANDS: Final = {
     "dead": "taskiq_core.cli.dead:dead",
     "limits": "taskiq_core.cli.limits:limits",
+    "migrate": "taskiq_core.cli.migrate:migrate",
     "queues": "taskiq_core.cli.queues:queues",
     "tasks": "taskiq_core.cli.tasks:tasks",
     "worker": "taskiq_core.cli.worker:worker",

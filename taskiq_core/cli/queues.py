@@ -22,7 +22,7 @@ _arguments = click.argument("app_and_queues", nargs=-1, metavar="[APP] QUEUE..."
 def show(app_and_queues: tuple[str, ...]) -> None:
     """Count messages: ready, delayed, and leased by workers.
 
-    Without QUEUE: in `default`, in the queues that the tasks of APP name, and in those that are paused.
+    Without QUEUE: in `default`, in the queues that the tasks of APP name, and in all others that the broker has.
     """
     from taskiq_core.cli.queues_operations import run, show_depth
 

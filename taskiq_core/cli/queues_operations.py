@@ -24,7 +24,7 @@ def run(arguments: Sequence[str], operation: Operation, *, needs_queues: bool = 
         point_out_strangers(app, broker, queues)
 
         async def work() -> None:
-            names = queues or dict.fromkeys((*queues_of(broker), *sorted(await admin.paused())))
+            names = queues or dict.fromkeys((*queues_of(broker), *sorted(await admin.queues() or await admin.paused())))
             await operation(admin, tuple(names))
 
         return work

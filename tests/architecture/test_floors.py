@@ -102,6 +102,7 @@ FLOORS = tuple(
         dead_letters
         depends
         limit_control
+        migration
         plugins
         tasks
         """,

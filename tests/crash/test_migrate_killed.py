@@ -1,0 +1,170 @@
+"""`taskiq migrate` between real servers, with workers on both: killed or stopped at any moment, each task runs once."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import pytest
+from support import postgres_servers, redis_servers
+from support.processes import RunningProcess, running
+
+from taskiq_core import AsyncBroker, broker_from_url, call
+from taskiq_core.abc.queue_admin import QueueDepth
+
+APP = """
+import os, time
+from taskiq_core import broker_from_url
+
+broker = broker_from_url(os.environ["APP_BROKER"], results=False)
+LEDGER = os.open("ledger", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+@broker.task("note")
+async def note(number: int) -> None:
+    os.write(LEDGER, f"{number}\\n".encode())
+    time.sleep(0.001)
+"""
+KILLED_BETWEEN = """
+import os, signal, sys
+from taskiq_core.evacuating import LookingEvacuation
+
+async def die(self, messages):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+LookingEvacuation.remove = die
+from taskiq_core.cli import main
+main(["migrate", "--from", os.environ["SOURCE"], "--to", os.environ["TARGET"]])
+"""
+PAIRS = (("sqlite", "redis"), ("redis", "postgres"), ("postgres", "sqlite"))
+NOTHING = QueueDepth()
+T = TypeVar("T")
+
+
+class Place:
+    """Two brokers, an application that runs on either, and the ledger of what it ran."""
+
+    def __init__(self, path: Path, source: str, target: str) -> None:
+        self.path, self.source, self.target = path, source, target
+        (path / "app.py").write_text(APP)
+
+    @contextmanager
+    def worker(self, url: str) -> Iterator[RunningProcess]:
+        arguments = ("--concurrency", "4", "--prefetch", "10")
+        with running("taskiq", "worker", "app:broker", *arguments, cwd=self.path, env={"APP_BROKER": url}) as worker:
+            yield worker
+            assert worker.stop() == 0, worker.report
+
+    @contextmanager
+    def migration(self, *arguments: str) -> Iterator[RunningProcess]:
+        with running("taskiq", "migrate", "--from", self.source, "--to", self.target, *arguments, cwd=self.path) as command:
+            yield command
+
+    def migrate(self, *arguments: str) -> None:
+        with self.migration(*arguments) as command:
+            assert command.wait(60) == 0, command.report
+
+    def send(self, count: int, delay: float | None = None) -> None:
+        async def send(broker: AsyncBroker) -> None:
+            kicker = broker.kicker("note")
+            await (kicker if delay is None else kicker.with_delay(delay)).kiq_many([call(number) for number in range(count)])
+
+        self._with(self.source, send)
+
+    def depth(self, url: str) -> QueueDepth:
+        async def ask(broker: AsyncBroker) -> QueueDepth:
+            assert broker.admin is not None
+            return await broker.admin.depth("default")
+
+        return self._with(url, ask)
+
+    def wait_moved(self, command: RunningProcess, count: int) -> None:
+        """Until so many more are in the target, or the command has ended."""
+
+        async def wait(broker: AsyncBroker) -> None:
+            assert broker.admin is not None
+            goal = (await broker.admin.depth("default")).ready + count
+            while command.returncode is None and (await broker.admin.depth("default")).ready < goal:
+                await anyio.sleep(0.005)
+
+        self._with(self.target, wait)
+
+    def ran(self) -> list[int]:
+        ledger = self.path / "ledger"
+        return [int(line) for line in ledger.read_text().splitlines()] if ledger.exists() else []
+
+    def wait_ran(self, count: int, seconds: float = 60.0) -> None:
+        """Until that many have run and nothing is left on either side; then each has run once."""
+        end = time.monotonic() + seconds
+        while len(self.ran()) < count or (self.depth(self.source), self.depth(self.target)) != (NOTHING, NOTHING):
+            assert time.monotonic() < end, (len(self.ran()), self.depth(self.source), self.depth(self.target))
+            time.sleep(0.05)
+        assert sorted(self.ran()) == list(range(count))
+
+    @staticmethod
+    def _with(url: str, use: Callable[[AsyncBroker], Awaitable[T]]) -> T:
+        async def run() -> T:
+            async with broker_from_url(url, results=False) as broker:
+                return await use(broker)
+
+        return anyio.run(run)
+
+
+@pytest.fixture(params=PAIRS, ids="-to-".join)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with ExitStack() as stack:
+        yield Place(tmp_path, *(_url(kind, tmp_path, stack) for kind in request.param))
+
+
+def _url(kind: str, folder: Path, stack: ExitStack) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{folder / 'jobs.db'}"
+    if kind == "redis":
+        return f"{redis_servers.shared_redis().url}?prefix={stack.enter_context(redis_servers.redis_prefix())}"
+    url = postgres_servers.shared_postgres().url
+    return f"{url}{'&' if '?' in url else '?'}schema={stack.enter_context(postgres_servers.fresh_schema())}"
+
+
+def test_killed_again_and_again(place: Place) -> None:
+    count, chance = 6_000, random.Random(1)
+    place.send(count)
+    with place.worker(place.source), place.worker(place.target):
+        for _ in range(3):
+            with place.migration("--resume") as command:
+                place.wait_moved(command, chance.randrange(1, 600))
+                assert command.returncode is None, command.report
+                os.kill(command.pid, signal.SIGKILL)
+        place.migrate("--resume")
+        place.wait_ran(count)
+
+
+def test_killed_between_the_send_and_the_removal(place: Place) -> None:
+    place.send(250)
+    with place.worker(place.target):
+        environment = {"SOURCE": place.source, "TARGET": place.target}
+        with running("python", "-c", KILLED_BETWEEN, cwd=place.path, env=environment) as command:
+            assert command.wait() == -signal.SIGKILL, command.report
+        assert (place.depth(place.source).ready, place.depth(place.target).ready) == (250, 100)
+        with place.worker(place.source):
+            with place.migration() as command:
+                assert command.wait() == 2
+                command.wait_for_line("Paused already: default. .* --resume or --keep-paused")
+            place.migrate("--resume")
+            place.wait_ran(250)
+
+
+def test_stopped_by_a_signal(place: Place) -> None:
+    count = 3_000
+    place.send(count)
+    with place.worker(place.source), place.worker(place.target):
+        with place.migration() as command:
+            place.wait_moved(command, 1)
+            command.send_signal(signal.SIGINT)
+            assert command.wait() == 3, command.report
+            command.wait_for_line("the same command goes on with the rest")
+        place.migrate()
+        place.wait_ran(count)
