@@ -1,18 +1,33 @@
 """Headers of messages, as on the wire."""
 
+import base64
 from collections.abc import Mapping
+from urllib.parse import quote, unquote
 
 _BEGIN = b"NATS/1.0\r\n"
 
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 """Which message is to be replaced; 0: the subject has to be free."""
 MESSAGE_ID = "Nats-Msg-Id"
-"""What has the same within `DEDUPLICATION` is stored once."""
+"""What has the same within the time of deduplication is stored once."""
+
+ATTEMPTS = "Taskiq-Attempts"
+"""How often it has been delivered before."""
+DEATHS = "Taskiq-Deaths"
+"""How many of its holders have died."""
+DELAY = "Taskiq-Delay"
+"""It is due so many milliseconds after the server has stored it."""
+REASON = "Taskiq-Reason"
+"""It was rejected: why."""
+DETAIL = "Taskiq-Detail"
+"""Of what was rejected: `Settlement.detail`, in base64."""
+PRIORITY = "Taskiq-Priority"
+"""Of a dead letter: where it came from."""
 
 
 def headers_of(fields: Mapping[str, object]) -> bytes:
     """Headers with these fields, whose values have no line ends."""
-    return b"%b%b\r\n" % (_BEGIN, "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode())
+    return b"%b%b\r\n" % (_BEGIN, "".join([f"{name}: {value}\r\n" for name, value in fields.items()]).encode())
 
 
 def fields_of(headers: bytes) -> dict[str, str]:
@@ -23,3 +38,17 @@ def fields_of(headers: bytes) -> dict[str, str]:
         if colon:
             fields[name.decode()] = value.strip().decode(errors="replace")
     return fields
+
+
+def rejection(reason: str, detail: bytes | None) -> dict[str, object]:
+    """Fields of what was rejected."""
+    fields: dict[str, object] = {REASON: quote(reason, safe=" ")}
+    if detail is not None:
+        fields[DETAIL] = base64.b64encode(detail).decode()
+    return fields
+
+
+def told(fields: Mapping[str, str]) -> tuple[str, bytes | None]:
+    """Reason and detail, as `rejection` was given them."""
+    detail = fields.get(DETAIL)
+    return unquote(fields.get(REASON, "")), None if detail is None else base64.b64decode(detail)

@@ -1,0 +1,135 @@
+"""Sending: a batch is one write, and each message of it is stored once, however often it has to be sent again."""
+
+import asyncio
+import itertools
+import random
+import secrets
+from collections.abc import Sequence
+
+from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
+from taskiq_core.exceptions import MessageRefusedError, MessageTooLargeError, SendTaskError
+from taskiq_core.group_commit import seconds_left
+from taskiq_core.message import BrokerMessage
+from taskiq_core_brokers_nats.connection import Connection
+from taskiq_core_brokers_nats.errors import MESSAGE_NOT_FOUND, WRONG_SEQUENCE, NatsError
+from taskiq_core_brokers_nats.headers import DELAY, EXPECTED, MESSAGE_ID, headers_of
+from taskiq_core_brokers_nats.names import DELAYED
+from taskiq_core_brokers_nats.publishing import Item, publish_all
+from taskiq_core_brokers_nats.state import State
+from taskiq_core_brokers_nats.topology import Topology
+
+_PAUSE = 0.1
+"""Seconds between two tries."""
+_MARGIN = 0.1
+"""Seconds that an answer needs to those who wait for it."""
+OVERHEAD = 4096
+"""Bytes of a message's subject and headers at the most."""
+
+
+class Producer:
+    """Sends batches."""
+
+    def __init__(self, connection: Connection, topology: Topology, state: State, timeout: float) -> None:
+        self._connection = connection
+        self._topology = topology
+        self._state = state
+        self._timeout = timeout
+        self._name = secrets.token_urlsafe(12)
+        self._numbers = itertools.count()
+
+    async def send(self, messages: Sequence[BrokerMessage]) -> None:
+        """All accepted, or raises. What has no answer is sent again, until the time is over; the server knows it by its id.
+
+        :raises SendTaskError: its outcome is "unknown" if some of them may have been accepted.
+        """
+        self._check(messages)
+        limit = min(self._timeout, seconds_left()) - _MARGIN
+        left = [(message, self._item(message)) for message in messages]
+        certain = True
+        failure: NatsError | None = None
+        deadline = asyncio.get_running_loop().time() + limit
+        try:
+            async with asyncio.timeout_at(deadline):
+                while left:
+                    try:
+                        left, failure = await self._try(left, deadline)
+                    except NatsError as error:
+                        failure = error
+                    if failure is None:
+                        return
+                    certain = certain and failure.certain and len(left) == len(messages)
+                    if not failure.passing:
+                        break
+                    await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))
+        except TimeoutError:
+            certain = certain and failure is not None and self._connection.link is None
+        reason = (
+            failure.reason if failure else f"NATS at {self._connection.location.server} did not answer within {limit:.1f} s"
+        )
+        raise SendTaskError(reason=reason, outcome="refused" if certain else "unknown") from failure
+
+    async def _try(
+        self, left: list[tuple[BrokerMessage, Item]], deadline: float
+    ) -> tuple[list[tuple[BrokerMessage, Item]], NatsError | None]:
+        """What is not accepted yet, and why."""
+        messages = [message for message, _ in left]
+        await self._state.tell_levels({part for message in messages for part in _parts(message)})
+        there = await self._already_ready([message for message in messages if message.delay])
+        if there:
+            left = [pair for pair in left if pair[0].task_id not in there]
+        time_left = deadline - asyncio.get_running_loop().time()
+        results = await publish_all(self._connection, [item for _, item in left], time_left)
+        undone: list[tuple[BrokerMessage, Item]] = []
+        failure: NatsError | None = None
+        for pair, result in zip(left, results, strict=True):
+            if isinstance(result, NatsError) and result.code != WRONG_SEQUENCE:  # which says that it is queued or running
+                undone.append(pair)
+                if failure is None or failure.certain:
+                    failure = result
+        if failure is not None and failure.certain and failure.passing:
+            self._state.forget()
+            await self._topology.ensure()
+        return undone, failure
+
+    async def _already_ready(self, delayed: Sequence[BrokerMessage]) -> set[str]:
+        """Ids of those that are ready or running already: they have another subject while they are delayed."""
+        found: set[str] = set()
+
+        async def look(message: BrokerMessage) -> None:
+            subject = self._topology.names.ready(*_place(message))
+            try:
+                await self._connection.api(f"STREAM.MSG.GET.{self._topology.names.queues}", {"last_by_subj": subject})
+            except NatsError as error:
+                if error.code != MESSAGE_NOT_FOUND:
+                    raise
+            else:
+                found.add(message.task_id)
+
+        await asyncio.gather(*(look(message) for message in delayed))
+        return found
+
+    def _item(self, message: BrokerMessage) -> Item:
+        names, fields = self._topology.names, dict[str, object]({EXPECTED: 0, MESSAGE_ID: f"{self._name}{next(self._numbers)}"})
+        if not message.delay:
+            return Item(names.ready(*_place(message)), headers_of(fields), message.message)
+        fields[DELAY] = round(message.delay * 1000)
+        return Item(names.delayed(*_place(message)), headers_of(fields), message.message)
+
+    def _check(self, messages: Sequence[BrokerMessage]) -> None:
+        link = self._connection.link
+        limit = None if link is None else int(link.info["max_payload"]) - OVERHEAD
+        for message in messages:
+            if not isinstance(message.message, bytes):  # pyright: ignore[reportUnnecessaryIsInstance] - callers lie
+                raise MessageRefusedError(reason=f"its body is {type(message.message).__name__}, not bytes")
+            if limit is not None and len(message.message) > limit:
+                raise MessageTooLargeError(task_name=message.task_name, size=len(message.message), limit=limit)
+
+
+def _place(message: BrokerMessage) -> tuple[str, int, str]:
+    priority = DEFAULT_PRIORITY if message.priority is None else message.priority
+    return message.queue or DEFAULT_QUEUE, priority, message.task_id
+
+
+def _parts(message: BrokerMessage) -> list[tuple[str, str]]:
+    queue, priority, _ = _place(message)
+    return [(queue, str(priority)), *([(queue, DELAYED)] if message.delay else [])]

@@ -1,0 +1,69 @@
+"""Publishing a batch in one write."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from taskiq_core_brokers_nats.connection import Connection
+from taskiq_core_brokers_nats.errors import NatsError, explain, lost, nobody_answers
+from taskiq_core_brokers_nats.link import Link, Msg, pub
+
+
+class Item(NamedTuple):
+    """One message to publish."""
+
+    subject: str
+    headers: bytes
+    data: bytes
+
+
+class _Batch:
+    def __init__(self, link: Link, count: int) -> None:
+        self.results: list[int | NatsError | None] = [None] * count
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._link = link
+        self._left = count
+
+    def answered(self, index: int, answer: Msg | NatsError) -> None:
+        if isinstance(answer, NatsError):
+            self.results[index] = answer
+        elif answer.status == "503":
+            self.results[index] = nobody_answers(self._link.place, "a publish")
+        else:
+            found: dict[str, Any] = json.loads(answer.data)
+            error = found.get("error")
+            if error is None:
+                self.results[index] = int(found["seq"])
+            else:
+                self.results[index] = explain(error.get("err_code", 0), error.get("description", ""), self._link.place)
+        self._left -= 1
+        if self._left == 0 and not self.done.done():
+            self.done.set_result(None)
+
+
+async def publish_all(connection: Connection, items: Sequence[Item], timeout: float) -> list[int | NatsError]:
+    """Publish; returns for each its number in the stream, or why there is none.
+
+    Once it is written, cancelling takes nothing back.
+
+    :raises NatsError: if there is no connection; nothing was written then.
+    """
+    link = await connection.usable()
+    batch = _Batch(link, len(items))
+    replies = [link.expect(partial(batch.answered, index)) for index in range(len(items))]
+    try:
+        link.write(
+            b"".join([pub(item.subject, item.data, reply, item.headers) for item, reply in zip(items, replies, strict=True)])
+        )
+        async with asyncio.timeout(timeout):
+            await batch.done
+    except TimeoutError:
+        pass
+    finally:
+        if not batch.done.done() or batch.done.cancelled():
+            for reply in replies:
+                link.drop(reply)
+    silence = lost(link.place, f"no answer within {timeout:g} s", certain=False)
+    return [silence if result is None else result for result in batch.results]

@@ -1,0 +1,87 @@
+"""What is held: which message of the stream a delivery is, and how to put something in its place."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskiq_core.delivery import Delivery
+from taskiq_core_brokers_nats.headers import ATTEMPTS, DEATHS, DELAY, EXPECTED, REASON, fields_of, headers_of
+from taskiq_core_brokers_nats.link import Msg
+from taskiq_core_brokers_nats.names import place_of
+from taskiq_core_brokers_nats.publishing import Item
+
+
+@dataclass(slots=True, eq=False)
+class Receipt:
+    """A message as the server delivered it.
+
+    Its number in the stream is the proof of who holds it. Whoever takes a message over, or gives it back, puts a new one in
+    its place, which the server does in one step if the old one is still there; what the last holder says about the old number
+    after that has no effect.
+    """
+
+    subject: str
+    ack: str
+    """Where verdicts go."""
+    consumer: str
+    sequence: int
+    delivered: int
+    """How often the server has delivered it under this number; more than once: its holder is gone, or it was not due."""
+    stored_at: float
+    """Seconds since the epoch."""
+    attempts: int
+    """Deliveries before this number."""
+    deaths: int
+    due: float | None
+    """Seconds since the epoch; None: at once."""
+    rejected: bool
+    fields: Mapping[str, str]
+    body: bytes
+    held_until: float = 0.0
+    """When the lease ends, by our clock, of `time.monotonic`."""
+    forgotten: bool = False
+
+    def item(
+        self,
+        *,
+        attempts: int,
+        deaths: int,
+        delay: float | None = None,
+        body: bytes | None = None,
+        more: Mapping[str, object] = {},
+    ) -> Item:
+        """What takes its place."""
+        fields: dict[str, object] = {EXPECTED: self.sequence, ATTEMPTS: attempts, DEATHS: deaths}
+        if delay:
+            fields[DELAY] = max(1, round(delay * 1000))
+        return Item(self.subject, headers_of({**fields, **more}), self.body if body is None else body)
+
+    def delivery(self, lease: float) -> Delivery:
+        """For the worker."""
+        self.held_until = time.monotonic() + lease
+        return Delivery(self.body, self, self.attempts + 1, place_of(self.subject)[0], self.deaths)
+
+
+def receipt_of(msg: Msg) -> Receipt:
+    """Read what came from a consumer. Its reply is `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<n>.<time>.<pending>`,
+    on newer servers with a domain and a hash of the account before the stream.
+    """
+    parts = msg.reply.split(".")
+    begin = 2 if len(parts) == 9 else 4
+    fields = fields_of(msg.headers) if b"Taskiq-" in msg.headers else {}
+    stored_at = int(parts[begin + 5]) / 1e9
+    delay = fields.get(DELAY)
+    return Receipt(
+        msg.subject,
+        msg.reply,
+        parts[begin + 1],
+        int(parts[begin + 3]),
+        int(parts[begin + 2]),
+        stored_at,
+        int(fields.get(ATTEMPTS, 0)),
+        int(fields.get(DEATHS, 0)),
+        None if delay is None else stored_at + int(delay) / 1000,
+        REASON in fields,
+        fields,
+        msg.data,
+    )

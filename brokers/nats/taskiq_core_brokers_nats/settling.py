@@ -1,0 +1,98 @@
+"""Carrying out verdicts: acknowledgements and what takes the place of messages, each in one write."""
+
+import asyncio
+from collections.abc import Sequence
+
+from taskiq_core.delivery import Settlement, Verdict
+from taskiq_core_brokers_nats.connection import Connection
+from taskiq_core_brokers_nats.dead_letters import Cemetery, Grave
+from taskiq_core_brokers_nats.errors import WRONG_SEQUENCE, NatsError, lost, nobody_answers
+from taskiq_core_brokers_nats.headers import rejection
+from taskiq_core_brokers_nats.link import Msg, pub
+from taskiq_core_brokers_nats.publishing import Item, publish_all
+from taskiq_core_brokers_nats.receipt import Receipt
+
+
+async def settle(connection: Connection, cemetery: Cemetery, settlements: Sequence[Settlement], timeout: float) -> None:
+    """All of it, or it raises; to be repeated then. What is no longer held is left alone.
+
+    :raises NatsError: if the server could not be told.
+    """
+    done = [item.delivery.receipt for item in settlements if item.verdict is Verdict.ACK]
+    back = [item for item in settlements if item.verdict is not Verdict.ACK]
+    if done:
+        await acknowledge(connection, done, timeout)
+    if back:
+        numbers = await replace(connection, [_instead(item) for item in back], timeout)
+        graves = [
+            _grave(item, number)
+            for item, number in zip(back, numbers, strict=True)
+            if item.verdict is Verdict.REJECT and number is not None
+        ]
+        if graves:
+            await cemetery.bury(graves)
+
+
+def _instead(item: Settlement) -> Item:
+    """What a message that is not done becomes. One that is rejected is marked so first: whoever gets it then buries it."""
+    receipt: Receipt = item.delivery.receipt
+    more = rejection(item.reason or "rejected", item.detail) if item.verdict is Verdict.REJECT else {}
+    return receipt.item(
+        attempts=receipt.attempts + 1, deaths=receipt.deaths, delay=None if more else item.delay, body=item.body, more=more
+    )
+
+
+def _grave(item: Settlement, number: int) -> Grave:
+    receipt: Receipt = item.delivery.receipt
+    fields = rejection(item.reason or "rejected", item.detail)
+    return Grave(number, receipt.subject, receipt.attempts + 1, fields, receipt.body if item.body is None else item.body)
+
+
+async def acknowledge(connection: Connection, receipts: Sequence[Receipt], timeout: float) -> None:
+    """Return when the server has carried out all of them."""
+    link = await connection.usable()
+    last = {receipt.consumer: index for index, receipt in enumerate(receipts)}
+    answers = asyncio.Event()
+    left = len(last)
+    failure: list[NatsError] = []
+
+    # One consumer's acknowledgements are carried out in their order: the answer to the last is one to all.
+    def answered(answer: Msg | NatsError) -> None:
+        nonlocal left
+        left -= 1
+        if not isinstance(answer, NatsError) and answer.status == "503":
+            answer = nobody_answers(link.place, "an acknowledgement")
+        if isinstance(answer, NatsError):
+            failure.append(answer)
+        if left == 0:
+            answers.set()
+
+    asked = set(last.values())
+    replies = {index: link.expect(answered) for index in asked}
+    link.write(b"".join([pub(receipt.ack, b"+ACK", replies.get(index, "")) for index, receipt in enumerate(receipts)]))
+    try:
+        async with asyncio.timeout(timeout):
+            await answers.wait()
+    except TimeoutError:
+        raise lost(link.place, f"no answer within {timeout:g} s", certain=False) from None
+    finally:
+        for reply in replies.values():
+            link.drop(reply)
+    if failure:
+        raise failure[0]
+
+
+async def replace(connection: Connection, items: Sequence[Item], timeout: float) -> list[int | None]:
+    """Put messages in the place of others; returns their numbers, None where the other one was not there any more.
+
+    :raises NatsError: if one of them is neither.
+    """
+    results: list[int | None] = []
+    for result in await publish_all(connection, items, timeout):
+        if not isinstance(result, NatsError):
+            results.append(result)
+        elif result.code == WRONG_SEQUENCE:
+            results.append(None)
+        else:
+            raise result
+    return results

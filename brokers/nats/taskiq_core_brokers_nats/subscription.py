@@ -1,0 +1,163 @@
+"""One consumer: what it receives, holds and settles."""
+
+import asyncio
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core.exceptions import BrokerError
+from taskiq_core_brokers_nats import thread_client
+from taskiq_core_brokers_nats.connection import Connection, logger
+from taskiq_core_brokers_nats.dead_letters import Cemetery, read
+from taskiq_core_brokers_nats.delays import Delays
+from taskiq_core_brokers_nats.errors import lost
+from taskiq_core_brokers_nats.holdings import Holdings
+from taskiq_core_brokers_nats.intake import Intake
+from taskiq_core_brokers_nats.link import Link, pub
+from taskiq_core_brokers_nats.receipt import Receipt
+from taskiq_core_brokers_nats.settling import settle
+from taskiq_core_brokers_nats.state import State
+from taskiq_core_brokers_nats.topology import Topology
+
+_LEAVE_TIMEOUT = 0.4
+"""Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
+_FORGOTTEN = 0.9
+"""Part of a lease after which what was forgotten is given back; its end would be counted as a death."""
+
+
+class NatsSubscription(Subscription):
+    """A consumer of some queues."""
+
+    def __init__(
+        self, connection: Connection, topology: Topology, state: State, cemetery: Cemetery, queues: Sequence[str], lease: float
+    ) -> None:
+        self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.lease: float = lease
+        self._connection = connection
+        self._topology = topology
+        self._state = state
+        self._cemetery = cemetery
+        names = tuple(dict.fromkeys(queues))
+        self._holdings = Holdings(connection, cemetery, lease, self._start)
+        self._intake = Intake(connection, topology, state, names, lease, self._holdings)
+        self._delays = Delays(connection, topology, state, names, lease, self._start)
+        self._background: set[asyncio.Task[Any]] = set()
+        self._tending: asyncio.Task[None] | None = None
+        self._leave_link: Callable[[], None] | None = None
+
+    async def __aenter__(self) -> Self:
+        link = await self._connection.usable()
+        self._intake.begin(link)
+        self._delays.begin(link)
+        self._leave_link = self._connection.on_link(self._linked)
+        await self._state.listen(self._changed)
+        await self._intake.prepare()
+        self._tending = asyncio.get_running_loop().create_task(self._delays.run(), name="taskiq-nats-delays")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._tending is not None:
+            self._tending.cancel()
+        self._state.leave(self._changed)
+        reason = f"NATS did not answer within {_LEAVE_TIMEOUT} s"
+        with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
+            try:
+                await self._intake.leave()
+                await self._delays.leave()
+                await self._holdings.give_back(self._holdings.all())
+                while self._background:
+                    await asyncio.wait(self._background)
+            except BrokerError as refusal:
+                reason = str(refusal)
+            else:
+                reason = ""
+        if self._leave_link is not None:
+            self._leave_link()
+        if reason:
+            logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self.lease, reason)
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        return await self._intake.receive(limit)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        # Carried out whoever is cancelled here, and before this consumer leaves: else what is done would be done again.
+        if settlements:
+            await asyncio.shield(self._start(self._settle(settlements)))
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> None:
+        await settle(self._connection, self._cemetery, settlements, self._connection.patience)
+        for item in settlements:
+            self._holdings.settled(item.delivery.receipt, done=item.verdict is Verdict.ACK)
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        now = time.monotonic()
+        receipts: list[Receipt] = [item.receipt for item in deliveries]
+        link = await self._connection.usable()
+        link.write(b"".join([pub(item.ack, b"+WPI") for item in receipts if self._holdings.has(item)]))
+        try:
+            async with asyncio.timeout(self._connection.patience):
+                await link.flush()
+        except TimeoutError:
+            raise lost(link.place, "no answer", certain=False) from None
+        gone: list[Delivery] = []
+        for delivery, receipt in zip(deliveries, receipts, strict=True):
+            if now < receipt.held_until:
+                receipt.held_until = now + self.lease
+            # Its lease may have ended, and it may be somebody else's, who has put another in its place then.
+            elif not await self._is_there(receipt):
+                self._holdings.settled(receipt, done=False)
+            if not self._holdings.has(receipt):
+                gone.append(delivery)
+        return gone
+
+    async def _is_there(self, receipt: Receipt) -> bool:
+        return await read(self._connection, self._topology.names.queues, receipt.sequence) is not None
+
+    def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
+        return thread_client.renew(
+            self._connection.location, [item.receipt.ack for item in deliveries], self._connection.patience
+        )
+
+    def forget(self, deliveries: Sequence[Delivery]) -> None:
+        now, loop = time.monotonic(), asyncio.get_running_loop()
+        for delivery in deliveries:
+            receipt: Receipt = delivery.receipt
+            pause = receipt.held_until - now - (1 - _FORGOTTEN) * self.lease
+            loop.call_later(max(0.0, pause), self._give_back_forgotten, receipt)
+
+    def _give_back_forgotten(self, receipt: Receipt) -> None:
+        if self._holdings.has(receipt):
+            self._start(self._holdings.give_back([receipt]))
+
+    def _changed(self) -> None:
+        self._intake.wake()
+        self._delays.wake()
+
+    def _linked(self, link: Link) -> None:
+        """After an outage: first of all we say what we hold."""
+        self._holdings.be_patient()
+        link.write(b"".join([pub(item.ack, b"+WPI") for item in self._holdings.all()]))
+        self._intake.begin(link)
+        self._delays.begin(link)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Told to whoever waited. Nobody else misses it: the end of a lease does the same.
+            logger.debug("Something could not be told to NATS: %s", error)
