@@ -116,7 +116,7 @@ class NatsBroker(AsyncBroker):
             await self._producer.send(messages)
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
-        return NatsSubscription(self._connection, self._topology, self._state, self._cemetery, queues, self._lease)
+        return NatsSubscription(self._connection, self._topology, self._state, self._cemetery, queues, lease=self._lease)
 
 
 def _refuse_other_loops() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from taskiq_core import clock
@@ -35,6 +36,7 @@ class Delays:
         topology: Topology,
         state: State,
         queues: Sequence[str],
+        *,
         lease: float,
         start: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
@@ -92,7 +94,7 @@ class Delays:
                 await self._topology.consumer(queue, DELAYED, self._lease)
             if self._asked.get(name) is None:
                 pull = self._asked[name] = self._pulls.ask(name, _BATCH, standing=True)
-                pull.ended.add_done_callback(lambda ended, name=name, pull=pull: self._ended(name, pull, ended))
+                pull.ended.add_done_callback(partial(self._ended, name, pull))
 
     def _ended(self, name: str, pull: Pull, ended: asyncio.Future[None]) -> None:
         ended.exception()  # a link that has ended is seen by who uses it next

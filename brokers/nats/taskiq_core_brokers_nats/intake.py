@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from taskiq_core.delivery import Delivery
 from taskiq_core.low_share import LowShare
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.errors import NatsError, lost
+from taskiq_core_brokers_nats.errors import NatsError
 from taskiq_core_brokers_nats.holdings import Holdings
 from taskiq_core_brokers_nats.link import Link, Msg
 from taskiq_core_brokers_nats.names import DELAYED
@@ -18,6 +19,9 @@ from taskiq_core_brokers_nats.topology import Topology
 
 _LOOK = 0.05
 """Seconds until a consumer that had nothing is asked again, while others have something."""
+
+_SILENCE = 1.0
+"""Seconds until an answer to what is there now is not waited for any more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +41,14 @@ class Intake:
     """The consumers of one subscription: one for each priority that its queues have had."""
 
     def __init__(
-        self, connection: Connection, topology: Topology, state: State, queues: Sequence[str], lease: float, holdings: Holdings
+        self,
+        connection: Connection,
+        topology: Topology,
+        state: State,
+        queues: Sequence[str],
+        *,
+        lease: float,
+        holdings: Holdings,
     ) -> None:
         self._connection = connection
         self._topology = topology
@@ -130,7 +141,7 @@ class Intake:
         while True:
             now = time.monotonic()
             levels = sorted({consumer.priority for consumer in consumers if consumer.may_have(now)}, reverse=True)
-            low = self._share.turn(lambda priority, levels=levels: next((level for level in levels if level < priority), None))
+            low = self._share.turn(partial(_next_below, levels))
             if low is None or len(levels) < 2:
                 return []
             for consumer in consumers:
@@ -142,15 +153,15 @@ class Intake:
     async def _ask(self, consumer: _Consumer, count: int) -> list[Msg]:
         pull = self._pulls.ask(consumer.name, count)
         try:
-            await asyncio.wait([pull.ended], timeout=self._connection.patience)
+            await asyncio.wait([pull.ended], timeout=min(_SILENCE, self._connection.patience))
         except asyncio.CancelledError:
             pull.ended.add_done_callback(lambda _: self._back(pull.taken))
             raise
-        if not pull.ended.done():
+        if not pull.ended.done():  # others took what it was to have, which ends none; or the server has lost the consumer
             self._doubtful = pull.standing = True
-            self._back(pull.taken)
-            place, patience = self._connection.location.server, self._connection.patience
-            raise lost(place, f"no answer to a request for messages within {patience:g} s", certain=True)
+            consumer.standing = pull
+            pull.ended.add_done_callback(partial(self._stood, consumer))
+            return pull.taken
         error = pull.ended.exception()
         if isinstance(error, NatsError):
             self._doubtful = self._doubtful or error.certain
@@ -167,7 +178,7 @@ class Intake:
         for consumer in self._open():
             if consumer.standing is None:
                 consumer.standing = self._pulls.ask(consumer.name, 1, standing=True)
-                consumer.standing.ended.add_done_callback(lambda ended, consumer=consumer: self._stood(consumer, ended))
+                consumer.standing.ended.add_done_callback(partial(self._stood, consumer))
         try:
             async with asyncio.timeout(STANDING + self._connection.patience):
                 await self._news.wait()
@@ -183,10 +194,10 @@ class Intake:
 
     def _came(self, pull: Pull, msg: Msg) -> None:
         """For a request that stands, or that nobody waits for any more."""
-        consumer = self._consumers.get(pull.subject)
+        consumer = self._consumers.get(pull.consumer)
         if consumer is not None and consumer.standing is pull:
             consumer.standing, consumer.look_at = None, 0.0
-        if self._receiving:
+        if self._receiving and (consumer is None or consumer.queue not in self._state.paused):
             self._arrived.append(msg)
             self._news.set()
         else:
@@ -199,3 +210,7 @@ class Intake:
     def _back(self, messages: Sequence[Msg]) -> None:
         if messages:
             self._holdings.sort(messages, wanted=False)
+
+
+def _next_below(levels: Sequence[int], priority: int) -> int | None:
+    return next((level for level in levels if level < priority), None)

@@ -131,11 +131,12 @@ class Link(asyncio.Protocol):
         self.write(b"SUB %b %b\r\n" % (subject.encode(), sid))
         return sid
 
-    async def unsubscribe(self, sid: bytes) -> None:
-        """Return when nothing comes to its handler any more."""
-        self.write(b"UNSUB %b\r\n" % sid)
+    async def unsubscribe(self, *sids: bytes) -> None:
+        """Return when nothing comes to their handlers any more."""
+        self.write(b"".join([b"UNSUB %b\r\n" % sid for sid in sids]))
         await self.flush()
-        self._handlers.pop(sid, None)
+        for sid in sids:
+            self._handlers.pop(sid, None)
 
     async def flush(self) -> None:
         """Return when the server has read all that was written."""

@@ -5,14 +5,14 @@ stands until there is one: it says that there is something again where there was
 """
 
 import asyncio
-import itertools
 import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.errors import lost, nobody_answers
+from taskiq_core_brokers_nats.errors import NatsError, lost, nobody_answers
 from taskiq_core_brokers_nats.link import Link, Msg, pub
 
 STANDING = 5.0
@@ -23,11 +23,20 @@ STANDING = 5.0
 class Pull:
     """One request."""
 
-    subject: str
-    count: int
+    consumer: str
+    left: int
     standing: bool
     ended: asyncio.Future[None]
     taken: list[Msg] = field(default_factory=list[Msg])
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """An inbox that one request after the other has for itself, as messages do not say which request they are for."""
+
+    inbox: str
+    sid: bytes = b""
+    pull: Pull | None = None
 
 
 class Pulls:
@@ -41,28 +50,23 @@ class Pulls:
         self._stream = stream
         self._on_message = on_message
         self._inbox = f"_INBOX.{secrets.token_hex(11)}"
-        self._numbers = itertools.count()
-        self._open: dict[str, Pull] = {}
+        self._slots: list[_Slot] = []
+        self._free: list[_Slot] = []
         self._link: Link | None = None
-        self._sid = b""
 
     def begin(self, link: Link) -> None:
         """Use a new link. What was asked for on another one is over."""
-        self.end()
-        self._link, self._sid = link, link.subscribe(f"{self._inbox}.*", self._received)
-
-    def end(self) -> None:
-        """Nothing comes any more."""
-        pulls, self._open = self._open, {}
-        for pull in pulls.values():
-            if not pull.ended.done():
-                pull.ended.set_exception(lost(self._connection.location.server, "the connection was closed", certain=False))
-                pull.ended.exception()
+        slots, self._slots, self._free = self._slots, [], []
+        self._link = link
+        for slot in slots:
+            if slot.pull is not None and not slot.pull.ended.done():
+                slot.pull.ended.set_exception(self._lost(certain=False))
+                slot.pull.ended.exception()
 
     async def leave(self) -> None:
-        """Ask for nothing any more; what is on its way still comes."""
+        """Ask for nothing any more; returns when nothing is on its way."""
         if self._link is not None:
-            await self._link.unsubscribe(self._sid)
+            await self._link.unsubscribe(*(slot.sid for slot in self._slots))
 
     def ask(self, consumer: str, count: int, *, standing: bool = False) -> Pull:
         """Make a request.
@@ -70,37 +74,34 @@ class Pulls:
         :raises NatsError: if there is no link.
         """
         if self._link is None:
-            raise lost(self._connection.location.server, "the connection is closed", certain=True)
-        number = str(next(self._numbers))
+            raise self._lost(certain=True)
+        slot = self._free.pop() if self._free else self._new_slot(self._link)
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
-        pull = Pull(consumer, count, standing, asyncio.get_running_loop().create_future())
+        slot.pull = Pull(consumer, count, standing, asyncio.get_running_loop().create_future())
         terms = {"batch": count, "expires": round(STANDING * 1e9)} if standing else {"batch": count, "no_wait": True}
-        self._link.write(pub(subject, json.dumps(terms).encode(), f"{self._inbox}.{number}"))
-        self._open[number] = pull
-        return pull
+        self._link.write(pub(subject, json.dumps(terms).encode(), slot.inbox))
+        return slot.pull
 
-    def _received(self, msg: Msg) -> None:
-        number = msg.subject.rpartition(".")[2]
-        pull = self._open.get(number)
-        if msg.status:
-            if pull is not None and not msg.status.startswith("1"):
-                del self._open[number]
-                self._over(pull, msg)
-            return
-        if pull is None:  # of a request that ended in the meantime
-            self._on_message(Pull("", 0, standing=True, ended=asyncio.get_running_loop().create_future()), msg)
-            return
-        pull.count -= 1
-        if pull.count == 0:
-            del self._open[number]
-        if pull.standing:
-            self._on_message(pull, msg)
-        else:
-            pull.taken.append(msg)
-        if pull.count == 0:
-            self._over(pull, msg)
+    def _new_slot(self, link: Link) -> _Slot:
+        slot = _Slot(f"{self._inbox}.{len(self._slots)}")
+        self._slots.append(slot)
+        slot.sid = link.subscribe(slot.inbox, partial(self._received, slot))
+        return slot
 
-    def _over(self, pull: Pull, msg: Msg) -> None:
+    def _received(self, slot: _Slot, msg: Msg) -> None:
+        pull = slot.pull
+        if pull is None or msg.status.startswith("1"):
+            return
+        if not msg.status:
+            pull.left -= 1
+            if pull.standing:
+                self._on_message(pull, msg)
+            else:
+                pull.taken.append(msg)
+            if pull.left > 0:
+                return
+        slot.pull = None
+        self._free.append(slot)
         if pull.ended.done():
             return
         if msg.status == "503":
@@ -108,3 +109,6 @@ class Pulls:
             pull.ended.exception()
         else:
             pull.ended.set_result(None)
+
+    def _lost(self, *, certain: bool) -> NatsError:
+        return lost(self._connection.location.server, "the connection is closed", certain=certain)

@@ -1,7 +1,6 @@
 """One consumer: what it receives, holds and settles."""
 
 import asyncio
-
 import os
 import time
 import uuid
@@ -37,18 +36,25 @@ class NatsSubscription(Subscription):
     """A consumer of some queues."""
 
     def __init__(
-        self, connection: Connection, topology: Topology, state: State, cemetery: Cemetery, queues: Sequence[str], lease: float
+        self,
+        connection: Connection,
+        topology: Topology,
+        state: State,
+        cemetery: Cemetery,
+        queues: Sequence[str],
+        *,
+        lease: float,
     ) -> None:
         self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        self.lease: float = lease
+        self.lease = self._lease = lease
         self._connection = connection
         self._topology = topology
         self._state = state
         self._cemetery = cemetery
         names = tuple(dict.fromkeys(queues))
         self._holdings = Holdings(connection, cemetery, lease, self._start)
-        self._intake = Intake(connection, topology, state, names, lease, self._holdings)
-        self._delays = Delays(connection, topology, state, names, lease, self._start)
+        self._intake = Intake(connection, topology, state, names, lease=lease, holdings=self._holdings)
+        self._delays = Delays(connection, topology, state, names, lease=lease, start=self._start)
         self._background: set[asyncio.Task[Any]] = set()
         self._tending: asyncio.Task[None] | None = None
         self._leave_link: Callable[[], None] | None = None
@@ -84,7 +90,7 @@ class NatsSubscription(Subscription):
         if self._leave_link is not None:
             self._leave_link()
         if reason:
-            logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self.lease, reason)
+            logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self._lease, reason)
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         return await self._intake.receive(limit)
@@ -112,7 +118,7 @@ class NatsSubscription(Subscription):
         gone: list[Delivery] = []
         for delivery, receipt in zip(deliveries, receipts, strict=True):
             if now < receipt.held_until:
-                receipt.held_until = now + self.lease
+                receipt.held_until = now + self._lease
             # Its lease may have ended, and it may be somebody else's, who has put another in its place then.
             elif not await self._is_there(receipt):
                 self._holdings.settled(receipt, done=False)
@@ -132,7 +138,7 @@ class NatsSubscription(Subscription):
         now, loop = time.monotonic(), asyncio.get_running_loop()
         for delivery in deliveries:
             receipt: Receipt = delivery.receipt
-            pause = receipt.held_until - now - (1 - _FORGOTTEN) * self.lease
+            pause = receipt.held_until - now - (1 - _FORGOTTEN) * self._lease
             loop.call_later(max(0.0, pause), self._give_back_forgotten, receipt)
 
     def _give_back_forgotten(self, receipt: Receipt) -> None:
