@@ -1,0 +1,161 @@
+"""The broker on RabbitMQ's queues."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self, cast
+
+from taskiq_core.abc.queue_admin import QueueAdmin
+from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.abc.subscription import Subscription
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.capability import Capability
+from taskiq_core.defaults import SEND_TIMEOUT
+from taskiq_core.exceptions import ConfigurationError, SendTaskError
+from taskiq_core.message import BrokerMessage
+from taskiq_core.url_options import positive_seconds
+from taskiq_core_brokers_rabbitmq.connector import Connector
+from taskiq_core_brokers_rabbitmq.errors import RabbitError, lost
+from taskiq_core_brokers_rabbitmq.location import locate, options_in
+from taskiq_core_brokers_rabbitmq.producer import Producer
+from taskiq_core_brokers_rabbitmq.publisher import Publisher
+from taskiq_core_brokers_rabbitmq.subscription import RabbitSubscription
+from taskiq_core_brokers_rabbitmq.topology import QueueType, Topology
+
+_SECONDS = {"send_timeout", "heartbeat"}
+_PAUSE = 0.25
+"""Seconds between two tries to reach RabbitMQ at the start."""
+_MOST_PATIENCE = 5.0
+"""Seconds without an answer after which a connection is given up."""
+
+
+class RabbitBroker(AsyncBroker):
+    """Queues in a virtual host of RabbitMQ, for any number of producers and workers.
+
+    :param url: `amqp://user:password@host:5672/vhost`, or `amqps://` for TLS.
+    :param prefix: what the names of all queues and exchanges begin with; two brokers with different ones share nothing.
+    :param queue_type: "quorum" or "classic"; None: quorum queues where the server has them as we need them (3.10).
+    :param delivery_limit: how often a message may come back because its holder was lost; then it goes to the dead letters.
+        On quorum queues only.
+    :param send_timeout: seconds within which a send is accepted, refused, or of unknown outcome.
+    :param heartbeat: seconds without a sign of life after which a connection is given up.
+    """
+
+    capabilities = (
+        Capability.ACK
+        | Capability.DURABLE
+        | Capability.DELAY
+        | Capability.PRIORITY
+        | Capability.QUEUES
+        | Capability.BATCH
+        | Capability.CROSS_PROCESS
+    )
+
+    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "queue_type", "delivery_limit"})
+    """What the query of a URL may say about the broker."""
+
+    def __init__(
+        self,
+        url: str = "amqp://localhost/",
+        result_backend: AsyncResultBackend[Any] | None = None,
+        task_id_generator: Callable[[], str] | None = None,
+        *,
+        prefix: str | None = None,
+        queue_type: QueueType | None = None,
+        delivery_limit: int = 100,
+        send_timeout: float = SEND_TIMEOUT,
+        heartbeat: float = 10.0,
+    ) -> None:
+        super().__init__(result_backend, task_id_generator)
+        self.location = locate(url, prefix)
+        self.send_timeout = positive_seconds("send_timeout", send_timeout)
+        self._heartbeat = max(1.0, positive_seconds("heartbeat", heartbeat))
+        self._patience = min(_MOST_PATIENCE, 0.6 * self.send_timeout)
+        if queue_type not in {None, "quorum", "classic"}:
+            raise ConfigurationError(reason=f"queue_type is quorum or classic, not {queue_type!r}.")
+        if delivery_limit < 1:
+            raise ConfigurationError(reason=f"delivery_limit is 1 or more, not {delivery_limit}.")
+        self.topology = Topology(self.location.prefix, queue_type, delivery_limit, self._patience)
+        self._connector: Connector | None = None
+        self._producer: Producer | None = None
+        self._publisher: Publisher | None = None
+        self.admin: QueueAdmin | None = None
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        in_url = options_in(url, cls.url_options)
+        found: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items() if name in _SECONDS}
+        if "queue_type" in in_url:
+            found["queue_type"] = cast("QueueType", in_url["queue_type"])
+        if "delivery_limit" in in_url:
+            found["delivery_limit"] = _number("delivery_limit", in_url["delivery_limit"])
+        return cls(url, **{**found, **options})
+
+    async def startup(self) -> None:
+        _refuse_other_loops()
+        if self._producer is None or self.home is None:
+            if self._connector is not None:
+                self._connector.close()
+            self._connector = self._connect("sender")
+            await self._reach(self._connector)
+            self._publisher = Publisher(self._connector, self.topology, self._patience)
+            self._producer = Producer(self._publisher, self.send_timeout)
+        await super().startup()
+
+    def _connect(self, role: str) -> Connector:
+        return Connector(self.location, f"taskiq {role}", patience=self._patience, heartbeat=self._heartbeat)
+
+    async def _reach(self, connector: Connector) -> None:
+        """Connect, for as long as a send tries: a program may start a moment before its RabbitMQ."""
+        failure: RabbitError | None = None
+        try:
+            async with asyncio.timeout(self.send_timeout):
+                while True:
+                    try:
+                        await connector.link()
+                    except RabbitError as error:
+                        if not error.passing:
+                            raise
+                        failure = error
+                    else:
+                        return
+                    await asyncio.sleep(_PAUSE)
+        except TimeoutError:
+            raise failure or lost(self.location.server, f"no answer for {self.send_timeout:g} s", certain=True) from None
+
+    async def shutdown(self) -> None:
+        try:
+            await super().shutdown()
+        finally:
+            connector, self._connector = self._connector, None
+            self._producer = self._publisher = None
+            if connector is not None:
+                connector.close()
+
+    async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+        if self._producer is None or self.home is None:
+            reason = (
+                "the RabbitMQ broker is not started in this process: call `await broker.startup()` first, also after a fork."
+            )
+            raise SendTaskError(reason=reason, outcome="refused")
+        await self._producer.send(messages)
+
+    def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
+        for queue in queues:
+            self.topology.word(queue)
+        if self._publisher is None:
+            raise RabbitError(reason="the RabbitMQ broker is not started: call `await broker.startup()` first.")
+        return RabbitSubscription(self._connect("worker"), self.topology, self._publisher, queues)
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigurationError(reason=f"{name} is a whole number, not {text!r}.")
+    return int(text)
+
+
+def _refuse_other_loops() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        reason = "The RabbitMQ plugin runs on asyncio or uvloop only: choose that event loop."
+        raise ConfigurationError(reason=reason) from None

@@ -1,0 +1,66 @@
+"""What RabbitMQ's refusals mean for the person who has to act on them."""
+
+import re
+
+from taskiq_core.exceptions import BrokerError, ConfigurationError
+
+_DIFFERS = re.compile(
+    r"inequivalent arg '(?P<what>[^']+)' for (?P<kind>\w+) '(?P<name>[^']*)'.*?"
+    r"received (?P<ours>.+?) but current is (?P<theirs>.+?)(?: \(|$)"
+)
+
+
+class RabbitError(BrokerError):
+    """RabbitMQ could not be reached or used; the text says what to do.
+
+    `certain` is False where something may have taken effect although its answer is missing. `passing` is True where trying
+    again may help without anybody's doing.
+    """
+
+    __template__ = "{reason}"
+    reason: str
+    certain: bool = True
+    passing: bool = False
+
+
+class UnusableRabbitError(RabbitError, ConfigurationError):
+    """RabbitMQ cannot be used as it is, and trying again will not help."""
+
+
+class ChannelClosedError(RabbitError):
+    """The server closed a channel, for one of the reasons of AMQP. What was in flight on it may have taken effect."""
+
+    code: int = 0
+    certain: bool = False
+
+
+def lost(place: str, why: object, *, certain: bool) -> RabbitError:
+    """The connection broke, or could not be made."""
+    return RabbitError(reason=f"RabbitMQ at {place} cannot be reached: {why}", certain=certain, passing=True)
+
+
+def refused_opening(place: str, code: int, text: str) -> RabbitError:
+    """What the server said instead of opening a connection."""
+    said = f" (RabbitMQ says: {text})"
+    if code == 403:
+        return UnusableRabbitError(reason=f"RabbitMQ at {place} refuses the user name or password of the URL.{said}")
+    if code == 530:
+        reason = f"RabbitMQ at {place} has no virtual host of that name for this user: create it, grant it, or correct the URL."
+        return UnusableRabbitError(reason=reason + said)
+    return lost(place, text, certain=True)
+
+
+def explain_closing(place: str, error: ChannelClosedError) -> RabbitError:
+    """The error to raise where something was declared."""
+    said = f" (RabbitMQ says: {error.reason})"
+    if (found := _DIFFERS.search(error.reason)) is not None:
+        reason = (
+            f"The {found['kind']} {found['name']!r} exists on RabbitMQ at {place} with another {found['what']}: "
+            f"{found['theirs']} there, {found['ours']} here. RabbitMQ cannot change it: give this broker the same option, "
+            f"or another prefix, or delete the {found['kind']} once it is empty."
+        )
+        return UnusableRabbitError(reason=reason + said)
+    if error.code == 403:
+        reason = f"RabbitMQ at {place} does not allow this user what is needed: grant configure, write and read on our names."
+        return UnusableRabbitError(reason=reason + said)
+    return RabbitError(reason=f"RabbitMQ at {place} refused a request.{said}", passing=True)

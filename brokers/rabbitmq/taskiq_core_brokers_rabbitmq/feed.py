@@ -1,0 +1,154 @@
+"""What the server delivers, by queue of AMQP, and how much of it is asked for.
+
+AMQP 0-9-1 has no credit. A consumer's prefetch stands in for it: a consumer is begun with as much prefetch as `receive` may
+return, and begun anew when that is used up. As long as the worker asks for what it has settled, the prefetch renews itself.
+
+Who cancels a consumer that may be given something in this moment makes a quorum queue take that back, and count a delivery that
+nobody saw: so one is cancelled when it is full, or after nobody has asked for a while.
+"""
+
+from collections import deque
+from collections.abc import Collection
+
+from pamqp import commands
+
+from taskiq_core.delivery import Delivery
+from taskiq_core.low_share import LowShare
+from taskiq_core_brokers_rabbitmq.channel import Channel
+from taskiq_core_brokers_rabbitmq.receipt import Receipt
+
+_MOST = 60_000
+"""The largest prefetch; AMQP's numbers end at 65535."""
+
+
+class Source:
+    """One queue of AMQP on one channel."""
+
+    __slots__ = ("generation", "index", "level", "name", "prefetch", "queue", "taken", "waiting")
+
+    def __init__(self, index: int, name: str, queue: str, level: int) -> None:
+        self.index = index
+        self.name = name
+        self.queue = queue
+        self.level = level
+        self.generation = 0
+        self.prefetch = 0
+        """Of the consumer there is; 0 without one."""
+        self.taken = 0
+        """What that consumer has been given and is not settled."""
+        self.waiting: deque[Delivery] = deque()
+
+    @property
+    def tag(self) -> str:
+        """The consumer's name."""
+        return f"{self.index}.{self.generation}"
+
+
+class Feed:
+    """The sources of one channel."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.sources: list[Source] = []
+        self._levels: list[list[Source]] = []
+        self._share = LowShare()
+
+    def add(self, name: str, queue: str, level: int) -> None:
+        """One more, if it is not there yet."""
+        if any(source.name == name for source in self.sources):
+            return
+        self.sources.append(Source(len(self.sources), name, queue, level))
+        by_level: dict[int, list[Source]] = {}
+        for source in self.sources:
+            by_level.setdefault(source.level, []).append(source)
+        self._levels = [by_level[key] for key in sorted(by_level, reverse=True)]
+
+    def source_of(self, tag: str) -> tuple[Source, int]:
+        """The source and the generation of a consumer, by its tag."""
+        index, _, generation = tag.partition(".")
+        return self.sources[int(index)], int(generation)
+
+    def settled(self, receipt: Receipt) -> None:
+        """One that this channel delivered is settled: the server may send another in its place."""
+        source = self.sources[receipt.source]
+        if source.generation == receipt.generation:
+            source.taken -= 1
+
+    # -- what has come --------------------------------------------------------------------------------------------------------
+
+    def take(self, limit: int) -> list[Delivery]:
+        """At most `limit` of what has come: highest level first, but for the share of lower ones."""
+        taken: list[Delivery] = []
+        owed = self._share.owed(limit)
+        if owed and (level := self._share.turn(self._highest_below)) is not None:
+            self._take_from(next(group for group in self._levels if group[0].level == level), owed, taken)
+        for group in self._levels:
+            self._take_from(group, limit, taken)
+        self._share.delivered(len(taken))
+        return taken
+
+    def take_all(self, queues: Collection[str] | None = None) -> list[Delivery]:
+        """All that has come, or all of some queues."""
+        chosen = [source for source in self.sources if queues is None or source.queue in queues]
+        taken = [delivery for source in chosen for delivery in source.waiting]
+        for source in chosen:
+            source.waiting.clear()
+        return taken
+
+    def _highest_below(self, level: int) -> int | None:
+        return next(
+            (group[0].level for group in self._levels if group[0].level < level and any(s.waiting for s in group)), None
+        )
+
+    @staticmethod
+    def _take_from(group: list[Source], limit: int, taken: list[Delivery]) -> None:
+        """Fill up to `limit`, from queues in turn."""
+        if len(group) > 1:
+            group.append(group.pop(0))
+        while len(taken) < limit:
+            before = len(taken)
+            for source in group:
+                if source.waiting and len(taken) < limit:
+                    taken.append(source.waiting.popleft())
+            if len(taken) == before:
+                return
+
+    # -- asking for more ------------------------------------------------------------------------------------------------------
+
+    def ask(self, limit: int, paused: Collection[str]) -> bool:
+        """See to it that something may come from each source whose queue is not paused, `limit` where it is asked anew.
+
+        True if it may be wise to wait for what comes at once: a lower level may be faster than a higher one.
+        """
+        data = b""
+        for source in self.sources:
+            if source.queue in paused:
+                data += self._begin(source, 0)
+            elif source.prefetch - source.taken < 1 and not source.waiting:
+                data += self._begin(source, min(limit, _MOST))
+        if data:
+            self.channel.wire.write(data)
+        return bool(data) and len(self._levels) > 1
+
+    def stop(self, queue: str) -> None:
+        """Ask for nothing more of one queue."""
+        data = b"".join(self._begin(source, 0) for source in self.sources if source.queue == queue)
+        if data and self.channel.closed is None:
+            self.channel.wire.write(data)
+
+    def rest(self) -> None:
+        """Ask for nothing more; what is on its way still comes."""
+        data = b"".join(self._begin(source, 0) for source in self.sources)
+        if data and self.channel.closed is None:
+            self.channel.wire.write(data)
+
+    def _begin(self, source: Source, prefetch: int) -> bytes:
+        data = b""
+        if source.prefetch:
+            data = self.channel.prepare(commands.Basic.Cancel(consumer_tag=source.tag, nowait=True))
+        source.prefetch, source.taken = prefetch, 0
+        if not prefetch:
+            return data
+        source.generation += 1
+        data += self.channel.prepare(commands.Basic.Qos(prefetch_count=prefetch))
+        return data + self.channel.prepare(commands.Basic.Consume(queue=source.name, consumer_tag=source.tag, nowait=True))

@@ -1,0 +1,78 @@
+"""What a subscription holds, over all its connections."""
+
+from collections.abc import Iterable, Sequence
+
+from taskiq_core.delivery import Delivery
+from taskiq_core_brokers_rabbitmq.memory import Memory
+
+_RECENT = 5.0
+"""Seconds after which what is settled will not come again, while the server lives."""
+_LOST = 3600.0
+"""Seconds for what was settled without the server's knowing."""
+_MOST = 100_000
+
+
+class Holdings:
+    """Deliveries by the publication they are of.
+
+    After a connection broke the server delivers again what it had delivered: to us, what we still work at is merely ours again,
+    and what we have settled meanwhile is acknowledged.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, Delivery] = {}
+        self._recent = Memory(_RECENT, _MOST)
+        self._lost = Memory(_LOST, _MOST)
+
+    def of(self, nonce: str) -> Delivery | None:
+        """The delivery of a publication that is held, and that somebody will settle."""
+        found = self._held.get(nonce)
+        return None if found is None or found.receipt.forgotten else found
+
+    def take(self, delivery: Delivery) -> None:
+        """It has come."""
+        self._held[delivery.receipt.nonce] = delivery
+
+    def hand_out(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """The worker gets them."""
+        for delivery in deliveries:
+            delivery.receipt.attempts += 1
+        return deliveries
+
+    def is_settled(self, nonce: str) -> bool:
+        """Whether a publication was settled here before."""
+        return nonce in self._lost or nonce in self._recent
+
+    def settled(self, delivery: Delivery) -> None:
+        """It is no longer held; the server knows."""
+        receipt = delivery.receipt
+        receipt.settled = True
+        self._recent.add(receipt.nonce)
+        self._drop(delivery)
+
+    def settled_unknown(self, delivery: Delivery) -> None:
+        """It is no longer held; the server does not know, and may deliver it again."""
+        delivery.receipt.settled = True
+        self._lost.add(delivery.receipt.nonce)
+        self._drop(delivery)
+
+    def released(self, delivery: Delivery) -> None:
+        """It is no longer held, and shall come again."""
+        delivery.receipt.settled = True
+        self._drop(delivery)
+
+    def lose(self, waiting: Iterable[Delivery]) -> None:
+        """The connection broke. What nobody has received comes anew; the rest is ours again if it comes to us."""
+        for delivery in waiting:
+            self._drop(delivery)
+        for delivery in self._held.values():
+            delivery.receipt.channel = None
+
+    def all(self) -> Sequence[Delivery]:
+        """What is held, on whichever connection."""
+        return list(self._held.values())
+
+    def _drop(self, delivery: Delivery) -> None:
+        nonce = delivery.receipt.nonce
+        if self._held.get(nonce) is delivery:
+            del self._held[nonce]

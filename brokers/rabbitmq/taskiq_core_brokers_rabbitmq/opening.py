@@ -1,0 +1,105 @@
+"""Opening a connection: ours the socket, aiormq's the handshake, ours again what comes after it."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from typing import Any, cast
+from urllib.parse import quote
+
+from aiormq import Connection
+from aiormq import exceptions as refusals
+from aiormq.connection import TransportFactory
+from yarl import URL
+
+from taskiq_core_brokers_rabbitmq.errors import RabbitError, lost, refused_opening
+from taskiq_core_brokers_rabbitmq.link import Link, version_of
+from taskiq_core_brokers_rabbitmq.location import Location
+
+# What it has to say comes from us, once, and as an error of ours.
+logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
+
+
+class _LentWriter:
+    """A writer that its borrower takes for closed from some moment on, so that the borrower does not close it."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self.returned = False
+
+    def is_closing(self) -> bool:
+        return self.returned or self._writer.is_closing()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
+
+class _Lend(TransportFactory):
+    def __init__(self, reader: asyncio.StreamReader, writer: _LentWriter) -> None:
+        self._pair = cast("tuple[asyncio.StreamReader, asyncio.StreamWriter]", (reader, writer))
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return self._pair
+
+
+async def connect(location: Location, *, name: str, heartbeat: float, patience: float) -> Link:
+    """A new connection in the event loop that runs. Cancelling closes what is open of it.
+
+    :raises RabbitError: if the server cannot be reached within `patience` seconds, or refuses us.
+    """
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(patience):
+            reader, writer = await asyncio.open_connection(location.host, location.port, ssl=location.tls_context())
+            link = await _shake_hands(location, reader, writer, name, heartbeat)
+        writer = None
+    except TimeoutError:
+        raise lost(location.server, f"no answer for {patience:g} s", certain=True) from None
+    except ssl.SSLError as error:
+        raise lost(location.server, f"TLS failed: {error}", certain=True) from error
+    except OSError as error:
+        raise lost(location.server, error, certain=True) from error
+    except refusals.AMQPError as error:
+        raise _explain(location, error) from error
+    finally:
+        if writer is not None:
+            writer.transport.abort()
+    return link
+
+
+async def _shake_hands(
+    location: Location, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, heartbeat: float
+) -> Link:
+    lent = _LentWriter(writer)
+    url = URL.build(
+        scheme="amqp",
+        user=location.user,
+        password=location.password,
+        host=location.host,
+        port=location.port,
+        path="/" + quote(location.vhost, safe=""),
+        query={"heartbeat": str(round(heartbeat)), "name": name},
+        encoded=False,
+    )
+    opened = Connection(url, transport_factory=_Lend(reader, lent))
+    opened.vhost = location.vhost
+    await cast("Any", opened).connect()
+    lent.returned = True
+    with contextlib.suppress(Exception):
+        await opened.close()
+    return Link(
+        writer,
+        location.server,
+        frame_max=opened.connection_tune.frame_max or 131072,
+        heartbeat=heartbeat,
+        version=version_of(opened.server_properties),
+    )
+
+
+def _explain(location: Location, error: Exception) -> RabbitError:
+    text = " ".join(str(part) for part in error.args) or type(error).__name__
+    if isinstance(error, (refusals.AuthenticationError, refusals.ProbableAuthenticationError)):
+        return refused_opening(location.server, 403, text)
+    if isinstance(error, refusals.ConnectionNotAllowed):
+        return refused_opening(location.server, 530, text)
+    return lost(location.server, text, certain=True)

@@ -1,0 +1,190 @@
+"""Publishing with confirms: any number in flight, each batch written at once."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pamqp import commands
+
+from taskiq_core_brokers_rabbitmq import frames
+from taskiq_core_brokers_rabbitmq.channel import Channel
+from taskiq_core_brokers_rabbitmq.connector import Connector
+from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, explain_closing, lost
+from taskiq_core_brokers_rabbitmq.frames import Incoming, Properties
+from taskiq_core_brokers_rabbitmq.link import Link
+from taskiq_core_brokers_rabbitmq.topology import Topology, delay_key, path
+
+
+@dataclass(slots=True)
+class Letter:
+    """A message on its way into a queue of ours or, with `target`, into some queue of AMQP."""
+
+    body: bytes
+    queue: str
+    level: int
+    task_id: str = ""
+    headers: Mapping[str, Any] | None = None
+    delay: int = 0
+    """Milliseconds."""
+    target: str | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    letters: Sequence[Letter]
+    first: int
+    done: asyncio.Future[None]
+    missing: int
+    refused: int = 0
+    returned: list[Letter] = field(default_factory=list[Letter])
+
+
+class Publisher:
+    """Of one process; serves senders, and workers that give messages back."""
+
+    def __init__(self, connector: Connector, topology: Topology, patience: float) -> None:
+        self._connector = connector
+        self._topology = topology
+        self._patience = patience
+        self._channel: Channel | None = None
+        self._nonce = ""
+        self._number = 0
+        self._waiting: dict[int, _Batch] = {}
+        self._opening = asyncio.Lock()
+
+    async def publish(self, letters: Sequence[Letter]) -> None:
+        """Return when all are accepted and on disk. What no queue takes is sent again, after its queue is declared.
+
+        Cancelling leaves the outcome unknown; what was written is whole.
+
+        :raises RabbitError: its `certain` says whether none was accepted.
+        """
+        returned = await self._publish(letters)
+        if returned and (link := await self._connector.link()):
+            link.declared.clear()  # somebody has deleted queues
+            if returned := await self._publish(returned):
+                which = f"{len(returned)} of {len(letters)} messages"
+                reason = f"RabbitMQ has no queue for {which}, although it was declared."
+                raise RabbitError(reason=reason, certain=len(returned) == len(letters))
+
+    async def _publish(self, letters: Sequence[Letter]) -> list[Letter]:
+        channel, link = await self._open()
+        await self._prepare(link, letters)
+        if link.blocked:
+            raise RabbitError(reason=f"RabbitMQ at {link.place} takes no messages now: {link.blocked}", passing=True)
+        if channel.closed is not None:
+            raise lost(link.place, "the connection broke", certain=True)
+        batch = self._write(channel, link, letters)
+        try:
+            async with asyncio.timeout(self._patience):
+                await asyncio.shield(batch.done)
+        except TimeoutError:
+            link.abort(f"no confirm for {self._patience:g} s")
+            raise lost(link.place, f"no confirm for {self._patience:g} s", certain=False) from None
+        except ChannelClosedError as error:
+            raise RabbitError(reason=explain_closing(link.place, error).reason, certain=False, passing=True) from error
+        if batch.refused:
+            which = f"{batch.refused} of {len(letters)} messages"
+            reason = f"RabbitMQ at {link.place} refused {which}: a queue is full, or its replicas are away."
+            raise RabbitError(reason=reason, certain=batch.refused == len(letters))
+        return batch.returned
+
+    async def _open(self) -> tuple[Channel, Link]:
+        async with self._opening:
+            link = await self._connector.link()
+            if self._channel is None or self._channel.closed is not None or self._channel.wire is not link:
+                channel = link.reserve()
+                channel.on_confirm, channel.on_return, channel.on_closed = self._confirmed, self._returned, self._closed
+                await channel.call(commands.Channel.Open(), commands.Confirm.Select(), patience=self._patience)
+                self._channel, self._number, self._nonce = channel, 0, os.urandom(6).hex()
+            return self._channel, link
+
+    async def _prepare(self, link: Link, letters: Sequence[Letter]) -> None:
+        """Declare what they need."""
+        topology = self._topology
+        if any(letter.target is not None for letter in letters):
+            await topology.ensure_base(link)
+        places = {(letter.queue, letter.level) for letter in letters if letter.target is None}
+        fresh = [place for place in places if topology.ready(*place) not in link.declared]
+        if fresh:
+            await topology.ensure(link, fresh)
+            await self._announce(link, fresh)
+        steps: dict[tuple[str, int], set[int]] = {}
+        for letter in letters:
+            if letter.delay > 0 and letter.target is None:
+                steps.setdefault((letter.queue, letter.level), set()).update(path(letter.delay))
+        for place, indexes in steps.items():
+            await topology.ensure_delays(link, place, indexes)
+
+    async def _announce(self, link: Link, places: Sequence[tuple[str, int]]) -> None:
+        """Tell workers of queues of AMQP that may be new."""
+        channel = link.reserve()
+        channel.ask(commands.Channel.Open())
+        address = (self._topology.news.encode(), b"")
+        for queue, level in places:
+            body = f"level {level} {queue}".encode()
+            link.write(frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, body))
+        await channel.call(commands.Basic.Qos(prefetch_count=1), patience=self._patience)
+        channel.close()
+
+    def _write(self, channel: Channel, link: Link, letters: Sequence[Letter]) -> _Batch:
+        batch = _Batch(letters, self._number + 1, asyncio.get_running_loop().create_future(), len(letters))
+        batch.done.add_done_callback(_seen)
+        ready = self._topology.ready
+        keys: dict[tuple[str, int], bytes] = {}
+        parts: list[bytes] = []
+        for letter in letters:
+            self._number += 1
+            self._waiting[self._number] = batch
+            nonce = f"{self._nonce}-{self._number:x}"
+            properties = frames.pack_properties(Properties(letter.headers, None, nonce, letter.task_id))
+            exchange = b""
+            if letter.target is not None:
+                key = letter.target.encode()
+            elif letter.delay > 0:
+                steps = path(letter.delay)
+                exchange = self._topology.step(steps[0]).encode()
+                key = delay_key(steps, letter.queue, letter.level).encode()
+            else:
+                place = (letter.queue, letter.level)
+                key = keys.get(place) or keys.setdefault(place, ready(*place).encode())
+            parts.append(frames.publication(channel.number, link.frame_max, (exchange, key), properties, letter.body))
+        link.write(b"".join(parts))
+        return batch
+
+    # -- answers ------------------------------------------------------------------------------------------------------------
+
+    def _confirmed(self, number: int, multiple: bool, accepted: bool) -> None:
+        if not multiple:
+            self._answer(number, accepted)
+            return
+        while self._waiting and (first := next(iter(self._waiting))) <= number:
+            self._answer(first, accepted)
+
+    def _answer(self, number: int, accepted: bool) -> None:
+        batch = self._waiting.pop(number, None)
+        if batch is not None:
+            batch.missing -= 1
+            batch.refused += not accepted
+            if not batch.missing and not batch.done.done():
+                batch.done.set_result(None)
+
+    def _returned(self, message: Incoming) -> None:
+        nonce = frames.unpack_properties(message.properties).nonce
+        head, _, number = nonce.rpartition("-")
+        if head == self._nonce and (batch := self._waiting.get(int(number, 16))) is not None:
+            batch.returned.append(batch.letters[int(number, 16) - batch.first])
+
+    def _closed(self, error: RabbitError) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for batch in waiting.values():
+            if not batch.done.done():
+                uncertain = RabbitError(reason=error.reason, certain=False, passing=error.passing)
+                batch.done.set_exception(uncertain if error.certain else error)
+
+
+def _seen(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()

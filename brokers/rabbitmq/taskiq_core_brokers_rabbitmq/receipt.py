@@ -1,0 +1,28 @@
+"""Where a delivery stands."""
+
+from taskiq_core_brokers_rabbitmq.channel import Channel
+
+
+class Receipt:
+    """Which publication it is, and by which delivery on which channel we hold it."""
+
+    __slots__ = (
+        *("attempts", "channel", "copied", "forgotten", "generation"),
+        *("level", "nonce", "settled", "source", "tag", "task_id"),
+    )
+
+    def __init__(self, nonce: str, level: int, task_id: str, attempts: int) -> None:
+        self.nonce = nonce
+        self.level = level
+        self.task_id = task_id
+        self.attempts = attempts
+        """Deliveries before this one."""
+        self.channel: Channel | None = None
+        """None while nobody holds it, because the connection broke."""
+        self.tag = 0
+        self.source = 0
+        self.generation = 0
+        self.forgotten = False
+        self.copied = False
+        """Its verdict has sent a message in its place."""
+        self.settled = False

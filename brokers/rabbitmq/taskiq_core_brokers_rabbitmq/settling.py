@@ -1,0 +1,89 @@
+"""Carrying out verdicts: what goes on is published anew and confirmed, then all are acknowledged in one write."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pamqp import commands
+
+from taskiq_core import clock
+from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core_brokers_rabbitmq import frames
+from taskiq_core_brokers_rabbitmq.envelope import copy_of
+from taskiq_core_brokers_rabbitmq.holdings import Holdings
+from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
+from taskiq_core_brokers_rabbitmq.receipt import Receipt
+from taskiq_core_brokers_rabbitmq.session import Session
+from taskiq_core_brokers_rabbitmq.topology import Topology
+
+
+class Settler:
+    """Of one subscription."""
+
+    def __init__(self, holdings: Holdings, publisher: Publisher, topology: Topology, patience: float) -> None:
+        self._holdings = holdings
+        self._publisher = publisher
+        self._topology = topology
+        self._patience = patience
+
+    async def settle(self, session: Session, settlements: Sequence[Settlement]) -> None:
+        """Carry them out; what is settled already is left alone.
+
+        :raises RabbitError: if the server does not answer; the same batch may be sent again.
+        """
+        due = [item for item in settlements if not item.delivery.receipt.settled]
+        if letters := [letter for item in due if (letter := self._letter(session, item)) is not None]:
+            await self._publisher.publish(letters)
+            for item in due:
+                item.delivery.receipt.copied = item.delivery.receipt.copied or item.verdict is not Verdict.ACK
+        await self._acknowledge(session, due)
+
+    async def give_back(self, session: Session, deliveries: Sequence[Delivery]) -> None:
+        """Into their queues, as if they had not been delivered; raises as `settle`."""
+        await self.settle(session, [Settlement(delivery, Verdict.RELEASE) for delivery in deliveries])
+
+    def _letter(self, session: Session, item: Settlement) -> Letter | None:
+        """What is to be published for a verdict."""
+        receipt: Receipt = item.delivery.receipt
+        if item.verdict is Verdict.ACK or receipt.copied or (_comes_back(item) and receipt.channel is not session.channel):
+            return None
+        if item.verdict is Verdict.REJECT:
+            return self._dead(item, receipt)
+        return copy_of(
+            item.delivery, receipt.level, receipt.task_id, attempts=receipt.attempts, body=item.body, delay=item.delay
+        )
+
+    def _dead(self, item: Settlement, receipt: Receipt) -> Letter:
+        delivery = item.delivery
+        headers: dict[str, Any] = {
+            "taskiq-queue": delivery.queue or "",
+            "taskiq-level": receipt.level,
+            "taskiq-reason": item.reason or "rejected",
+            "taskiq-died": round(clock.time() * 1000),
+            "taskiq-attempts": receipt.attempts,
+        }
+        if item.detail is not None:
+            headers["taskiq-detail"] = bytearray(item.detail)
+        body = delivery.body if item.body is None else item.body
+        return Letter(body, delivery.queue or "", receipt.level, receipt.task_id, headers, target=self._topology.dead)
+
+    async def _acknowledge(self, session: Session, due: Iterable[Settlement]) -> None:
+        ours = [item.delivery for item in due if item.delivery.receipt.channel is session.channel]
+        for item in due:
+            # The server took it back when the connection broke.
+            if item.delivery.receipt.channel is not session.channel:
+                (self._holdings.released if _comes_back(item) else self._holdings.settled_unknown)(item.delivery)
+        if not ours:
+            return
+        tags = sorted({delivery.receipt.tag for delivery in ours})
+        acks = b"".join(frames.ack(session.channel.number, tag) for tag in tags)
+        for delivery in ours:
+            session.feed.settled(delivery.receipt)
+        # The server handles what a channel sends in order: its answer to the last says that it has the others.
+        await session.channel.call(commands.Basic.Qos(prefetch_count=1), after=acks, patience=self._patience)
+        for delivery in ours:
+            self._holdings.settled(delivery)
+
+
+def _comes_back(item: Settlement) -> bool:
+    """Whether the message shall come again just as it is, which it does when its holder is lost."""
+    return item.verdict in {Verdict.RELEASE, Verdict.RETRY} and item.body is None and not item.delay
