@@ -147,8 +147,8 @@ class Feed:
         if source.prefetch:
             data = self.channel.prepare(commands.Basic.Cancel(consumer_tag=source.tag, nowait=True))
         source.prefetch, source.taken = prefetch, 0
+        source.generation += 1
         if not prefetch:
             return data
-        source.generation += 1
         data += self.channel.prepare(commands.Basic.Qos(prefetch_count=prefetch))
         return data + self.channel.prepare(commands.Basic.Consume(queue=source.name, consumer_tag=source.tag, nowait=True))
