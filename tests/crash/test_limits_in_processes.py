@@ -1,5 +1,6 @@
 """Limits hold for all processes together, and a killed one takes no slot with it."""
 
+import math
 from collections.abc import Iterable
 
 import pytest
@@ -14,13 +15,19 @@ APP = "limits_app:broker"
 
 def most_at_once(ledger: Ledger, keys: Iterable[str]) -> int:
     """How many of these ran at the same time; what ends and what begins in one millisecond did not."""
-    begun = [(at, 1) for key in keys for at, _ in ledger.starts[key]]
-    ended = [(at, -1) for key in keys for at, _ in ledger.ends[key]]
     running = most = 0
-    for _, step in sorted(begun + ended):
+    for _, step in sorted(step for key in keys for step in steps_of(ledger, key)):
         running += step
         most = max(most, running)
     return most
+
+
+def steps_of(ledger: Ledger, key: str) -> Iterable[tuple[float, int]]:
+    """Its starts and ends. A run that was killed beside another's death wrote no end: it has ended when the next one starts."""
+    starts, ends = ([at for at, _ in rows[key]] for rows in (ledger.starts, ledger.ends))
+    for start, following in zip(starts, [*starts[1:], math.inf], strict=True):
+        yield start, 1
+        yield min((end for end in ends if start <= end <= following), default=following), -1
 
 
 def keys_of(prefix: str, count: int) -> list[str]:

@@ -59,7 +59,7 @@ class PostgresScheduleSource(PostgresCoordinator, ScheduleSource):
 
         :raises ConfigurationError: for a wrong URL or an unknown option in it.
         """
-        in_url = {name: flag(name, value) for name, value in options_in(url, cls.url_options).items()}
+        in_url: dict[str, Any] = {name: flag(name, value) for name, value in options_in(url, cls.url_options).items()}
         return cls(url, **{**in_url, **options})
 
     async def startup(self) -> None:
