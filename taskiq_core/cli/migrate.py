@@ -6,8 +6,10 @@ from taskiq_core.cli.options import CONTEXT, split_names
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--from", "source", required=True, metavar="URL", help="The broker whose messages wait.")
-@click.option("--to", "target", required=True, metavar="URL", help="The broker that gets them.")
+@click.option(
+    "--from", "source", envvar="TASKIQ_MIGRATE_FROM", required=True, metavar="URL", help="The broker whose messages wait."
+)
+@click.option("--to", "target", envvar="TASKIQ_MIGRATE_TO", required=True, metavar="URL", help="The broker that gets them.")
 @click.option("--queue", "-q", multiple=True, callback=split_names, metavar="QUEUE", help="Queue to move; all without it.")
 @click.option(
     "--resume/--keep-paused",

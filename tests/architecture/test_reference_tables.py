@@ -126,6 +126,15 @@ def test_commands_with_options(name: str, heading: str) -> None:
     assert documented == {name for name in spelt if name.startswith("--")}
 
 
+def test_options_for_moving() -> None:
+    (rows,) = tables(section("command_line.md", "taskiq migrate --from URL --to URL"))
+    assert isinstance(main, click.Group)
+    found = main.get_command(click.Context(main), "migrate")
+    assert found is not None
+    spelt = [[*item.opts, *item.secondary_opts] for item in found.params if isinstance(item, click.Option)]
+    assert [sorted(CODE.findall(row[0])) for row in rows] == [sorted(item) for item in spelt]
+
+
 def test_commands_for_tasks() -> None:
     commands, options = tables(section("command_line.md", "taskiq tasks COMMAND [APP] ID..."))
     assert isinstance(main, click.Group)
