@@ -9,6 +9,8 @@ from taskiq_core.delivery import StoredResult
 
 _MOST = 7900
 """Bytes of ids that are told; the payload of a notification has 8,000."""
+_LONGEST = 1e9
+"""Seconds, some thirty years; far longer times do not fit."""
 
 
 def store(first: int, *ctes: str) -> str:
@@ -35,4 +37,13 @@ def columns_of(results: Sequence[StoredResult], default_ttl: float | None) -> tu
     last = {item.task_id: item for item in results}
     items = [last[task_id] for task_id in sorted(last)]
     ttls = [default_ttl if item.ttl is None else item.ttl for item in items]
-    return [item.task_id for item in items], ttls, [item.body for item in items]
+    return (
+        [item.task_id for item in items],
+        [None if ttl is None else in_range(ttl) for ttl in ttls],
+        [item.body for item in items],
+    )
+
+
+def in_range(seconds: float) -> float:
+    """A time from now on that PostgreSQL can express."""
+    return min(seconds, _LONGEST)

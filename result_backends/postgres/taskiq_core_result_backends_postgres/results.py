@@ -20,7 +20,7 @@ from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.expiry import Expiry
 from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, flag, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
-from taskiq_core_brokers_postgres.results_table import STORE, columns_of
+from taskiq_core_brokers_postgres.results_table import STORE, columns_of, in_range
 from taskiq_core_result_backends_postgres.arrivals import Arrivals
 from taskiq_core_result_backends_postgres.coordinator import PostgresCoordinator
 from taskiq_core_result_backends_postgres.records import PostgresRecords
@@ -73,8 +73,8 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, AsyncResultBac
         migrate: bool = True,
     ) -> None:
         self.location = locate(url, schema)
-        self.result_ttl = None if result_ttl is None else positive_seconds("result_ttl", result_ttl)
-        self.record_ttl = positive_seconds("record_ttl", record_ttl)
+        self.result_ttl = None if result_ttl is None else in_range(positive_seconds("result_ttl", result_ttl))
+        self.record_ttl = in_range(positive_seconds("record_ttl", record_ttl))
         self._poll_interval = positive_seconds("poll_interval", poll_interval)
         self._migrate = migrate
         self._arrivals: Arrivals | None = None

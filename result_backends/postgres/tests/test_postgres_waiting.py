@@ -1,0 +1,109 @@
+"""Waiting for results: told by the server, and not for ever deaf after it went away."""
+
+import anyio
+import pytest
+from support.postgres_fixtures import StartPostgres
+from support.postgres_servers import shared_postgres
+from support.processes import DEADLINE
+from support.tcp_proxy import TcpProxy
+
+from taskiq_core.delivery import StoredResult
+from taskiq_core.exceptions import ResultBackendError, ResultGetError
+from taskiq_core.ids import new_task_id
+from taskiq_core.result import TaskiqResult
+from taskiq_core_brokers_postgres import PostgresError
+from taskiq_core_result_backends_postgres import PostgresResultBackend
+
+pytestmark = pytest.mark.anyio
+
+NEVER = 3600.0
+"""A polling floor that no test reaches."""
+
+
+def result(value: object = None) -> TaskiqResult:
+    return TaskiqResult(is_err=False, return_value=value)
+
+
+async def started(url: str, **options: object) -> PostgresResultBackend:
+    backend = PostgresResultBackend(url, **options)
+    await backend.startup()
+    return backend
+
+
+async def listening(backend: PostgresResultBackend) -> None:
+    """Wait until notifications are heard."""
+    with anyio.fail_after(DEADLINE):
+        while not await backend.wait_results([await stored(backend)], timeout=1):
+            pass
+
+
+async def stored(backend: PostgresResultBackend) -> str:
+    task_id = new_task_id()
+    await backend.set_results([backend.pack(task_id, result())])
+    return task_id
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+async def test_who_waits_is_told(backend: PostgresResultBackend, postgres_schema: str, count: int) -> None:
+    """A thousand ids have no room in one notification."""
+    waiter = await started(shared_postgres().url, schema=postgres_schema, poll_interval=NEVER)
+    ids = [new_task_id() for _ in range(count)]
+    with anyio.fail_after(DEADLINE):
+        async with anyio.create_task_group() as group:
+            for task_id in ids[:: max(1, count // 10)]:
+                group.start_soon(waiter.wait_results, [task_id])
+            await anyio.sleep(0.3)  # all wait; were they not, they would find it at once
+            await backend.set_results([backend.pack(task_id, result()) for task_id in ids])
+    await waiter.shutdown()
+
+
+async def test_ids_may_be_anything_that_is_text(backend: PostgresResultBackend) -> None:
+    ids = ['"quoted", and\nmore', "☃" * 100, "", " ", "\\"]
+    async with anyio.create_task_group() as group:
+        for task_id in ids:
+            group.start_soon(backend.wait_results, [task_id])
+        await backend.set_results([backend.pack(task_id, result(task_id)) for task_id in ids])
+    found = await backend.get_results(ids)
+    assert {task_id: item.return_value for task_id, item in found.items()} == dict(zip(ids, ids, strict=True))
+
+
+async def test_waiting_goes_on_after_the_connections_were_cut(start_postgres: StartPostgres) -> None:
+    server = start_postgres()
+    writer = await started(server.url)
+    with TcpProxy(server.port) as proxy:
+        waiter = await started(server.url_at(proxy.port), poll_interval=NEVER)
+        for trouble in ("reset", "refuse"):
+            task_id = new_task_id()
+            with anyio.fail_after(DEADLINE):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(waiter.wait_results, [task_id])
+                    await anyio.sleep(0.3)
+                    getattr(proxy, trouble)()
+                    proxy.reset()
+                    await writer.set_results([writer.pack(task_id, result())])
+                    proxy.resume()
+        await waiter.shutdown()
+    await writer.shutdown()
+
+
+async def test_what_is_asked_for_in_an_outage_is_an_error_with_a_reason(start_postgres: StartPostgres) -> None:
+    server = start_postgres()
+    backend = await started(server.url)
+    server.kill()
+    with pytest.raises(ResultGetError, match=r"PostgreSQL at 127\.0\.0\.1:\d+/postgres cannot be reached"):
+        await backend.get_results(["id"])
+    with pytest.raises(ResultBackendError, match="cannot be reached"):
+        await backend.set_results([StoredResult("id", b"")])
+    assert await backend.wait_results(["id"], timeout=0.3) == {}
+    await backend.shutdown()
+    with pytest.raises(ResultBackendError, match=r"call `await broker.startup\(\)` first"):
+        await backend.wait_results(["id"])
+
+
+async def test_a_server_that_is_not_there_is_said_at_the_start(start_postgres: StartPostgres, monkeypatch) -> None:
+    monkeypatch.setattr("taskiq_core_result_backends_postgres.results._PATIENCE", 0.5)
+    server = start_postgres()
+    server.stop()
+    with pytest.raises(PostgresError, match="cannot be reached") as caught:
+        await PostgresResultBackend(server.url.replace("taskiq@", "taskiq:secret@")).startup()
+    assert "secret" not in str(caught.value)
