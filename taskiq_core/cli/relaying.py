@@ -29,7 +29,7 @@ class RelayEngine:
     def __init__(self, broker: AsyncBroker, outbox: Outbox, *, grace: float, burst: bool) -> None:
         self._broker = broker
         self._relay = Relay(broker, outbox, grace=grace, burst=burst)
-        self._starting = anyio.CancelScope()
+        self._starting: anyio.CancelScope | None = None
         self._stopped = False
 
     async def run(self) -> None:
@@ -38,7 +38,7 @@ class RelayEngine:
         :raises ConfigurationError: for one that can never be used so.
         """
         try:
-            with self._starting:
+            with anyio.CancelScope() as self._starting:
                 await self._start()
             if not self._stopped:
                 await self._relay.run()
@@ -66,7 +66,8 @@ class RelayEngine:
     def stop(self, *, now: bool = False) -> None:
         """Stop, `now` without waiting for what is under way; may be called again."""
         self._stopped = True
-        self._starting.cancel()
+        if self._starting is not None:
+            self._starting.cancel()
         self._relay.stop(now=now)
 
 

@@ -49,8 +49,8 @@ class Relay:
         self._grace = grace
         self._burst = burst
         self._stopping = False
-        self._all = anyio.CancelScope()
-        self._waiting = anyio.CancelScope()
+        self._all: anyio.CancelScope | None = None
+        self._waiting: anyio.CancelScope | None = None
         self._held: Sequence[Delivery] = ()
         self._unreachable = Backoff(logger, "The outbox can be used again")
         self._refusing = Backoff(logger, "Messages of the outbox are passed on again")
@@ -58,18 +58,17 @@ class Relay:
     def stop(self, *, now: bool = False) -> None:
         """End `run` after what is under way, within the grace; `now` at once. May be called repeatedly."""
         self._stopping = True
-        self._waiting.cancel()
-        if now:
-            self._all.cancel()
-        else:
-            self._all.deadline = min(self._all.deadline, anyio.current_time() + self._grace)
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if self._all is not None:
+            self._all.deadline = min(self._all.deadline, anyio.current_time() + (0 if now else self._grace))
 
     async def run(self) -> None:
         """Start the broker of the outbox, unless it is, and move messages until stopped. What is down is tried until it is up.
 
         :raises ConfigurationError: for an outbox that can never be used so.
         """
-        with self._all:
+        with anyio.CancelScope() as self._all:
             starts_it = self._outbox.broker.home is None
             try:
                 while not self._stopping:
@@ -103,15 +102,14 @@ class Relay:
 
     async def _move_all(self, subscription: Subscription) -> None:
         while not self._stopping:
-            deliveries: Sequence[Delivery] | None = None
-            with anyio.CancelScope() as self._waiting:
-                if self._burst:
-                    self._waiting.deadline = anyio.current_time() + _EMPTY
+            deliveries: Sequence[Delivery] = ()
+            with anyio.move_on_after(_EMPTY if self._burst else None) as self._waiting:
                 deliveries = await subscription.receive(_BATCH)
-            self._unreachable.over()
-            if deliveries is None:
+            if self._waiting.cancelled_caught:  # told to stop, or there is nothing more
                 self._stopping = True
-            elif deliveries:
+                return
+            self._unreachable.over()
+            if deliveries:
                 self._held = deliveries
                 try:
                     await self._move(subscription, deliveries)
