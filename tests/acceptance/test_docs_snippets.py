@@ -1,8 +1,9 @@
 """A reader who types what the pages say gets what they say: real files, real workers, the same output.
 
 In the order of the page: a block with a `title` becomes a file; in a `console` block every line after `$ ` is a command and
-the lines below it are what it prints. A worker or scheduler runs until the page ends, every other command must succeed.
-Python without a title is an excerpt and has to compile. A server that a page names is started for it, at an address of its own.
+the lines below it are what it prints. A worker or scheduler runs until the page ends; every other command, and a worker with
+`--burst`, must succeed. Python without a title is an excerpt and has to compile. A server that a page names is started for it,
+at an address of its own.
 """
 
 import ast
@@ -34,7 +35,7 @@ def test_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
             elif block.language == "console":
                 for command, promised in _commands(block):
                     process = stack.enter_context(running(*_words(command), cwd=tmp_path))
-                    if command.startswith(ENDLESS):
+                    if command.startswith(ENDLESS) and "--burst" not in command:
                         endless.append(process)
                     else:
                         _check(process, promised, endless)
