@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self, cast
+from weakref import WeakSet
 
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -13,6 +15,7 @@ from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core.exceptions import ConfigurationError, SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.url_options import positive_seconds
+from taskiq_core_brokers_rabbitmq.admin import RabbitAdmin
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.errors import RabbitError, lost
 from taskiq_core_brokers_rabbitmq.location import locate, options_in
@@ -46,6 +49,7 @@ class RabbitBroker(AsyncBroker):
         | Capability.DELAY
         | Capability.PRIORITY
         | Capability.QUEUES
+        | Capability.DEAD_LETTER
         | Capability.BATCH
         | Capability.CROSS_PROCESS
     )
@@ -78,6 +82,7 @@ class RabbitBroker(AsyncBroker):
         self._connector: Connector | None = None
         self._producer: Producer | None = None
         self._publisher: Publisher | None = None
+        self._subscriptions = WeakSet[RabbitSubscription]()
         self.admin: QueueAdmin | None = None
 
     @classmethod
@@ -99,6 +104,8 @@ class RabbitBroker(AsyncBroker):
             await self._reach(self._connector)
             self._publisher = Publisher(self._connector, self.topology, self._patience)
             self._producer = Producer(self._publisher, self.send_timeout)
+            connect = partial(self._connect, "admin")
+            self.admin = RabbitAdmin(self._connector, connect, self.topology, self._publisher, self._held)
         await super().startup()
 
     def _connect(self, role: str) -> Connector:
@@ -144,7 +151,12 @@ class RabbitBroker(AsyncBroker):
             self.topology.word(queue)
         if self._publisher is None:
             raise RabbitError(reason="the RabbitMQ broker is not started: call `await broker.startup()` first.")
-        return RabbitSubscription(self._connect("worker"), self.topology, self._publisher, queues)
+        subscription = RabbitSubscription(self._connect("worker"), self.topology, self._publisher, queues)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def _held(self, queue: str) -> int:
+        return sum(subscription.held(queue) for subscription in self._subscriptions)
 
 
 def _number(name: str, text: str) -> int:

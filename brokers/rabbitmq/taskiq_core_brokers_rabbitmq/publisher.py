@@ -110,24 +110,13 @@ class Publisher:
         fresh = [place for place in places if topology.ready(*place) not in link.declared]
         if fresh:
             await topology.ensure(link, fresh)
-            await self._announce(link, fresh)
+            await topology.tell(link, [f"level {level} {queue}" for queue, level in fresh])
         steps: dict[tuple[str, int], set[int]] = {}
         for letter in letters:
             if letter.delay > 0 and letter.target is None:
                 steps.setdefault((letter.queue, letter.level), set()).update(path(letter.delay))
         for place, indexes in steps.items():
             await topology.ensure_delays(link, place, indexes)
-
-    async def _announce(self, link: Link, places: Sequence[tuple[str, int]]) -> None:
-        """Tell workers of queues of AMQP that may be new."""
-        channel = link.reserve()
-        channel.ask(commands.Channel.Open())
-        address = (self._topology.news.encode(), b"")
-        for queue, level in places:
-            body = f"level {level} {queue}".encode()
-            link.write(frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, body))
-        await channel.call(commands.Basic.Qos(prefetch_count=1), patience=self._patience)
-        channel.close()
 
     def _write(self, channel: Channel, link: Link, letters: Sequence[Letter]) -> _Batch:
         batch = _Batch(letters, self._number + 1, asyncio.get_running_loop().create_future(), len(letters))

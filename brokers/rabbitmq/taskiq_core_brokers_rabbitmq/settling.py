@@ -1,13 +1,12 @@
 """Carrying out verdicts: what goes on is published anew and confirmed, then all are acknowledged in one write."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from pamqp import commands
 
-from taskiq_core import clock
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_rabbitmq import frames
+from taskiq_core_brokers_rabbitmq.dead_letters import dead_headers
 from taskiq_core_brokers_rabbitmq.envelope import copy_of
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
@@ -54,15 +53,9 @@ class Settler:
 
     def _dead(self, item: Settlement, receipt: Receipt) -> Letter:
         delivery = item.delivery
-        headers: dict[str, Any] = {
-            "taskiq-queue": delivery.queue or "",
-            "taskiq-level": receipt.level,
-            "taskiq-reason": item.reason or "rejected",
-            "taskiq-died": round(clock.time() * 1000),
-            "taskiq-attempts": receipt.attempts,
-        }
-        if item.detail is not None:
-            headers["taskiq-detail"] = bytearray(item.detail)
+        headers = dead_headers(
+            delivery.queue or "", receipt.level, item.reason or "rejected", attempts=receipt.attempts, detail=item.detail
+        )
         body = delivery.body if item.body is None else item.body
         return Letter(body, delivery.queue or "", receipt.level, receipt.task_id, headers, target=self._topology.dead)
 

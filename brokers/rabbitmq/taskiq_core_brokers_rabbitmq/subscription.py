@@ -105,6 +105,10 @@ class RabbitSubscription(Subscription):
     def stop_receiving(self) -> None:
         self._rest()
 
+    def held(self, queue: str) -> int:
+        """How many messages of a queue the worker holds."""
+        return sum(delivery.queue == queue for delivery in self._holdings.all())
+
     async def _settle(self, settlements: Sequence[Settlement]) -> None:
         await self._settler.settle(await self._open(), settlements)
 

@@ -66,6 +66,11 @@ class Topology:
         return f"{self.prefix}:news"
 
     @cached_property
+    def pauses(self) -> str:
+        """The queue of AMQP that holds the names of queues that may be paused."""
+        return f"{self.prefix}:pauses"
+
+    @cached_property
     def marks(self) -> str:
         """The exchange whose bindings are marks."""
         return f"{self.prefix}:marks"
@@ -113,7 +118,7 @@ class Topology:
         return {**_QUORUM, **passing, "x-delivery-limit": _NEVER}
 
     def dead_arguments(self, link: Link) -> dict[str, Any]:
-        """Of the queue for dead letters."""
+        """Of the queue for dead letters, and of others that are looked through."""
         kind = self.kind(link)
         return {"x-queue-type": kind, "x-delivery-limit": _NEVER} if kind == "quorum" else {"x-queue-type": kind}
 
@@ -130,6 +135,11 @@ class Topology:
                 _queue(self.dead, self.dead_arguments(link)),
             ],
         )
+
+    async def ensure_pauses(self, link: Link) -> None:
+        """What pausing needs; raises as `ensure`."""
+        await self.ensure_base(link)
+        await self._declare(link, [_queue(self.pauses, self.dead_arguments(link))])
 
     async def ensure(self, link: Link, places: Iterable[tuple[str, int]]) -> None:
         """The queues of AMQP for what is ready, by queue and level.
@@ -204,6 +214,19 @@ class Topology:
         await channel.call(commands.Basic.Qos(prefetch_count=1), after=data, patience=self.patience)
         channel.close()
         return set(names) - missing
+
+    # -- news -----------------------------------------------------------------------------------------------------------------
+
+    async def tell(self, link: Link, news: Iterable[str], *, after: Any = None) -> None:
+        """Tell every worker, once the server has carried out a method; when this returns the news is on its way."""
+        channel = link.reserve()
+        data = channel.prepare(commands.Channel.Open()) + (channel.prepare(after) if after is not None else b"")
+        address = (self.news.encode(), b"")
+        for text in news:
+            data += frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, text.encode())
+        # The server handles what a channel sends in order, so this answer stands for all.
+        await channel.call(commands.Basic.Qos(prefetch_count=1), after=data, patience=self.patience)
+        channel.close()
 
 
 _QUORUM = {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-dead-letter-strategy": "at-least-once"}

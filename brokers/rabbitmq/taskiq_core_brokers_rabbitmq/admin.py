@@ -1,0 +1,88 @@
+"""Queues and dead letters for operators."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pamqp import commands
+
+from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
+from taskiq_core.delivery import DeadLetter
+from taskiq_core_brokers_rabbitmq.connector import Connector
+from taskiq_core_brokers_rabbitmq.dead_letters import DeadLetters
+from taskiq_core_brokers_rabbitmq.pauses import Pauses
+from taskiq_core_brokers_rabbitmq.publisher import Publisher
+from taskiq_core_brokers_rabbitmq.topology import DELAYS, LEVELS, Topology
+
+
+class RabbitAdmin(QueueAdmin):
+    """See ADR 0045.
+
+    :param sender: the connection of the process.
+    :param connect: makes a connector for one call.
+    :param leased: how many messages of a queue the workers of this process hold: the server does not tell of others.
+    """
+
+    def __init__(
+        self,
+        sender: Connector,
+        connect: Callable[[], Connector],
+        topology: Topology,
+        publisher: Publisher,
+        leased: Callable[[str], int],
+    ) -> None:
+        self._sender = sender
+        self._topology = topology
+        self._leased = leased
+        self._pauses = Pauses(sender, connect, topology, publisher)
+        self._dead = DeadLetters(connect, topology, publisher)
+
+    async def depth(self, queue: str) -> QueueDepth:
+        found = await self._ask(queue, lambda name: commands.Queue.Declare(queue=name, passive=True))
+        ready = sum(found.get(self._topology.ready(queue, level), 0) for level in LEVELS)
+        return QueueDepth(ready=ready, delayed=sum(found.values()) - ready, leased=self._leased(queue))
+
+    async def purge(self, queue: str) -> int:
+        return sum((await self._ask(queue, lambda name: commands.Queue.Purge(queue=name))).values())
+
+    async def _ask(self, queue: str, question: Callable[[str], Any]) -> dict[str, int]:
+        """Ask one question about each queue of AMQP that a queue has; the counts of messages in the answers, by name."""
+        link = await self._sender.link()
+        topology = self._topology
+        known = [topology.ready(queue, level) for level in LEVELS] + [topology.delayed(queue, delay) for delay in DELAYS]
+        names = sorted(await topology.marked(link, known))
+        channel = await link.channel(self._sender.patience)
+        answers = await channel.call(*map(question, names), patience=self._sender.patience)
+        channel.close()
+        return {name: int(answer.message_count) for name, answer in zip(names, answers, strict=True)}
+
+    async def pause(self, queue: str) -> None:
+        await self._pauses.pause(queue)
+
+    async def resume(self, queue: str) -> None:
+        await self._pauses.resume(queue)
+
+    async def paused(self) -> frozenset[str]:
+        return await self._pauses.all()
+
+    # -- dead letters ---------------------------------------------------------------------------------------------------------
+
+    async def dead_letters(
+        self, *, queue: str | None = None, limit: int = 100, before: str | None = None
+    ) -> Sequence[DeadLetter]:
+        await self._prepare()
+        return await self._dead.newest(queue, limit, before)
+
+    async def find_dead(self, ids: Sequence[str]) -> Sequence[DeadLetter]:
+        await self._prepare()
+        return await self._dead.find(ids)
+
+    async def requeue_dead(self, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> int:
+        await self._prepare()
+        return await self._dead.requeue(ids, bodies or {})
+
+    async def purge_dead(self, ids: Sequence[str] | None = None, *, older_than: float | None = None) -> int:
+        await self._prepare()
+        return await self._dead.purge(ids, older_than)
+
+    async def _prepare(self) -> None:
+        await self._topology.ensure_base(await self._sender.link())

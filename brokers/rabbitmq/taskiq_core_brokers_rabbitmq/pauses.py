@@ -1,0 +1,61 @@
+"""Paused queues: a mark for each, which workers look for when they connect, and news for those who are there."""
+
+from collections.abc import Callable, Collection
+
+from pamqp import commands
+
+from taskiq_core_brokers_rabbitmq.connector import Connector
+from taskiq_core_brokers_rabbitmq.link import Link
+from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
+from taskiq_core_brokers_rabbitmq.shelf import holding
+from taskiq_core_brokers_rabbitmq.topology import Topology
+
+
+async def paused_among(link: Link, topology: Topology, queues: Collection[str]) -> set[str]:
+    """Which of these queues are paused. One round trip.
+
+    :raises RabbitError: if the connection broke.
+    """
+    names = {topology.pause_mark(queue): queue for queue in queues}
+    return {names[name] for name in await topology.marked(link, list(names))}
+
+
+class Pauses:
+    """Marks cannot be listed: so there is a queue of AMQP too, with a message for each name that may be marked.
+
+    :param sender: the connection of the process.
+    :param connect: makes a connector for one call.
+    """
+
+    def __init__(self, sender: Connector, connect: Callable[[], Connector], topology: Topology, publisher: Publisher) -> None:
+        self._sender = sender
+        self._connect = connect
+        self._topology = topology
+        self._publisher = publisher
+
+    async def pause(self, queue: str) -> None:
+        """As `QueueAdmin.pause`."""
+        link = await self._sender.link()
+        if not await paused_among(link, self._topology, [queue]):
+            await self._topology.ensure_pauses(link)
+            # The name first: a mark that nobody finds could not be taken away.
+            await self._publisher.publish([Letter(queue.encode(), "", 0, target=self._topology.pauses)])
+            await self._topology.tell(link, [f"pause {queue}"], after=self._topology.mark(self._topology.pause_mark(queue)))
+
+    async def resume(self, queue: str) -> None:
+        """As `QueueAdmin.resume`."""
+        link = await self._sender.link()
+        if await paused_among(link, self._topology, [queue]):
+            name = self._topology.pause_mark(queue)
+            unmark = commands.Queue.Unbind(queue=self._topology.sink, exchange=self._topology.marks, routing_key=name)
+            await self._topology.tell(link, [f"resume {queue}"], after=unmark)
+            async with holding(self._connect(), self._topology.pauses) as shelf:
+                await shelf.remove([message for message in shelf.messages if message.body == queue.encode()])
+
+    async def all(self) -> frozenset[str]:
+        """As `QueueAdmin.paused`."""
+        link = await self._sender.link()
+        await self._topology.ensure_pauses(link)
+        async with holding(self._connect(), self._topology.pauses) as shelf:
+            names = {message.body.decode() for message in shelf.messages}
+        return frozenset(await paused_among(link, self._topology, names))

@@ -1,0 +1,100 @@
+"""All messages of one queue of AMQP, in our hands for a while: so it is looked through, as AMQP cannot look without taking."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+
+from pamqp import commands
+
+from taskiq_core_brokers_rabbitmq import frames
+from taskiq_core_brokers_rabbitmq.channel import Channel
+from taskiq_core_brokers_rabbitmq.connector import Connector
+from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError
+from taskiq_core_brokers_rabbitmq.frames import Incoming
+from taskiq_core_brokers_rabbitmq.link import Link
+
+_LOCKED = 405
+_PAUSE = 0.02
+_WAIT = 30.0
+"""Seconds that one waits for another who looks through the same queue."""
+
+
+class Shelf:
+    """What is held."""
+
+    def __init__(self, channel: Channel, patience: float) -> None:
+        self.messages: list[Incoming] = []
+        self._channel = channel
+        self._patience = patience
+
+    async def remove(self, messages: Iterable[Incoming]) -> None:
+        """Delete these for good.
+
+        :raises RabbitError: if the server does not answer; they may be gone.
+        """
+        acks = b"".join(frames.ack(self._channel.number, message.tag) for message in messages)
+        # The server handles what a channel sends in order: its answer to the last says that it has the others.
+        await self._channel.call(commands.Basic.Qos(prefetch_count=0), after=acks, patience=self._patience)
+
+
+@asynccontextmanager
+async def holding(connector: Connector, name: str) -> AsyncGenerator[Shelf]:
+    """Hold all that is ready in a queue of AMQP that exists; leaving gives back what was not removed, in its order.
+
+    Nobody else who looks through it in this way does at the same time. `connector` is the caller's own, and closed here. When
+    the caller is cancelled or dies the server gives everything back by itself.
+
+    :raises RabbitError: if the server cannot be reached, or somebody else looks through the queue for very long.
+    """
+    patience = connector.patience
+    try:
+        link = await connector.link()
+        turn = f"{name}:reader"
+        await _take_turn(link, turn, patience)
+        channel = await link.channel(patience)
+        shelf = Shelf(channel, patience)
+        channel.on_delivery = shelf.messages.append
+        await channel.call(commands.Basic.Consume(queue=name, consumer_tag="all"), patience=patience)
+        await _all_came(channel, name, shelf, patience)
+        yield shelf
+        await channel.call(
+            commands.Basic.Cancel(consumer_tag="all"),
+            commands.Basic.Nack(delivery_tag=0, multiple=True, requeue=True),
+            commands.Basic.Qos(prefetch_count=0),
+            commands.Queue.Delete(queue=turn),
+            patience=patience,
+        )
+    finally:
+        connector.close()
+
+
+async def _take_turn(link: Link, turn: str, patience: float) -> None:
+    """An exclusive queue is what AMQP has for a lock: it belongs to one connection, and ends with it."""
+    deadline = time.monotonic() + _WAIT
+    while True:
+        channel = await link.channel(patience)
+        try:
+            await channel.call(commands.Queue.Declare(queue=turn, exclusive=True), patience=patience)
+        except ChannelClosedError as error:
+            if error.code != _LOCKED:
+                raise
+            if time.monotonic() > deadline:
+                reason = (
+                    f"Somebody else has been looking through a queue of RabbitMQ at {link.place} for {_WAIT:g} s: try again."
+                )
+                raise RabbitError(reason=reason, passing=True) from error
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+        finally:
+            channel.close()
+
+
+async def _all_came(channel: Channel, name: str, shelf: Shelf, patience: float) -> None:
+    """Wait until the queue is empty, and for what it sent before: that stands before the answer to one more question."""
+    empty, before = 0, -1
+    while empty < 2:
+        (found,) = await channel.call(commands.Queue.Declare(queue=name, passive=True), patience=patience)
+        empty = empty + 1 if not found.message_count and len(shelf.messages) == before else 0
+        before = len(shelf.messages)
