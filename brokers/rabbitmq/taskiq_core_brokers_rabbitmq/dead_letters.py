@@ -2,10 +2,10 @@
 
 import hashlib
 import heapq
-from collections.abc import Callable, Collection, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
-from urllib.parse import unquote
 
 from taskiq_core import clock
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
@@ -15,11 +15,13 @@ from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, number
 from taskiq_core_brokers_rabbitmq.frames import Incoming
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
-from taskiq_core_brokers_rabbitmq.shelf import holding
+from taskiq_core_brokers_rabbitmq.shelf import Shelf, holding
 from taskiq_core_brokers_rabbitmq.topology import Topology
 
 QUEUE, LEVEL, REASON, DIED, DETAIL = (f"taskiq-{name}" for name in ("queue", "level", "reason", "died", "detail"))
 """Headers; `DIED` is in milliseconds since the epoch."""
+_FEW = 500
+"""Messages of one step."""
 
 
 def dead_headers(queue: str, level: int, reason: str, *, attempts: int, detail: bytes | None) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def dead_headers(queue: str, level: int, reason: str, *, attempts: int, detail: 
 
 
 class DeadLetters:
-    """The queue of AMQP that holds them. Each call but the last kind of purge looks through all of it.
+    """The queue of AMQP that holds them. Each call looks through all of it.
 
     :param connect: makes a connector for one call.
     """
@@ -42,45 +44,51 @@ class DeadLetters:
     async def newest(self, queue: str | None, limit: int, before: str | None) -> Sequence[DeadLetter]:
         """As `QueueAdmin.dead_letters`."""
         async with holding(self._connect(), self._topology.dead) as shelf:
-            found = map(_letter, shelf.messages)
+            found = (letter for _, letter in self._read(shelf))
             chosen = (item for item in found if queue in {None, item.queue} and (before is None or item.id < before))
             return heapq.nlargest(limit, chosen, key=lambda item: item.id)
 
     async def find(self, ids: Collection[str]) -> Sequence[DeadLetter]:
         """Those that exist, in the order of `ids`."""
         async with holding(self._connect(), self._topology.dead) as shelf:
-            found = {item.id: item for message in shelf.messages if (item := _letter(message)).id in ids}
+            found = {letter.id: letter for _, letter in self._read(shelf)}
         return [found[item] for item in ids if item in found]
 
     async def requeue(self, ids: Collection[str], bodies: Mapping[str, bytes]) -> int:
         """Put them into their queues as if new; how many there were. Who dies in between leaves them in both places."""
+        wanted = set(ids)
         async with holding(self._connect(), self._topology.dead) as shelf:
-            chosen = [(message, item) for message in shelf.messages if (item := _letter(message)).id in ids]
-            if chosen:
+            chosen = [(message, letter) for message, letter in self._read(shelf) if letter.id in wanted]
+            for start in range(0, len(chosen), _FEW):
+                some = chosen[start : start + _FEW]
                 await self._publisher.publish(
                     [
-                        Letter(bodies.get(item.id, item.body), item.queue, _level(message), item.task_id)
-                        for message, item in chosen
+                        Letter(bodies.get(letter.id, letter.body), letter.queue, _level(message), letter.task_id)
+                        for message, letter in some
                     ]
                 )
-                await shelf.remove([message for message, _ in chosen])
+                await shelf.remove([message for message, _ in some])
         return len(chosen)
 
     async def purge(self, ids: Collection[str] | None, older_than: float | None) -> int:
         """Delete some, or all, or those that died more than `older_than` seconds ago; how many."""
-        before = None if older_than is None else clock.time() - older_than
+        before = math.inf if older_than is None else clock.time() - older_than
+        wanted = None if ids is None else set(ids)
         async with holding(self._connect(), self._topology.dead) as shelf:
             chosen = [
                 message
-                for message in shelf.messages
-                if (ids is None or _letter(message).id in ids) and (before is None or _letter(message).died_at < before)
+                for message, letter in self._read(shelf)
+                if (wanted is None or letter.id in wanted) and letter.died_at < before
             ]
             await shelf.remove(chosen)
         return len(chosen)
 
+    def _read(self, shelf: Shelf) -> Iterator[tuple[Incoming, DeadLetter]]:
+        return ((message, _letter(message, self._topology.delivery_limit)) for message in shelf.messages)
 
-def _letter(message: Incoming) -> DeadLetter:
-    """Of a message that we have rejected, that the server has given up, or that somebody else has put there."""
+
+def _letter(message: Incoming, limit: int) -> DeadLetter:
+    """Of a message that we have rejected, that the server gave up at the `limit`, or that somebody else has put there."""
     properties = frames.unpack_properties(message.properties)
     headers = properties.headers or {}
     dropped = _dropped(headers)
@@ -93,7 +101,7 @@ def _letter(message: Incoming) -> DeadLetter:
         "its holders were lost too often (delivery_limit)" if dropped else "somebody else has put it here"
     )
     detail = headers.get(DETAIL)
-    attempts = number(headers, ATTEMPTS) + (0 if DIED in headers else number(headers, "x-delivery-count"))
+    attempts = number(headers, ATTEMPTS) + (limit + 1 if dropped else 0)
     return DeadLetter(
         f"{died:013d}-{mark}",
         message.body,
@@ -115,7 +123,7 @@ def _dropped(headers: Mapping[str, Any]) -> Mapping[str, Any]:
 def _queue_in(name: str) -> str:
     """The queue that a name of ours stands for."""
     parts = name.rsplit(":", 2)
-    return unquote(parts[-2]) if len(parts) == 3 else DEFAULT_QUEUE
+    return Topology.queue_of(parts[-2]) if len(parts) == 3 else DEFAULT_QUEUE
 
 
 def _level(message: Incoming) -> int:

@@ -1,5 +1,6 @@
 """What a URL says: which server, which virtual host, and the options of the plugin."""
 
+import re
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.url_options import refuse_unknown
 
 DEFAULT_PREFIX = "taskiq"
-_LONGEST_PREFIX = 40
+_PREFIX = re.compile("[A-Za-z0-9._-]{1,40}")
 _PORTS = {"amqp": 5672, "amqps": 5671}
 _FORMS = "amqp://user:password@host:5672/vhost, or amqps:// for TLS"
 _TLS = {"cafile", "certfile", "keyfile", "verify"}
@@ -78,10 +79,9 @@ def locate(url: str, prefix: str | None) -> Location:
     parts = _split(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     name = prefix or query.get("prefix") or DEFAULT_PREFIX
-    if len(name.encode()) > _LONGEST_PREFIX or name.startswith("amq."):
-        raise ConfigurationError(
-            reason=f"The prefix is a text of at most {_LONGEST_PREFIX} bytes that does not begin with 'amq.'."
-        )
+    if not _PREFIX.fullmatch(name) or name.startswith("amq."):
+        reason = "The prefix is made of at most 40 letters of ASCII, digits and . _ - and does not begin with 'amq.'."
+        raise ConfigurationError(reason=reason)
     tls = {option: value for option, value in query.items() if option in _TLS}
     if tls and parts.scheme == "amqp":
         raise ConfigurationError(reason=f"{', '.join(sorted(tls))} is for TLS: write amqps:// in the URL.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
+from urllib.parse import quote, unquote
 
 from pamqp import commands
 
@@ -27,7 +28,8 @@ _NEVER = 1_000_000_000
 """Deliveries; RabbitMQ 4 has a limit where none is given."""
 _LONGEST_NAME = 190
 """Bytes of a queue's name, as we write it: with what comes around it AMQP allows 255."""
-_ESCAPED = str.maketrans({character: f"%{ord(character):02X}" for character in "%:.#*"})
+_SAFE = " ,@"
+"""Characters of queue names that need no escape, besides letters, digits, `_` and `-`."""
 
 QueueType = Literal["quorum", "classic"]
 
@@ -90,12 +92,18 @@ class Topology:
 
         :raises ConfigurationError: if it is too long for AMQP.
         """
-        word = queue.translate(_ESCAPED)
-        if len(word.encode()) > _LONGEST_NAME:
+        # pamqp takes neither % nor letters beyond ASCII in names of queues; . # * mean something in topics.
+        word = quote(queue, safe=_SAFE).replace(".", "%2E").replace("~", "%7E").replace("%", "+")
+        if len(word) > _LONGEST_NAME:
             raise ConfigurationError(
                 reason=f"The name of the queue {queue[:40]!r}... is too long for RabbitMQ: use a shorter one."
             )
         return word
+
+    @staticmethod
+    def queue_of(word: str) -> str:
+        """The queue that `word` made this of."""
+        return unquote(word.replace("+", "%"))
 
     # -- kinds ----------------------------------------------------------------------------------------------------------------
 
