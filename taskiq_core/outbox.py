@@ -1,10 +1,11 @@
 """The outbox: messages for one broker, kept in the tables of another until a relay moves them."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from taskiq_core import clock
+from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.capability import Capability
 from taskiq_core.exceptions import MessageDecodeError
@@ -28,6 +29,9 @@ class Keeper(Protocol):
         """None while it is not started."""
         ...
 
+    @property
+    def admin(self) -> QueueAdmin | None: ...
+
     def enlist(self, connection: Any, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
         """See `AsyncBroker.enlist`."""
         ...
@@ -49,6 +53,13 @@ class Outbox:
     def enlist(self, connection: Any, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
         """Write messages for the relay as part of the transaction of `connection`."""
         return self.broker.enlist(connection, [_entry(message, self.queue) for message in messages])
+
+    async def discard(self, task_ids: Collection[str]) -> frozenset[str]:
+        """Remove what waits for the relay; returns whose messages those were. None where the outbox is not open here."""
+        broker = self.broker
+        if broker.home is None or broker.admin is None or Capability.DISCARD not in broker.capabilities:
+            return frozenset()
+        return await broker.admin.discard(task_ids)
 
 
 def _entry(message: BrokerMessage, queue: str) -> BrokerMessage:

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, MessageTooLargeError
+from taskiq_core.exceptions import MessageRefusedError, MessageTooLargeError, UnsupportedOptionError
 from taskiq_core.message import BrokerMessage
 
 K = TypeVar("K")
 
-_REFUSALS = (MessageRefusedError, MessageTooLargeError, ConfigurationError, TypeError, ValueError)
+_REFUSALS = (MessageRefusedError, MessageTooLargeError, UnsupportedOptionError, TypeError, ValueError)
 """Errors that say something about a message, and nothing about the state of the broker."""
 
 

@@ -16,6 +16,7 @@ from taskiq_core.claiming import note_gone
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
 from taskiq_core.ids import check_task_id
+from taskiq_core.outbox import Outbox
 from taskiq_core.removal import record_removed, store_removed
 from taskiq_core.result import TaskiqResult
 from taskiq_core.task_events import TaskCancelled
@@ -33,6 +34,9 @@ class _Broker(Sender, Protocol):
 
     @property
     def announcer(self) -> Announcer | None: ...
+
+    @property
+    def outbox(self) -> Outbox | None: ...
 
     def find_task(self, task_name: str) -> AsyncTaskiqDecoratedTask[..., Any] | None: ...
 
@@ -80,6 +84,8 @@ class Tasks:
         admin = self._broker.admin
         if admin is not None and Capability.DISCARD in self._broker.capabilities:
             removed = await admin.discard(ids)
+        if self._broker.outbox is not None:  # a mark alone would be too old for what comes out of it much later
+            removed = frozenset(removed) | await self._broker.outbox.discard(ids)
         if removed:
             await note_gone(coordinator, removed)
             await self._conclude([task_id for task_id in ids if task_id in removed], reason, task_name)

@@ -21,6 +21,8 @@ _BATCH: Final = 500
 """Messages that are moved together."""
 _EMPTY: Final = 0.3
 """Seconds without a message after which the outbox is taken for empty, where that ends the relay."""
+_ASIDE: Final = 2.5
+"""Pauses after a failure for which messages that could not be passed on are set aside."""
 _SHUTDOWN: Final = 1.0
 """Seconds for disconnecting."""
 
@@ -80,7 +82,8 @@ class Relay:
                     except ConfigurationError:
                         raise
                     except Exception as error:  # noqa: BLE001 - for ever: the database will be back
-                        await self._pause(self._unreachable, "The outbox cannot be used, trying again", error)
+                        pause = self._unreachable.next()
+                        await self._pause(self._unreachable, "The outbox cannot be used, trying again", error, pause)
             finally:
                 if starts_it:
                     with anyio.move_on_after(_SHUTDOWN, shield=True):
@@ -117,30 +120,59 @@ class Relay:
                     self._held = ()
 
     async def _move(self, subscription: Subscription, deliveries: Sequence[Delivery]) -> None:
-        passed, messages, failure = PassedOn[Delivery](), list[tuple[Delivery, BrokerMessage]](), None
+        passed, messages = PassedOn[Delivery](), list[tuple[Delivery, BrokerMessage]]()
         for delivery in deliveries:
             try:
                 messages.append((delivery, read_entry(delivery.body)))
             except MessageDecodeError as error:
                 passed.refused.append((delivery, str(error)))
-        try:
-            await passed.send(self._target.kick_many, messages, self._target.max_message_size)
-        except Exception as error:  # noqa: BLE001 - for ever: the target will be back
-            failure = error
-        await self._settle(subscription, deliveries, passed)
+        failure = await self._pass_on(passed, messages)
         if failure is None:
             self._refusing.over()
-        else:
-            await self._pause(self._refusing, "Messages of the outbox cannot be passed on, trying again", failure)
+            await self._settle(subscription, deliveries, passed)
+            return
+        pause = self._refusing.next()
+        # Set aside for longer than the pause: if it is one queue that makes trouble, what is for others goes before.
+        await self._settle(subscription, deliveries, passed, delay=_ASIDE * pause)
+        await self._pause(self._refusing, "Messages of the outbox cannot be passed on, trying again", failure, pause)
 
-    async def _settle(self, subscription: Subscription, deliveries: Sequence[Delivery], passed: PassedOn[Delivery]) -> None:
+    async def _pass_on(
+        self, passed: PassedOn[Delivery], messages: Sequence[tuple[Delivery, BrokerMessage]]
+    ) -> Exception | None:
+        """Send them all together; if that fails, those of each queue by themselves. Returns what kept some back."""
+        size = self._target.max_message_size
+        try:
+            await passed.send(self._target.kick_many, messages, size)
+        except Exception as error:  # noqa: BLE001 - for ever: the target will be back
+            failure = error
+        else:
+            return None
+        done = {*passed.accepted, *(delivery for delivery, _ in passed.refused)}
+        parts: dict[str | None, list[tuple[Delivery, BrokerMessage]]] = {}
+        for delivery, message in messages:
+            if delivery not in done:
+                parts.setdefault(message.queue, []).append((delivery, message))
+        for part in parts.values() if len(parts) > 1 else ():
+            try:
+                await passed.send(self._target.kick_many, part, size)
+            except Exception as error:  # noqa: BLE001 - as above
+                failure = error
+        return failure
+
+    async def _settle(
+        self,
+        subscription: Subscription,
+        deliveries: Sequence[Delivery],
+        passed: PassedOn[Delivery],
+        delay: float | None = None,
+    ) -> None:
         """Until it is done: what is sent and not settled would be sent again."""
         settlements = [Settlement(delivery, Verdict.ACK) for delivery in passed.accepted]
         for delivery, reason in passed.refused:
             logger.error("A message of the outbox is refused for good, and is among its dead letters now: %s", reason)
             settlements.append(Settlement(delivery, Verdict.REJECT, reason=f"not passed on: {reason}"))
-        ended = {id(item.delivery) for item in settlements}
-        settlements += [Settlement(item, Verdict.RELEASE) for item in deliveries if id(item) not in ended]
+        ended = {item.delivery for item in settlements}
+        settlements += [Settlement(item, Verdict.RELEASE, delay=delay) for item in deliveries if item not in ended]
         while True:
             try:
                 await subscription.settle(settlements)
@@ -165,7 +197,8 @@ class Relay:
             else:
                 outage.over()
 
-    async def _pause(self, backoff: Backoff, what: str, error: Exception) -> None:
+    async def _pause(self, backoff: Backoff, what: str, error: Exception, seconds: float) -> None:
+        backoff.say(what, error)
         with anyio.CancelScope() as self._waiting:
             if not self._stopping:
-                await backoff.sleep(what, error)
+                await anyio.sleep(seconds)

@@ -14,13 +14,14 @@ from taskiq_core import call
 from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.brokers.inmemory import InMemoryBroker
-from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageRefusedError
+from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageRefusedError, SendTaskError, TaskCancelledError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.outbox import OUTBOX_QUEUE
 from taskiq_core.testing.broker_tools import collect, messages, nothing_comes, settle, whats_there
 from taskiq_core.worker import Worker
 from taskiq_core.worker.relay import Relay
 from taskiq_core_brokers_redis import RedisBroker
+from taskiq_core_result_backends_redis import RedisResultBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +136,8 @@ class Choosy(RedisBroker):
     async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
         if any(message.queue == "nowhere" for message in messages):
             raise MessageRefusedError(reason="there is no queue 'nowhere'")
+        if any(message.queue == "broken" for message in messages):
+            raise SendTaskError(reason="queue 'broken' is", outcome="refused")
         await super().kick_many(messages)
         self.sent.update((message.task_id, message) for message in messages)
 
@@ -183,6 +186,40 @@ async def test_what_is_refused_for_good_holds_up_nobody(home: Database, redis_ur
         async with relaying(broker):
             await emptied(home)
         assert broker.sent.keys() == {big.task_id, *(handle.task_id for handle in passed)}
+
+
+async def test_a_queue_in_trouble_holds_up_no_other(home: Database, redis_url: str, redis_prefix: str) -> None:
+    async with Choosy(redis_url, prefix=redis_prefix).with_outbox(home.broker) as broker:
+
+        @broker.task
+        async def note(number: int) -> None: ...
+
+        async with home.transaction() as connection:
+            with broker.within(connection):
+                await note.kicker().with_queue("broken").kiq_many([call(number) for number in range(600)])
+                await note.kiq_many([call(number) for number in range(600)])
+        async with relaying(broker), broker.subscribe(["default"]) as subscription:
+            await settle(subscription, await collect(subscription, 600))
+        depth = await home.depth()
+        assert depth.ready + depth.delayed + depth.leased == 600
+
+
+async def test_what_is_cancelled_in_the_outbox_is_never_moved(home: Database, redis_url: str, redis_prefix: str) -> None:
+    results = RedisResultBackend(redis_url, prefix=redis_prefix)
+    async with RedisBroker(redis_url, results, prefix=redis_prefix).with_outbox(home.broker) as broker:
+
+        @broker.task
+        async def note(text: str) -> None: ...
+
+        async with home.transaction() as connection:
+            with broker.within(connection):
+                kept, gone = await note.kiq_many([call("kept"), call("gone")])
+        assert await gone.cancel("not wanted") == "removed"
+        async with relaying(broker):
+            await emptied(home)
+        assert ids_of(broker, await whats_there(broker)) == [kept.task_id]
+        with pytest.raises(TaskCancelledError, match="not wanted"):
+            await gone
 
 
 async def test_what_is_no_entry_is_buried(home: Database, broker: RedisBroker) -> None:
