@@ -55,10 +55,18 @@ class Channel:
     def prepare(self, question: Any) -> bytes:
         """A method, to be written by the caller at once; its answer, if it has one, is nobody's."""
         if question.synchronous and not getattr(question, "nowait", False):
-            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            future.add_done_callback(_seen)
-            self._answers.append(future)
+            self._expect()
         return frame.marshal(question, self.number)
+
+    def prepare_question(self, question: Any) -> tuple[bytes, asyncio.Future[Any]]:
+        """The same for a method whose answer matters."""
+        return frame.marshal(question, self.number), self._expect()
+
+    def _expect(self) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_seen)
+        self._answers.append(future)
+        return future
 
     async def call(self, *questions: Any, patience: float, after: bytes = b"") -> list[Any]:
         """`ask`, and wait for the answers. Who gets none within `patience` seconds gives the connection up.

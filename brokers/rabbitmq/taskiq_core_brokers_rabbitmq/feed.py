@@ -7,8 +7,10 @@ Who cancels a consumer that may be given something in this moment makes a quorum
 nobody saw: so one is cancelled when it is full, or after nobody has asked for a while.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Collection
+from typing import Any
 
 from pamqp import commands
 
@@ -42,6 +44,10 @@ class Source:
     def tag(self) -> str:
         """The consumer's name."""
         return f"{self.index}.{self.generation}"
+
+
+Look = tuple[Source, asyncio.Future[Any]]
+"""A source and what the server will say of its queue."""
 
 
 class Feed:
@@ -115,20 +121,24 @@ class Feed:
 
     # -- asking for more ------------------------------------------------------------------------------------------------------
 
-    def ask(self, limit: int, paused: Collection[str]) -> bool:
+    def ask(self, limit: int, paused: Collection[str]) -> list[Look]:
         """See to it that something may come from each source whose queue is not paused, `limit` where it is asked anew.
 
-        True if it may be wise to wait for what comes at once: a lower level may be faster than a higher one.
+        Returns what tells, of sources that are asked anew beside others, how much is there.
         """
-        data = b""
+        data, looks = b"", list[Look]()
         for source in self.sources:
             if source.queue in paused:
                 data += self._begin(source, 0)
             elif source.prefetch - source.taken < 1 and not source.waiting:
+                if len(self._levels) > 1:
+                    look, answer = self.channel.prepare_question(commands.Queue.Declare(queue=source.name, passive=True))
+                    data += look
+                    looks.append((source, answer))
                 data += self._begin(source, min(limit, _MOST))
         if data:
             self.channel.wire.write(data)
-        return bool(data) and len(self._levels) > 1
+        return looks
 
     def stop(self, queue: str) -> None:
         """Ask for nothing more of one queue."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,9 @@ from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError,
 from taskiq_core_brokers_rabbitmq.frames import Incoming, Properties
 from taskiq_core_brokers_rabbitmq.link import Link
 from taskiq_core_brokers_rabbitmq.topology import Topology, delay_key, path
+
+_PAUSE = 0.05
+"""Seconds before what came back is sent again."""
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class _Batch:
     first: int
     done: asyncio.Future[None]
     missing: int
-    refused: int = 0
+    refused: list[Letter] = field(default_factory=list[Letter])
     returned: list[Letter] = field(default_factory=list[Letter])
 
 
@@ -53,23 +57,46 @@ class Publisher:
         self._number = 0
         self._waiting: dict[int, _Batch] = {}
         self._opening = asyncio.Lock()
+        self._working: set[asyncio.Task[None]] = set()
 
     async def publish(self, letters: Sequence[Letter]) -> None:
-        """Return when all are accepted and on disk. What no queue takes is sent again, after its queue is declared.
+        """Return when all are accepted and on disk. What comes back is sent again, until the patience is over.
 
-        Cancelling leaves the outcome unknown; what was written is whole.
+        Cancelling leaves the outcome unknown; it goes on meanwhile, so that a batch is not cut in two.
 
         :raises RabbitError: its `certain` says whether none was accepted.
         """
-        returned = await self._publish(letters)
-        if returned and (link := await self._connector.link()):
-            link.declared.clear()  # somebody has deleted queues
-            if returned := await self._publish(returned):
-                which = f"{len(returned)} of {len(letters)} messages"
-                reason = f"RabbitMQ has no queue for {which}, although it was declared."
-                raise RabbitError(reason=reason, certain=len(returned) == len(letters))
+        work = asyncio.get_running_loop().create_task(self._publish_all(letters))
+        self._working.add(work)
+        work.add_done_callback(self._ended)
+        await asyncio.shield(work)
 
-    async def _publish(self, letters: Sequence[Letter]) -> list[Letter]:
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        self._working.discard(work)
+        if not work.cancelled():
+            work.exception()  # told to whoever waited; nobody else misses it
+
+    async def _publish_all(self, letters: Sequence[Letter]) -> None:
+        left, end = letters, time.monotonic() + self._patience
+        while True:
+            try:
+                batch, link = await self._publish(left)
+            except RabbitError as error:
+                if error.certain and len(left) < len(letters):
+                    raise RabbitError(reason=error.reason, certain=False, passing=error.passing) from error
+                raise
+            left = [*batch.returned, *batch.refused]
+            if not left:
+                return
+            if batch.returned:
+                link.declared.clear()  # somebody has deleted queues
+            if time.monotonic() > end:
+                which = f"{len(left)} of {len(letters)} messages"
+                why = "has no queue for" if batch.returned else "refused (a queue is full, or its replicas are away)"
+                raise RabbitError(reason=f"RabbitMQ at {link.place} {why} {which}.", certain=len(left) == len(letters))
+            await asyncio.sleep(_PAUSE)
+
+    async def _publish(self, letters: Sequence[Letter]) -> tuple[_Batch, Link]:
         channel, link = await self._open()
         await self._prepare(link, letters)
         if link.blocked:
@@ -79,17 +106,13 @@ class Publisher:
         batch = self._write(channel, link, letters)
         try:
             async with asyncio.timeout(self._patience):
-                await asyncio.shield(batch.done)
+                await batch.done
         except TimeoutError:
             link.abort(f"no confirm for {self._patience:g} s")
             raise lost(link.place, f"no confirm for {self._patience:g} s", certain=False) from None
         except ChannelClosedError as error:
             raise RabbitError(reason=explain_closing(link.place, error).reason, certain=False, passing=True) from error
-        if batch.refused:
-            which = f"{batch.refused} of {len(letters)} messages"
-            reason = f"RabbitMQ at {link.place} refused {which}: a queue is full, or its replicas are away."
-            raise RabbitError(reason=reason, certain=batch.refused == len(letters))
-        return batch.returned
+        return batch, link
 
     async def _open(self) -> tuple[Channel, Link]:
         async with self._opening:
@@ -156,7 +179,8 @@ class Publisher:
         batch = self._waiting.pop(number, None)
         if batch is not None:
             batch.missing -= 1
-            batch.refused += not accepted
+            if not accepted:
+                batch.refused.append(batch.letters[number - batch.first])
             if not batch.missing and not batch.done.done():
                 batch.done.set_result(None)
 

@@ -1,6 +1,7 @@
 """A subscription on one connection, from its opening until it breaks."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Sequence
 
 from pamqp import commands
@@ -10,12 +11,15 @@ from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_rabbitmq import frames
 from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, number
 from taskiq_core_brokers_rabbitmq.errors import RabbitError
-from taskiq_core_brokers_rabbitmq.feed import Feed
+from taskiq_core_brokers_rabbitmq.feed import Feed, Look
 from taskiq_core_brokers_rabbitmq.frames import Incoming
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
 from taskiq_core_brokers_rabbitmq.link import Link
 from taskiq_core_brokers_rabbitmq.receipt import Receipt
 from taskiq_core_brokers_rabbitmq.topology import LEVELS, Topology
+
+_HEAD_START = 0.2
+"""Seconds that a higher level may take to deliver what it has."""
 
 
 class Session:
@@ -77,6 +81,18 @@ class Session:
             raise error
         self._changed.clear()
         await self._changed.wait()
+
+    async def head_start(self, looks: Sequence[Look]) -> None:
+        """Wait for the first of each source that has something, lest a lower level be faster than a higher one.
+
+        :raises RabbitError: if the session is broken.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HEAD_START):
+                for source, look in looks:
+                    if (await look).message_count:
+                        while not source.taken:
+                            await self.wait()
 
     def _broken(self, _: RabbitError) -> None:
         self._changed.set()

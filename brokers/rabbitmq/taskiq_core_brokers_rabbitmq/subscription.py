@@ -26,7 +26,7 @@ logger = logging.getLogger("taskiq.rabbitmq")
 
 _LEAVE_TIMEOUT = 0.4
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
-_IDLE = 0.2
+_IDLE = 0.5
 """Seconds without a receive after which nothing is asked for any more, and what has come unasked is given back."""
 
 
@@ -42,7 +42,7 @@ class RabbitSubscription(Subscription):
         self._settler = Settler(self._holdings, publisher, topology, connector.patience)
         self._session: Session | None = None
         self._opening = asyncio.Lock()
-        self._receiving = False
+        self._receiving = self._stopped = False
         self._resting: asyncio.TimerHandle | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -83,8 +83,8 @@ class RabbitSubscription(Subscription):
         try:
             while True:
                 session = await self._open()
-                if session.feed.ask(limit, session.paused):
-                    await session.channel.call(commands.Basic.Qos(prefetch_count=1), patience=self._connector.patience)
+                if looks := session.feed.ask(limit, session.paused):
+                    await session.head_start(looks)
                 taken = session.feed.take(limit)
                 if taken:
                     return self._holdings.hand_out(taken)
@@ -103,6 +103,7 @@ class RabbitSubscription(Subscription):
             delivery.receipt.forgotten = True
 
     def stop_receiving(self) -> None:
+        self._stopped = True
         self._rest()
 
     def held(self, queue: str) -> int:
@@ -153,7 +154,9 @@ class RabbitSubscription(Subscription):
             self._resting.cancel()
             self._resting = None
         session = self._session
-        if not self._receiving and session is not None and session.usable:
+        if self._background and not self._stopped:
+            self._rest_soon()  # who waits for us to settle will receive again
+        elif not self._receiving and session is not None and session.usable:
             session.feed.rest()
             self._give_back(session, session.feed.take_all())
 
