@@ -5,11 +5,13 @@ import base64
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
+from taskiq_core.abc.evacuation import Evacuation
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.delivery import DeadLetter
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.dead_letters import Cemetery, delete
 from taskiq_core_brokers_nats.errors import CONSUMER_NOT_FOUND, MESSAGE_NOT_FOUND, NatsError
+from taskiq_core_brokers_nats.evacuation import NatsEvacuation
 from taskiq_core_brokers_nats.headers import DELAY, fields_of
 from taskiq_core_brokers_nats.link import Msg
 from taskiq_core_brokers_nats.names import DELAYED
@@ -116,6 +118,13 @@ class NatsAdmin(QueueAdmin):
 
     async def paused(self) -> frozenset[str]:
         return frozenset((await self._state.read())[0])
+
+    async def queues(self) -> frozenset[str]:
+        paused, levels = await self._state.read()
+        return frozenset(paused | levels.keys())
+
+    def evacuate(self, queue: str) -> Evacuation:
+        return NatsEvacuation(self._connection, self._names, self._state, queue)
 
     async def dead_letters(
         self, *, queue: str | None = None, limit: int = 100, before: str | None = None

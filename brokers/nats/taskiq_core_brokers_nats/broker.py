@@ -47,6 +47,7 @@ class NatsBroker(AsyncBroker):
         | Capability.DEAD_LETTER
         | Capability.BATCH
         | Capability.IDEMPOTENT_SEND
+        | Capability.EVACUATE
         | Capability.CROSS_PROCESS
     )
 

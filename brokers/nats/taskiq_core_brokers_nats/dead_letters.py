@@ -106,7 +106,7 @@ class Cemetery:
         state: dict[str, Any] = (await self._connection.api(stream, {"deleted_details": True}))["state"]
         if not state["messages"]:
             return []
-        gone = set(state.get("deleted") or ())
+        gone: set[int] = set(state.get("deleted") or ())
         return [number for number in range(state["last_seq"], state["first_seq"] - 1, -1) if number not in gone]
 
     async def _read(self, numbers: Iterable[int]) -> list[tuple[DeadLetter, int]]:
@@ -156,7 +156,7 @@ def _letter(message: Mapping[str, Any]) -> tuple[DeadLetter, int]:
         base64.b64decode(message.get("data", "")),
         queue,
         reason,
-        _seconds(message["time"]),
+        seconds_of(message["time"]),
         int(fields.get(ATTEMPTS, 0)),
         task_id,
         detail,
@@ -164,7 +164,7 @@ def _letter(message: Mapping[str, Any]) -> tuple[DeadLetter, int]:
     return letter, int(fields.get(PRIORITY, 5))
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
     """Of a time in RFC 3339, which has nanoseconds."""
     whole, _, rest = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{rest or 0}")

@@ -105,6 +105,8 @@ class Delays:
     def _came(self, _: Pull, msg: Msg) -> None:
         receipt = receipt_of(msg)
         left = 0.0 if receipt.due is None else receipt.due - clock.time()
+        if place_of(receipt.subject)[0] in self._state.paused:  # it stays where it is, for whoever evacuates the queue
+            left = max(left, _PAUSE)
         if left > 0:
             if self._connection.link is not None:
                 self._connection.link.write(wait(receipt.ack, left))

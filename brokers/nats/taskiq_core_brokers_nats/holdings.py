@@ -3,7 +3,7 @@
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from taskiq_core import clock
@@ -17,7 +17,7 @@ from taskiq_core_brokers_nats.receipt import Receipt, receipt_of
 from taskiq_core_brokers_nats.settling import replace
 
 _REMEMBERED = 10_000
-"""How many numbers of messages that are done are kept, should a server that was killed deliver them again."""
+"""How many numbers of messages that are done, or replaced, are kept: servers deliver some of them again, as when killed."""
 
 
 class Holdings:
@@ -35,6 +35,7 @@ class Holdings:
         self._start = start
         self._held: dict[int, Receipt] = {}
         self._done: OrderedDict[int, None] = OrderedDict()
+        self._replacing: set[int] = set()
         self._patient_until = 0.0
 
     def all(self) -> list[Receipt]:
@@ -49,9 +50,12 @@ class Holdings:
         """It is held no more."""
         self._held.pop(receipt.sequence, None)
         if done:
-            self._done[receipt.sequence] = None
-            if len(self._done) > _REMEMBERED:
-                self._done.popitem(last=False)
+            self._remember(receipt.sequence)
+
+    def _remember(self, number: int) -> None:
+        self._done[number] = None
+        if len(self._done) > _REMEMBERED:
+            self._done.popitem(last=False)
 
     def be_patient(self) -> None:
         """There was an outage: others, whose leases could not be renewed either, get the time to do that now."""
@@ -61,46 +65,54 @@ class Holdings:
         """Those that are for the worker. The others are dealt with; unless they are `wanted`, that is all."""
         deliveries: list[Delivery] = []
         answers: list[bytes] = []
-        back: list[Item] = []
+        back: dict[int, Item] = {}
         graves: list[Grave] = []
         for msg in messages:
             receipt = receipt_of(msg)
-            if receipt.rejected:
-                fields = {name: receipt.fields[name] for name in (REASON, DETAIL) if name in receipt.fields}
-                graves.append(Grave(receipt.sequence, receipt.subject, receipt.attempts, fields, receipt.body))
-            elif receipt.due is not None:
-                left = receipt.due - clock.time()
-                if left > 0:
-                    answers.append(wait(receipt.ack, left))
-                else:
-                    back.append(receipt.item(attempts=receipt.attempts, deaths=receipt.deaths))
+            if receipt.sequence in self._done:
+                answers.append(pub(receipt.ack, b"+ACK"))
             elif receipt.sequence in self._held:
                 answers.append(pub(receipt.ack, b"+WPI"))
-            elif receipt.sequence in self._done:
-                answers.append(pub(receipt.ack, b"+ACK"))
-            elif receipt.delivered > 1:  # its holder is gone
-                if time.monotonic() < self._patient_until:
-                    answers.append(wait(receipt.ack, self._lease))
-                else:
-                    back.append(receipt.item(attempts=receipt.attempts + 1, deaths=receipt.deaths + 1))
-            elif wanted:
+            elif receipt.sequence in self._replacing:
+                continue
+            elif receipt.rejected:
+                fields = {name: receipt.fields[name] for name in (REASON, DETAIL) if name in receipt.fields}
+                graves.append(Grave(receipt.sequence, receipt.subject, receipt.attempts, fields, receipt.body))
+            elif (seconds := self._to_wait(receipt)) > 0:
+                answers.append(wait(receipt.ack, seconds))
+            elif receipt.delivered > 1 and receipt.due is None:  # its holder is gone
+                back[receipt.sequence] = receipt.item(attempts=receipt.attempts + 1, deaths=receipt.deaths + 1)
+            elif wanted and receipt.due is None:
                 self._held[receipt.sequence] = receipt
                 deliveries.append(receipt.delivery(self._lease))
             else:
-                back.append(receipt.item(attempts=receipt.attempts, deaths=receipt.deaths))
+                back[receipt.sequence] = receipt.item(attempts=receipt.attempts, deaths=receipt.deaths)
         self._carry_out(answers, back, graves)
         return deliveries
 
-    def _carry_out(self, answers: list[bytes], back: list[Item], graves: list[Grave]) -> None:
+    def _to_wait(self, receipt: Receipt) -> float:
+        """Seconds until it may be taken."""
+        if receipt.due is not None:
+            return receipt.due - clock.time()
+        return self._lease if receipt.delivered > 1 and time.monotonic() < self._patient_until else 0.0
+
+    def _carry_out(self, answers: list[bytes], back: dict[int, Item], graves: list[Grave]) -> None:
         if answers and self._connection.link is not None:
             self._connection.link.write(b"".join(answers))
         if back:
+            self._replacing.update(back)
             self._start(self._replace(back))
         if graves:
             self._start(self._cemetery.bury(graves))
 
-    async def _replace(self, items: Sequence[Item]) -> None:
-        await replace(self._connection, items, self._connection.patience)
+    async def _replace(self, items: Mapping[int, Item]) -> None:
+        self._replacing.update(items)
+        try:
+            await replace(self._connection, list(items.values()), self._connection.patience)
+        finally:
+            self._replacing.difference_update(items)
+        for number in items:
+            self._remember(number)
 
     async def give_back(self, receipts: Sequence[Receipt]) -> None:
         """Let others have them, at once.
@@ -110,7 +122,7 @@ class Holdings:
         for receipt in receipts:
             self.settled(receipt, done=False)
         if receipts:
-            await self._replace([item.item(attempts=item.attempts + 1, deaths=item.deaths) for item in receipts])
+            await self._replace({item.sequence: item.item(attempts=item.attempts + 1, deaths=item.deaths) for item in receipts})
 
 
 def wait(ack: str, seconds: float) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import anyio
 
 from taskiq_core.abc.subscription import Subscription
-from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.exceptions import BrokerError
 from taskiq_core_brokers_nats import thread_client
 from taskiq_core_brokers_nats.connection import Connection, logger
@@ -26,7 +26,7 @@ from taskiq_core_brokers_nats.settling import settle
 from taskiq_core_brokers_nats.state import State
 from taskiq_core_brokers_nats.topology import Topology
 
-_LEAVE_TIMEOUT = 0.4
+_LEAVE_TIMEOUT = 1.0
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
 _FORGOTTEN = 0.9
 """Part of a lease after which what was forgotten is given back; its end would be counted as a death."""
@@ -78,9 +78,8 @@ class NatsSubscription(Subscription):
         reason = f"NATS did not answer within {_LEAVE_TIMEOUT} s"
         with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
             try:
-                await self._intake.leave()
-                await self._delays.leave()
                 await self._holdings.give_back(self._holdings.all())
+                await asyncio.gather(self._intake.leave(), self._delays.leave())
                 while self._background:
                     await asyncio.wait(self._background)
             except BrokerError as refusal:
@@ -103,7 +102,7 @@ class NatsSubscription(Subscription):
     async def _settle(self, settlements: Sequence[Settlement]) -> None:
         await settle(self._connection, self._cemetery, settlements, self._connection.patience)
         for item in settlements:
-            self._holdings.settled(item.delivery.receipt, done=item.verdict is Verdict.ACK)
+            self._holdings.settled(item.delivery.receipt, done=True)
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         now = time.monotonic()

@@ -11,7 +11,7 @@ from taskiq_core_brokers_nats import NatsBroker
 
 class TestNatsBroker(BrokerContract):
     backends = ("asyncio",)
-    pause_delay = 0.1
+    pause_delay = 0.6
     big_body = 900_000  # a server takes a megabyte unless told otherwise
 
     @asynccontextmanager
