@@ -49,7 +49,8 @@ bench-peers: .venv/.installed # Measure other frameworks beside this one; instal
 bench-profile: .venv/.installed # Where the time of a task on Redis goes; with py-spy installed, also in the worker
 	$(BIN)/python -m benchmarks.redis_profile
 
-docs: .venv/.installed ## Check the links of every page and run its snippets
+docs: .venv/.installed ## Bring the table of capabilities up to date, check the links of every page and run its snippets
+	$(BIN)/python tests/support/capability_table.py
 	$(BIN)/python -m pytest -q tests/architecture/test_docs_links.py tests/acceptance/test_docs_snippets.py
 
 wheels: .venv/.installed ## Build a wheel of every distribution into dist/

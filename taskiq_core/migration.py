@@ -17,6 +17,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
 from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageRefusedError, SendTaskError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.outbox import OUTBOX_QUEUE
 
 _PAGE = 100
 """Messages of one step, each of which may be large."""
@@ -71,14 +72,14 @@ class Migration:
             await self._from.resume(_PROBE)
 
     async def queues(self) -> tuple[str, ...]:
-        """The queues of the source.
+        """The queues of the source, but for an outbox: what is in that is for other brokers, and its relay moves it.
 
         :raises ConfigurationError: if its server does not say.
         """
         names = await self._from.queues()
         if names is None:
             raise ConfigurationError(reason="The source cannot say which queues it has: name each with --queue.")
-        return tuple(sorted(names - {_PROBE}))
+        return tuple(sorted(names - {_PROBE, OUTBOX_QUEUE}))
 
     async def paused(self) -> frozenset[str]:
         """The queues that are paused on either side."""
