@@ -8,6 +8,7 @@ from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.abc.records import RecordPage, RecordStore
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.schedule_source import ScheduleSource
+from taskiq_core.abc.schema_owner import SchemaOwner, SchemaVersion
 from taskiq_core.abc.serializer import TaskiqSerializer
 from taskiq_core.abc.subscription import Subscription
 
@@ -25,6 +26,8 @@ __all__ = [
     "RecordPage",
     "RecordStore",
     "ScheduleSource",
+    "SchemaOwner",
+    "SchemaVersion",
     "SlotLimit",
     "Subscription",
     "TaskiqFormatter",

@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 COMMANDS: Final = {
+    "db": "taskiq_core.cli.db:db",
     "dead": "taskiq_core.cli.dead:dead",
     "limits": "taskiq_core.cli.limits:limits",
     "migrate": "taskiq_core.cli.migrate:migrate",

@@ -9,7 +9,7 @@ CRASHED: Final = 1
 WRONG_CONFIGURATION: Final = 2
 """Starting again would end the same way."""
 INCOMPLETE: Final = 3
-"""`taskiq migrate` was stopped, or messages stay that the other broker refuses."""
+"""`taskiq migrate` was stopped, or messages stay that the other broker refuses; `taskiq db status` found other versions."""
 RECYCLE: Final = 75
 """Has run its number of tasks: replace me at once."""
 

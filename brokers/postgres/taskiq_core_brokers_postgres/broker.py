@@ -17,6 +17,7 @@ from taskiq_core_brokers_postgres.bell import Bell
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, flag, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
+from taskiq_core_brokers_postgres.owner import OwnsTables
 from taskiq_core_brokers_postgres.producer import Producer
 from taskiq_core_brokers_postgres.subscription import PostgresSubscription
 from taskiq_core_brokers_postgres.transactions import enlist
@@ -28,7 +29,7 @@ _CLOSING = 0.5
 """Seconds for tidying up at the end."""
 
 
-class PostgresBroker(AsyncBroker):
+class PostgresBroker(OwnsTables, AsyncBroker):
     """Queues in tables of a PostgreSQL database, for any number of producers and workers.
 
     :param url: `postgresql://user:password@host:5432/database`.

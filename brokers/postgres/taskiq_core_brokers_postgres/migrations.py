@@ -27,6 +27,8 @@ async def upgrade(connection: Any, location: Location) -> int:
     if await stored_version(connection, location.schema) == VERSION:
         return 0
     async with connection.transaction():
+        # Others who wait here, and changes of large tables, may take longer than any other statement.
+        await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute(_LOCK, location.schema)
         begin = await stored_version(connection, location.schema)
         _refuse_newer(begin, location)
@@ -58,7 +60,7 @@ async def require_version(connection: Any, location: Location) -> None:
     if found < VERSION:
         reason = (
             f"The schema {location.schema!r} has tables of version {found}, this release needs version {VERSION}: "
-            "let somebody with the rights start the broker without migrate=false once."
+            "run `taskiq db upgrade` as a user who may change them, or start without migrate=false."
         )
         raise UnusablePostgresError(reason=reason)
 

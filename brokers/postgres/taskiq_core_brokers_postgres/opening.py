@@ -1,6 +1,9 @@
 """What every plugin does at its start."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
 
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core_brokers_postgres.database import Database
@@ -19,13 +22,33 @@ async def open_tables(database: Database, seconds: float, *, migrate: bool) -> N
     """
     _refuse_other_loops()
     await database.open()
+    async with connected(database, seconds) as connection:
+        await (upgrade if migrate else require_version)(connection, database.location)
+
+
+@asynccontextmanager
+async def connected(database: Database, seconds: float) -> AsyncGenerator[Any]:
+    """A connection of its own for the block, which is tried for so long.
+
+    :raises PostgresError: if the server cannot be reached or refuses, and for the driver's errors in the block.
+    """
+    _refuse_other_loops()
+    connection = await _connect(database, seconds)
+    try:
+        yield connection
+    except DRIVER_ERRORS as error:
+        raise explain(error, database.location.server) from error
+    finally:
+        connection.terminate()
+
+
+async def _connect(database: Database, seconds: float) -> Any:
     failure: PostgresError | None = None
     try:
         async with asyncio.timeout(seconds):
             while True:
                 try:
-                    connection = await database.connect()
-                    break
+                    return await database.connect()
                 except PostgresError as error:
                     if not error.passing:
                         raise
@@ -33,12 +56,6 @@ async def open_tables(database: Database, seconds: float, *, migrate: bool) -> N
                 await asyncio.sleep(_PAUSE)
     except TimeoutError:
         raise failure or lost(database.location.server, f"no answer for {seconds:g} s", certain=True) from None
-    try:
-        await (upgrade if migrate else require_version)(connection, database.location)
-    except DRIVER_ERRORS as error:
-        raise explain(error, database.location.server) from error
-    finally:
-        connection.terminate()
 
 
 def _refuse_other_loops() -> None:

@@ -19,6 +19,7 @@ from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import queue_channel
 from taskiq_core_brokers_sqlite.errors import DatabaseError
 from taskiq_core_brokers_sqlite.location import file_path, split_url
+from taskiq_core_brokers_sqlite.owner import OwnsFile
 from taskiq_core_brokers_sqlite.sending import COLUMNS, CONFLICT, INSERT, rows_of
 from taskiq_core_brokers_sqlite.statements import insert_rows
 from taskiq_core_brokers_sqlite.subscription import SQLiteSubscription
@@ -28,7 +29,7 @@ _POLL_WITH_BELLS = 0.25
 _POLL_WITHOUT = 0.05
 
 
-class SQLiteBroker(AsyncBroker):
+class SQLiteBroker(OwnsFile, AsyncBroker):
     """Queues in an SQLite file, for any number of producer and worker processes on one machine.
 
     :param url_or_path: the file, or `sqlite:///relative.db`, `sqlite:////absolute.db`; made if it does not exist.

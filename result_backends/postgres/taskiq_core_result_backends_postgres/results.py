@@ -20,6 +20,7 @@ from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.expiry import Expiry
 from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, flag, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
+from taskiq_core_brokers_postgres.owner import OwnsTables
 from taskiq_core_brokers_postgres.results_table import STORE, columns_of, in_range
 from taskiq_core_result_backends_postgres.arrivals import Arrivals
 from taskiq_core_result_backends_postgres.coordinator import PostgresCoordinator
@@ -47,7 +48,7 @@ _SET_PROGRESS = """INSERT INTO taskiq.progress AS known (task_id, expires, body)
 _GET_PROGRESS = "SELECT body FROM taskiq.progress WHERE task_id = $1 AND expires > now()"
 
 
-class PostgresResultBackend(PostgresRecords, PostgresCoordinator, AsyncResultBackend[R]):
+class PostgresResultBackend(PostgresRecords, PostgresCoordinator, OwnsTables, AsyncResultBackend[R]):
     """Results, progress, records and coordination in PostgreSQL.
 
     :param url: as for `PostgresBroker`; in the broker's database and schema, results are stored by the statement that

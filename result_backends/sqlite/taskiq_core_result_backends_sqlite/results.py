@@ -22,6 +22,7 @@ from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import RESULTS, Bell
 from taskiq_core_brokers_sqlite.errors import DatabaseError
 from taskiq_core_brokers_sqlite.location import file_path, split_url
+from taskiq_core_brokers_sqlite.owner import OwnsFile
 from taskiq_core_brokers_sqlite.results_table import store_results
 from taskiq_core_brokers_sqlite.statements import as_set
 from taskiq_core_result_backends_sqlite.coordinator import SQLiteCoordinator
@@ -35,7 +36,7 @@ _GET_RESULTS = _GET.format("taskiq_results")
 _GET_PROGRESS = _GET.format("taskiq_progress")
 
 
-class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, AsyncResultBackend[R]):
+class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, OwnsFile, AsyncResultBackend[R]):
     """Results, progress, records and coordination in an SQLite file, for all processes on one machine.
 
     :param url_or_path: the file, which may be the broker's; `sqlite:///relative.db` or `sqlite:////absolute.db` too.

@@ -11,6 +11,7 @@ from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.expiry import Expiry
 from taskiq_core_brokers_postgres.location import flag, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
+from taskiq_core_brokers_postgres.owner import OwnsTables
 from taskiq_core_result_backends_postgres.coordinator import PostgresCoordinator
 from taskiq_core_schedule_sources_postgres.change_watch import ChangeWatch
 from taskiq_core_schedule_sources_postgres.entries import body_of, schedule_of
@@ -28,7 +29,7 @@ _DROP_QUIETLY = "DELETE FROM taskiq.schedules WHERE schedule_id = $1"
 _PAUSE = "SELECT taskiq.pause_schedule($1, $2)"
 
 
-class PostgresScheduleSource(PostgresCoordinator, ScheduleSource):
+class PostgresScheduleSource(PostgresCoordinator, OwnsTables, ScheduleSource):
     """Schedules in PostgreSQL, for schedulers on any number of machines. One-off schedules are deleted once they have fired.
 
     It is a coordinator too, so that the schedulers that share it make each fire once, whatever the broker is. They hear of a

@@ -11,6 +11,7 @@ from taskiq_core.schedule import ScheduledTask
 from taskiq_core.url_options import refuse_unknown
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.location import file_path, split_url
+from taskiq_core_brokers_sqlite.owner import OwnsFile
 from taskiq_core_schedule_sources_sqlite import table
 
 logger = logging.getLogger("taskiq.scheduler")
@@ -19,7 +20,7 @@ _LOOK_AGAIN: Final = 1.0
 """Seconds after which a waiting scheduler looks for changes of which nobody told it."""
 
 
-class SQLiteScheduleSource(ScheduleSource):
+class SQLiteScheduleSource(OwnsFile, ScheduleSource):
     """Schedules in an SQLite file, for all processes on one machine. One-off schedules are deleted once they have fired.
 
     Schedulers hear of a change in milliseconds where processes can ring each other, and after one second at most.

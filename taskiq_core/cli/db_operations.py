@@ -1,0 +1,87 @@
+"""What `taskiq db` does."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
+
+import click
+
+from taskiq_core.abc.schema_owner import SchemaOwner, SchemaVersion
+from taskiq_core.broker import AsyncBroker
+from taskiq_core.cli import logs
+from taskiq_core.cli.app import describe, load
+from taskiq_core.cli.exit_codes import CRASHED, INCOMPLETE, STOPPED, WRONG_CONFIGURATION
+from taskiq_core.cli.reference import find_reference
+from taskiq_core.cli.running import leave, run_loop
+from taskiq_core.exceptions import ConfigurationError, TaskiqError
+from taskiq_core.plugins import broker_from_url
+from taskiq_core.scheduler import TaskiqScheduler
+
+Operation = Callable[[SchemaOwner], Awaitable[SchemaVersion]]
+
+
+def run_upgrade(arguments: Sequence[str], url: str | None) -> NoReturn:
+    """Upgrade and say so, and end the process."""
+
+    def tell(found: SchemaVersion) -> int:
+        done = f"upgraded from version {found.found} to {found.needed}"
+        click.echo(f"{found.place}: {f'version {found.needed} already' if found.is_current else done}")
+        return STOPPED
+
+    _run(arguments, url, lambda owner: owner.upgrade_schema(), tell)
+
+
+def run_status(arguments: Sequence[str], url: str | None) -> NoReturn:
+    """Print the versions, and end the process."""
+
+    def tell(found: SchemaVersion) -> int:
+        remedy = "upgrade this release" if found.found > found.needed else "run `taskiq db upgrade`"
+        needs = "" if found.is_current else f", this release needs {found.needed}: {remedy}"
+        click.echo(f"{found.place}: {f'version {found.found}' if found.found else 'no tables'}{needs}")
+        return STOPPED if found.is_current else INCOMPLETE
+
+    _run(arguments, url, lambda owner: owner.schema_version(), tell)
+
+
+def _run(arguments: Sequence[str], url: str | None, operation: Operation, tell: Callable[[SchemaVersion], int]) -> NoReturn:
+    logs.configure("warning", "text", "db")
+    codes = {STOPPED}
+    try:
+        owners = _owners(arguments, url)
+        logs.keep_loggers()
+        if not owners:
+            click.echo("There are no tables to look after.")
+
+        async def main() -> None:
+            told: set[str] = set()
+            for owner in owners:
+                found = await operation(owner)
+                if found.place not in told:
+                    told.add(found.place)
+                    codes.add(tell(found))
+
+        run_loop(main, "auto")
+        code = max(codes)
+    except TaskiqError as error:
+        logs.report(str(error), "text")
+        code = WRONG_CONFIGURATION if isinstance(error, ConfigurationError) else CRASHED
+    leave(code)
+
+
+def _owners(arguments: Sequence[str], url: str | None) -> list[SchemaOwner]:
+    if url is not None:
+        if arguments:
+            raise ConfigurationError(reason="Give either APP or --url, not both.")
+        return _in_broker(broker_from_url(url))
+    app, _ = find_reference(arguments)
+    found = load(app)
+    if isinstance(found, TaskiqScheduler):
+        parts = (*_in_broker(found.broker), *found.sources, found.coordinator)
+        return [part for part in parts if isinstance(part, SchemaOwner)]
+    if isinstance(found, AsyncBroker):
+        return _in_broker(found)
+    raise ConfigurationError(reason=f"{app!r} is {describe(found)}, neither a broker nor a scheduler.")
+
+
+def _in_broker(broker: AsyncBroker) -> list[SchemaOwner]:
+    parts = [broker, broker.result_backend, broker.coordinator, broker.outbox and broker.outbox.broker]
+    return [part for part in parts if isinstance(part, SchemaOwner)]
