@@ -75,7 +75,7 @@ def _owners(arguments: Sequence[str], url: str | None) -> list[SchemaOwner]:
     app, _ = find_reference(arguments)
     found = load(app)
     if isinstance(found, TaskiqScheduler):
-        parts = (*_in_broker(found.broker), *found.sources, found.coordinator)
+        parts: tuple[object, ...] = (*_in_broker(found.broker), *found.sources, found.coordinator)
         return [part for part in parts if isinstance(part, SchemaOwner)]
     if isinstance(found, AsyncBroker):
         return _in_broker(found)
@@ -83,5 +83,6 @@ def _owners(arguments: Sequence[str], url: str | None) -> list[SchemaOwner]:
 
 
 def _in_broker(broker: AsyncBroker) -> list[SchemaOwner]:
-    parts = [broker, broker.result_backend, broker.coordinator, broker.outbox and broker.outbox.broker]
+    outbox = None if broker.outbox is None else broker.outbox.broker
+    parts: tuple[object, ...] = (broker, broker.result_backend, broker.coordinator, outbox)
     return [part for part in parts if isinstance(part, SchemaOwner)]
