@@ -1,7 +1,7 @@
 """Claims and counters in buckets: every change says which revision it replaces, so of two that meet one tries again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from taskiq_core.abc.coordinator import Claim, ClaimStore
@@ -42,7 +42,7 @@ class BucketClaims(ClaimStore):
             raise ValueError(msg)
         granted = [False] * len(claims)
 
-        async def once(wave: list[int]) -> list[int]:
+        async def once(wave: Sequence[int]) -> list[int]:
             found, now = await self._claims.get([claims[n].key for n in wave]), await self._clock.now()
             free = [n for n in wave if _holder(found.get(claims[n].key), now) in (None, claims[n].owner)]
             asked = [(claims[n].key, pack([claims[n].owner, claims[n].ttl]), _revision(found, claims[n].key)) for n in free]
@@ -68,7 +68,7 @@ class BucketClaims(ClaimStore):
     async def add(self, amounts: Mapping[str, int], ttl: float) -> dict[str, int]:
         keys, values = list(amounts), dict[str, int]()
 
-        async def once(wave: list[int]) -> list[int]:
+        async def once(wave: Sequence[int]) -> list[int]:
             found, now = await self._counters.get([keys[n] for n in wave]), await self._clock.now()
             for key in (keys[n] for n in wave):
                 values[key] = _count(found.get(key), now) + amounts[key]
@@ -92,11 +92,11 @@ class BucketClaims(ClaimStore):
         await self._counters.delete(entry.revision for entry in found.values() if not _lease(entry).ends_after(entry, now))
 
 
-async def _in_waves(keys: Sequence[str], once: Callable[[list[int]], Awaitable[Iterable[int]]]) -> None:
+async def _in_waves(keys: Sequence[str], once: Callable[[Sequence[int]], Awaitable[Sequence[int]]]) -> None:
     """Decide the items with these keys; `once` takes the numbers of some, no key twice, and returns whose turn comes again."""
-    waiting = list(range(len(keys)))
+    waiting: list[int] = list(range(len(keys)))
     while waiting:
-        first = {keys[n]: n for n in reversed(waiting)}
+        first: dict[str, int] = {keys[n]: n for n in reversed(waiting)}
         again = set(await once(sorted(first.values())))
         waiting = [n for n in waiting if n in again or first[keys[n]] != n]
 

@@ -60,7 +60,7 @@ class NatsScheduleSource(ClaimStore, ScheduleSource):
 
         :raises ConfigurationError: for a wrong URL or an unknown option in it.
         """
-        in_url = {name: copies(value) for name, value in options_in(url, {"replicas"}).items()}
+        in_url: dict[str, Any] = {name: copies(value) for name, value in options_in(url, {"replicas"}).items()}
         return cls(url, **{**in_url, **options})
 
     async def startup(self) -> None:

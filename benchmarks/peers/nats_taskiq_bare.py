@@ -1,0 +1,18 @@
+"""taskiq with taskiq-nats as in nats_taskiq.py, but results are stored nowhere."""
+
+import uvloop
+from nats_harness import run
+from nats_taskiq import Taskiq
+
+
+class Bare(Taskiq):
+    drains = 4_000
+    backend = None
+    answers = False
+
+    async def stored(self) -> int:
+        return 0
+
+
+if __name__ == "__main__":
+    run(Bare(), uvloop.run)
