@@ -12,6 +12,7 @@ from benchmarks.budget import Budget
 from benchmarks.figures import Benchmark, Scale, Series, collect
 from benchmarks.footprint import footprint
 from benchmarks.idle import idle
+from benchmarks.nats_raw import NATS
 from benchmarks.postgres_raw import POSTGRES
 from benchmarks.redis_raw import REDIS
 from benchmarks.report import as_json, as_row, machine
@@ -44,6 +45,7 @@ BENCHMARKS: Sequence[Benchmark] = (
     *footprint("sqlite", sqlite_arena),
     *on_server(REDIS),
     *on_server(POSTGRES),
+    *on_server(NATS),
     *limit_cost.BENCHMARKS,
 )
 

@@ -4,11 +4,12 @@ import argparse
 import sys
 
 from benchmarks.peers import rates
+from benchmarks.peers.nats_peers import NATS_PEERS
 from benchmarks.peers.postgres_peers import POSTGRES_PEERS
 from benchmarks.peers.redis_peers import REDIS_PEERS
 from benchmarks.report import machine
 
-ON_SERVERS = {"redis": REDIS_PEERS, "postgres": POSTGRES_PEERS}
+ON_SERVERS = {"redis": REDIS_PEERS, "postgres": POSTGRES_PEERS, "nats": NATS_PEERS}
 
 
 def main() -> int:

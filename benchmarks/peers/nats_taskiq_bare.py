@@ -1,4 +1,4 @@
-"""taskiq with taskiq-nats as in nats_taskiq.py, but results are stored nowhere."""
+"""taskiq with taskiq-nats as in nats_taskiq.py, but in batches of 100, and results are stored nowhere."""
 
 import uvloop
 from nats_harness import run
