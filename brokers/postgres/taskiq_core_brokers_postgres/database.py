@@ -155,6 +155,8 @@ async def connect(location: Location, patience: float) -> Any:
     settings = {
         "application_name": "taskiq",
         "plan_cache_mode": "force_generic_plan",
+        # Whatever this server's default is: who has waited for a lock must see what the others did meanwhile.
+        "default_transaction_isolation": "read committed",
         # A statement whose client has given up must not wait for ever on the server.
         "statement_timeout": str(round(patience * 1000)),
         **dict.fromkeys(_PLANS, "off"),

@@ -124,3 +124,21 @@ async def test_batches_over_the_same_keys_wait_for_one_another_in_one_order(
             for seed in range(6):
                 group.start_soon(go, (backend, other)[seed % 2], seed)
     await other.shutdown()
+
+
+async def test_a_server_whose_transactions_are_serializable_by_default(start_postgres: StartPostgres) -> None:
+    """Who has waited for a lock would see what was before, and be refused."""
+    server = start_postgres("default_transaction_isolation = serializable")
+    one, two = await started(server.url), await started(server.url)
+    totals: list[int] = []
+
+    async def count(backend: PostgresResultBackend) -> None:
+        for _ in range(20):
+            totals.append((await backend.add({"k": 1}, 60))["k"])
+
+    async with anyio.create_task_group() as group:
+        for backend in (one, two, one, two):
+            group.start_soon(count, backend)
+    assert sorted(totals) == list(range(1, 81))
+    for backend in (one, two):
+        await backend.shutdown()
