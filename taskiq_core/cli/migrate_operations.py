@@ -54,8 +54,8 @@ class _Mover:
             self._scope.cancel()
 
     async def run(self) -> None:
-        with anyio.CancelScope() as self._scope:
-            async with self._source, self._target:
+        async with self._source, self._target:
+            with anyio.CancelScope() as self._scope:
                 await self._run()
         if self._scope.cancelled_caught:
             click.echo("Stopped. Nothing is lost. A queue may be paused: run the same command again, with --resume.", err=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 
+import anyio
 import pytest
 
 from taskiq_core import BrokerMessage, Capability, InMemoryBroker
@@ -165,6 +166,22 @@ async def test_a_removal_that_fails_leaves_the_queue_paused(monkeypatch: pytest.
     with pytest.raises(BrokerError, match=r"the source is gone\. Nothing is lost"):
         await move(source, target)
     assert await admin(source).paused() == await admin(target).paused() == BOTH
+
+
+async def test_who_is_cancelled_leaves_the_queue_paused_while_something_is_in_doubt() -> None:
+    class Silent(Place):
+        async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+            await anyio.sleep_forever()
+
+    source, target = Place(), Silent()
+    await source.kick_many([message("1")])
+    with anyio.move_on_after(5):
+        await move(source, target)
+    assert await admin(source).paused() == await admin(target).paused() == BOTH
+    source, target = Place(), Silent()
+    with anyio.move_on_after(0.5):  # while the pause has not reached everybody yet
+        await move(source, target)
+    assert not await admin(source).paused() | await admin(target).paused()
 
 
 async def test_stopping_ends_after_a_page() -> None:
