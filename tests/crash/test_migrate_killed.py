@@ -130,10 +130,10 @@ def _url(kind: str, folder: Path, stack: ExitStack) -> str:
 
 
 def test_killed_again_and_again(place: Place) -> None:
-    count, chance = 6_000, random.Random(1)
+    count, chance = 4_000, random.Random(1)
     place.send(count)
     with place.worker(place.source), place.worker(place.target):
-        for _ in range(3):
+        for _ in range(2):
             with place.migration("--resume") as command:
                 place.wait_moved(command, chance.randrange(1, 600))
                 assert command.returncode is None, command.report
@@ -157,6 +157,7 @@ def test_killed_between_the_send_and_the_removal(place: Place) -> None:
             place.wait_ran(250)
 
 
+@pytest.mark.parametrize("place", PAIRS[:1], ids="-to-".join, indirect=True)
 def test_stopped_by_a_signal(place: Place) -> None:
     count = 3_000
     place.send(count)
