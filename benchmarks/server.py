@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -63,11 +64,15 @@ def wait_until(answers: Callable[[], object], process: "subprocess.Popen[bytes]"
 
 
 def _tree(pid: int) -> list[int]:
-    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(found for child in below for found in _tree(int(child)))]
+    with suppress(OSError):  # it has just ended
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *(found for child in below for found in _tree(int(child)))]
+    return []
 
 
 def _cpu(pid: int) -> float:
     """Of a process, and of its children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / _TICKS
+    return 0.0
