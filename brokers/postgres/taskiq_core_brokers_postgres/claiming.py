@@ -85,17 +85,18 @@ class Claim:
         self._name = name
         self._share = LowShare()
         self._passed: _Part | None = None
+        self._levels: list[int] | None = None
+        self._low_places: dict[int, int] = {}
         self._whole_walk_at = 0.0
 
     async def take(self, database: Database, limit: int) -> list[Delivery]:
         """Take up to `limit` ready messages under a lease, which is renewed by that."""
-        rows: list[Any] = []
+        now = time.monotonic()
+        if now >= self._whole_walk_at:
+            self.rewind()
+            self._whole_walk_at = now + _WHOLE_WALK
         owed = self._share.owed(limit)
-        if owed:
-            levels = [row[0] for row in await database.fetch(_PRIORITIES, self._queues)]
-            low = self._share.turn(lambda priority: next((level for level in levels if level < priority), None))
-            if low is not None:
-                rows = [*await self._fetch(database, owed, (low, low, _BEGIN))]
+        rows = await self._low(database, owed) if owed else []
         left = limit - len(rows)
         if left:
             rows += await self._highest(database, left)
@@ -108,7 +109,21 @@ class Claim:
 
     def rewind(self) -> None:
         """Something has come back to a place that was passed already."""
-        self._passed = None
+        self._passed, self._levels = None, None
+        self._low_places.clear()
+
+    async def _low(self, database: Database, limit: int) -> list[Any]:
+        """The share of low priorities: those that were seen when the last walk began, each where its last claim ended."""
+        if self._levels is None:
+            self._levels = [row[0] for row in await database.fetch(_PRIORITIES, self._queues)]
+        levels = self._levels
+        low = self._share.turn(lambda priority: next((level for level in levels if level < priority), None))
+        if low is None:
+            return []
+        rows = await self._fetch(database, limit, (low, low, self._low_places.get(low, _BEGIN)))
+        if rows:
+            self._low_places[low] = min(row[1] for row in rows)
+        return list(rows)
 
     async def _highest(self, database: Database, limit: int) -> Sequence[Any]:
         """What was claimed leaves dead entries at the beginning of the index, until the table is vacuumed.
@@ -116,9 +131,6 @@ class Claim:
         So a busy consumer begins where its last claim ended, but for higher priorities. What comes back to a place before that,
         by other consumers or late commits, it finds when it has no more, or soon.
         """
-        now = time.monotonic()
-        if now >= self._whole_walk_at:
-            self._passed, self._whole_walk_at = None, now + _WHOLE_WALK
         rows: Sequence[Any] = ()
         if self._passed is not None:
             rows = await self._fetch(database, limit, (self._passed[0] + 1, _HIGHEST, _BEGIN), self._passed)
