@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from pamqp import commands
 
+from taskiq_core.abc.evacuation import Evacuation
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.delivery import DeadLetter
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.dead_letters import DeadLetters
+from taskiq_core_brokers_rabbitmq.evacuation import RabbitEvacuation
 from taskiq_core_brokers_rabbitmq.pauses import Pauses
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
 from taskiq_core_brokers_rabbitmq.topology import DELAYS, LEVELS, Topology
@@ -31,8 +34,11 @@ class RabbitAdmin(QueueAdmin):
         leased: Callable[[str], int],
     ) -> None:
         self._sender = sender
+        self._connect = connect
         self._topology = topology
+        self._publisher = publisher
         self._leased = leased
+        self._evacuations = WeakSet[RabbitEvacuation]()
         self._pauses = Pauses(sender, connect, topology, publisher)
         self._dead = DeadLetters(connect, topology, publisher)
 
@@ -63,6 +69,16 @@ class RabbitAdmin(QueueAdmin):
 
     async def paused(self) -> frozenset[str]:
         return await self._pauses.all()
+
+    def evacuate(self, queue: str) -> Evacuation:
+        evacuation = RabbitEvacuation(self._connect, self._topology, self._publisher, queue)
+        self._evacuations.add(evacuation)
+        return evacuation
+
+    def close(self) -> None:
+        """Let go of what evacuations that were not left still hold."""
+        for evacuation in self._evacuations:
+            evacuation.close()
 
     # -- dead letters ---------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, ClassVar, Self, cast
 from weakref import WeakSet
 
-from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
@@ -50,6 +49,7 @@ class RabbitBroker(AsyncBroker):
         | Capability.PRIORITY
         | Capability.QUEUES
         | Capability.DEAD_LETTER
+        | Capability.EVACUATE
         | Capability.BATCH
         | Capability.CROSS_PROCESS
     )
@@ -83,7 +83,7 @@ class RabbitBroker(AsyncBroker):
         self._producer: Producer | None = None
         self._publisher: Publisher | None = None
         self._subscriptions = WeakSet[RabbitSubscription]()
-        self.admin: QueueAdmin | None = None
+        self.admin: RabbitAdmin | None = None
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -134,6 +134,8 @@ class RabbitBroker(AsyncBroker):
             await super().shutdown()
         finally:
             connector, self._connector = self._connector, None
+            if self.admin is not None:
+                self.admin.close()
             self._producer = self._publisher = None
             if connector is not None:
                 connector.close()

@@ -1,6 +1,7 @@
 """All messages of one queue of AMQP, in our hands for a while: so it is looked through, as AMQP cannot look without taking."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
@@ -56,7 +57,7 @@ async def holding(connector: Connector, name: str) -> AsyncGenerator[Shelf]:
         shelf = Shelf(channel, patience)
         channel.on_delivery = shelf.messages.append
         await channel.call(commands.Basic.Consume(queue=name, consumer_tag="all"), patience=patience)
-        await _all_came(channel, name, shelf, patience)
+        await all_came(channel, name, shelf.messages, patience)
         yield shelf
         await channel.call(
             commands.Basic.Cancel(consumer_tag="all"),
@@ -91,10 +92,18 @@ async def _take_turn(link: Link, turn: str, patience: float) -> None:
             channel.close()
 
 
-async def _all_came(channel: Channel, name: str, shelf: Shelf, patience: float) -> None:
-    """Wait until the queue is empty, and for what it sent before: that stands before the answer to one more question."""
+async def all_came(channel: Channel, name: str, came: list[Incoming], patience: float, *, most: float = math.inf) -> None:
+    """Wait until `most` have come from a queue of AMQP, or all that there are.
+
+    A busy quorum queue may say that it holds 0 messages; only a `basic.get` that finds none says that there are none. What came
+    before stands before the answer to the next one.
+
+    :raises RabbitError: if the server does not answer.
+    """
     empty, before = 0, -1
-    while empty < 2:
-        (found,) = await channel.call(commands.Queue.Declare(queue=name, passive=True), patience=patience)
-        empty = empty + 1 if not found.message_count and len(shelf.messages) == before else 0
-        before = len(shelf.messages)
+    while empty < 2 and len(came) < most:
+        (found,) = await channel.call(commands.Basic.Get(queue=name), patience=patience)
+        if isinstance(found, Incoming):
+            came.append(found)
+        empty = empty + 1 if len(came) == before else 0
+        before = len(came)
