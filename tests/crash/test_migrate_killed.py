@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import anyio
 import pytest
-from support import postgres_servers, redis_servers
+from support import nats_servers, postgres_servers, redis_servers
 from support.processes import RunningProcess, running
 
 from taskiq_core import AsyncBroker, broker_from_url, call
@@ -31,16 +31,20 @@ async def note(number: int) -> None:
 """
 KILLED_BETWEEN = """
 import os, signal, sys
-from taskiq_core.evacuating import LookingEvacuation
+from taskiq_core.cli import main
+from taskiq_core.migration import Migration
 
-async def die(self, messages):
+send = Migration._send
+
+async def send_and_die(self, *page):
+    await send(self, *page)
     os.kill(os.getpid(), signal.SIGKILL)
 
-LookingEvacuation.remove = die
-from taskiq_core.cli import main
+Migration._send = send_and_die
 main(["migrate", "--from", os.environ["SOURCE"], "--to", os.environ["TARGET"]])
 """
 PAIRS = (("sqlite", "redis"), ("redis", "postgres"), ("postgres", "sqlite"))
+ALL_PAIRS = (*PAIRS, ("sqlite", "nats"), ("nats", "redis"))
 NOTHING = QueueDepth()
 T = TypeVar("T")
 
@@ -125,6 +129,8 @@ def _url(kind: str, folder: Path, stack: ExitStack) -> str:
         return f"sqlite:///{folder / 'jobs.db'}"
     if kind == "redis":
         return f"{redis_servers.shared_redis().url}?prefix={stack.enter_context(redis_servers.redis_prefix())}"
+    if kind == "nats":
+        return f"{nats_servers.shared_nats().url}?prefix={stack.enter_context(nats_servers.nats_prefix())}"
     url = postgres_servers.shared_postgres().url
     return f"{url}{'&' if '?' in url else '?'}schema={stack.enter_context(postgres_servers.fresh_schema())}"
 
@@ -142,6 +148,7 @@ def test_killed_again_and_again(place: Place) -> None:
         place.wait_ran(count)
 
 
+@pytest.mark.parametrize("place", ALL_PAIRS, ids="-to-".join, indirect=True)
 def test_killed_between_the_send_and_the_removal(place: Place) -> None:
     place.send(250)
     with place.worker(place.target):
