@@ -21,10 +21,15 @@ from taskiq_core.options import OPTION_NAMES
 from taskiq_core.uniqueness import Unique
 from taskiq_core.wire import pack
 from taskiq_core.worker.verdicts import Ending, judge
+from taskiq_core_brokers_postgres import PostgresBroker
+from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS
+from taskiq_core_brokers_postgres.schema import MIGRATIONS
 from taskiq_core_brokers_redis import RedisBroker
 from taskiq_core_brokers_sqlite import SQLiteBroker
+from taskiq_core_result_backends_postgres import PostgresResultBackend
 from taskiq_core_result_backends_redis import RedisResultBackend
 from taskiq_core_result_backends_sqlite import SQLiteResultBackend
+from taskiq_core_schedule_sources_postgres import PostgresScheduleSource
 from taskiq_core_schedule_sources_redis import RedisScheduleSource
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -182,6 +187,30 @@ def test_forms_of_redis_urls() -> None:
     places = [RedisBroker.from_url(url).location.place for url in urls]
     assert [place for place in places if "password" in place] == []
     assert {url.partition("://")[0] for url in urls} == {"redis", "rediss", "redis+sentinel", "redis+cluster"}
+
+
+def test_options_in_urls_of_postgres() -> None:
+    (rows,) = tables(section("postgres.md", "Options in URLs"))
+    defaults = {name: row[2] for name, row in zip(names(rows), rows, strict=True)}
+    owners = {"broker": PostgresBroker, "result backend": PostgresResultBackend, "schedule source": PostgresScheduleSource}
+    for kind, owner in owners.items():
+        mine = {name for name, row in zip(names(rows), rows, strict=True) if row[1] == "all" or kind in row[1].split(", ")}
+        assert mine == owner.url_options | CONNECTION_OPTIONS
+        for name, parameter in inspect.signature(owner).parameters.items():
+            if name in mine and parameter.default is not None:
+                assert defaults[name] == str(parameter.default)
+
+
+def test_tables_of_postgres() -> None:
+    (rows,) = tables(section("postgres.md", "Tables"))
+    made = re.findall(r"CREATE TABLE taskiq\.(\w+)", " ".join(statement for step in MIGRATIONS for statement in step))
+    assert sorted(name for row in rows for name in CODE.findall(row[0])) == sorted(made)
+
+
+def test_forms_of_postgres_urls() -> None:
+    (rows,) = tables(section("postgres.md"))
+    places = [PostgresBroker.from_url(url).location.place for row in rows for url in CODE.findall(row[0])]
+    assert [place for place in places if "password" in place] == []
 
 
 def tree(text: str) -> Iterator[tuple[str, str]]:
