@@ -81,7 +81,8 @@ class NatsAdmin(QueueAdmin):
         """What waits, as a worker would get it, in pages."""
         name = await self._topology.consumer(queue, level, self._lease)
         pulls = Pulls(self._connection, self._names.queues, _ignore)
-        pulls.begin(await self._connection.usable())
+        link = await self._connection.usable()
+        pulls.begin(link)
         try:
             while True:
                 pull = pulls.ask(name, _PAGE)
@@ -89,7 +90,7 @@ class NatsAdmin(QueueAdmin):
                     await pull.ended
                 if not pull.taken:
                     return
-                yield [receipt_of(msg) for msg in pull.taken]
+                yield [receipt_of(msg, link.server) for msg in pull.taken]
         finally:
             await pulls.leave()
 

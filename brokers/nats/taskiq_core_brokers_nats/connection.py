@@ -17,7 +17,7 @@ from taskiq_core_brokers_nats.opening import open_link
 
 logger = logging.getLogger("taskiq.nats")
 
-_PAUSES = (0.05, 2.0)
+_PAUSES = (0.05, 1.0)
 """Seconds between two attempts to connect, growing."""
 
 

@@ -12,7 +12,7 @@ from taskiq_core.delivery import DeadLetter
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import WRONG_SEQUENCE, NatsError
 from taskiq_core_brokers_nats.headers import ATTEMPTS, EXPECTED, MESSAGE_ID, PRIORITY, fields_of, headers_of, told
-from taskiq_core_brokers_nats.names import Names, place_of, text_of
+from taskiq_core_brokers_nats.names import Names, place_of, text_of, token
 from taskiq_core_brokers_nats.publishing import Item, publish_all
 
 _NOT_THERE = {10037, 10043, 10057}
@@ -48,7 +48,12 @@ class Cemetery:
         items: list[Item] = []
         for grave in graves:
             queue, priority, task_id = place_of(grave.subject)
-            fields = {MESSAGE_ID: grave.number, ATTEMPTS: grave.attempts, PRIORITY: priority, **grave.fields}
+            fields = {
+                MESSAGE_ID: f"{grave.number}-{token(task_id)}",
+                ATTEMPTS: grave.attempts,
+                PRIORITY: priority,
+                **grave.fields,
+            }
             items.append(Item(self._names.dead_letter(queue, task_id), headers_of(fields), grave.body))
         for result in await publish_all(self._connection, items, self._connection.patience):
             if isinstance(result, NatsError):

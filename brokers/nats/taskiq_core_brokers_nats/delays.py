@@ -103,7 +103,7 @@ class Delays:
         self._news.set()
 
     def _came(self, _: Pull, msg: Msg) -> None:
-        receipt = receipt_of(msg)
+        receipt = receipt_of(msg, "")
         left = 0.0 if receipt.due is None else receipt.due - clock.time()
         if place_of(receipt.subject)[0] in self._state.paused:  # it stays where it is, for whoever evacuates the queue
             left = max(left, _PAUSE)
@@ -125,7 +125,7 @@ class Delays:
         items = [
             Item(
                 names.ready(*place_of(item.subject)),
-                headers_of({EXPECTED: 0, MESSAGE_ID: f"due-{item.sequence}"}),
+                headers_of({EXPECTED: 0, MESSAGE_ID: f"due-{item.key}"}),
                 item.body,
             )
             for item in due

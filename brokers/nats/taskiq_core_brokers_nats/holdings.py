@@ -1,5 +1,6 @@
 """What one subscription holds, and what becomes of each message that the server delivers to it."""
 
+import itertools
 import json
 import time
 from collections import OrderedDict
@@ -11,17 +12,19 @@ from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.dead_letters import Cemetery, Grave
 from taskiq_core_brokers_nats.headers import DETAIL, REASON
-from taskiq_core_brokers_nats.link import Msg, pub
+from taskiq_core_brokers_nats.link import Link, Msg, pub
 from taskiq_core_brokers_nats.publishing import Item
 from taskiq_core_brokers_nats.receipt import Receipt, receipt_of
 from taskiq_core_brokers_nats.settling import replace
 
 _REMEMBERED = 10_000
 """How many numbers of messages that are done, or replaced, are kept: servers deliver some of them again, as when killed."""
+_TOLD = 2_000
+"""How many of those are told to others after an outage."""
 
 
 class Holdings:
-    """Deliveries by their numbers in the stream.
+    """Deliveries by their keys.
 
     :param start: runs something in the background.
     """
@@ -33,9 +36,10 @@ class Holdings:
         self._cemetery = cemetery
         self._lease = lease
         self._start = start
-        self._held: dict[int, Receipt] = {}
-        self._done: OrderedDict[int, None] = OrderedDict()
-        self._replacing: set[int] = set()
+        self._held: dict[str, Receipt] = {}
+        self._done: OrderedDict[str, None] = OrderedDict()
+        self._replacing: set[str] = set()
+        self._others: dict[str, float] = {}
         self._patient_until = 0.0
 
     def all(self) -> list[Receipt]:
@@ -44,16 +48,16 @@ class Holdings:
 
     def has(self, receipt: Receipt) -> bool:
         """Whether it is held."""
-        return self._held.get(receipt.sequence) is receipt
+        return self._held.get(receipt.key) is receipt
 
     def settled(self, receipt: Receipt, *, done: bool) -> None:
         """It is held no more."""
-        self._held.pop(receipt.sequence, None)
+        self._held.pop(receipt.key, None)
         if done:
-            self._remember(receipt.sequence)
+            self._remember(receipt.key)
 
-    def _remember(self, number: int) -> None:
-        self._done[number] = None
+    def _remember(self, key: str) -> None:
+        self._done[key] = None
         if len(self._done) > _REMEMBERED:
             self._done.popitem(last=False)
 
@@ -61,19 +65,46 @@ class Holdings:
         """There was an outage: others, whose leases could not be renewed either, get the time to do that now."""
         self._patient_until = time.monotonic() + self._lease
 
+    def claim(self, link: Link, subject: str) -> None:
+        """Say to all other workers what we hold and have done: a server that was killed may have forgotten it."""
+        done = list(itertools.islice(reversed(self._done), _TOLD))
+        held = [key for key, receipt in self._held.items() if receipt.server != link.server]
+        if held or done:
+            link.write(pub(subject, json.dumps({"held": held, "done": done}).encode()))
+
+    def ask(self, link: Link, subject: str) -> None:
+        """Have all others claim what they hold; those that are not connected yet will do so by themselves."""
+        self.claim(link, subject)
+        link.write(pub(subject, b""))
+
+    def hear(self, msg: Msg) -> None:
+        """What another worker claims, or that it asks for that."""
+        if not msg.data:
+            if self._connection.link is not None:
+                self.claim(self._connection.link, msg.subject)
+            return
+        claims: dict[str, list[str]] = json.loads(msg.data)
+        now = time.monotonic()
+        self._others = {key: until for key, until in self._others.items() if until > now}
+        self._others |= dict.fromkeys(claims["held"], now + self._lease)
+        for key in claims["done"]:
+            if key not in self._held:
+                self._remember(key)
+
     def sort(self, messages: Sequence[Msg], *, wanted: bool) -> list[Delivery]:
         """Those that are for the worker. The others are dealt with; unless they are `wanted`, that is all."""
         deliveries: list[Delivery] = []
         answers: list[bytes] = []
-        back: dict[int, Item] = {}
+        back: dict[str, Item] = {}
         graves: list[Grave] = []
+        server = "" if self._connection.link is None else self._connection.link.server
         for msg in messages:
-            receipt = receipt_of(msg)
-            if receipt.sequence in self._done:
+            receipt = receipt_of(msg, server)
+            if receipt.key in self._done:
                 answers.append(pub(receipt.ack, b"+ACK"))
-            elif receipt.sequence in self._held:
+            elif receipt.key in self._held:
                 answers.append(pub(receipt.ack, b"+WPI"))
-            elif receipt.sequence in self._replacing:
+            elif receipt.key in self._replacing:
                 continue
             elif receipt.rejected:
                 fields = {name: receipt.fields[name] for name in (REASON, DETAIL) if name in receipt.fields}
@@ -81,12 +112,12 @@ class Holdings:
             elif (seconds := self._to_wait(receipt)) > 0:
                 answers.append(wait(receipt.ack, seconds))
             elif receipt.delivered > 1 and receipt.due is None:  # its holder is gone
-                back[receipt.sequence] = receipt.item(attempts=receipt.attempts + 1, deaths=receipt.deaths + 1)
+                back[receipt.key] = receipt.item(attempts=receipt.attempts + 1, deaths=receipt.deaths + 1)
             elif wanted and receipt.due is None:
-                self._held[receipt.sequence] = receipt
+                self._held[receipt.key] = receipt
                 deliveries.append(receipt.delivery(self._lease))
             else:
-                back[receipt.sequence] = receipt.item(attempts=receipt.attempts, deaths=receipt.deaths)
+                back[receipt.key] = receipt.item(attempts=receipt.attempts, deaths=receipt.deaths)
         self._carry_out(answers, back, graves)
         return deliveries
 
@@ -94,9 +125,12 @@ class Holdings:
         """Seconds until it may be taken."""
         if receipt.due is not None:
             return receipt.due - clock.time()
-        return self._lease if receipt.delivered > 1 and time.monotonic() < self._patient_until else 0.0
+        now = time.monotonic()
+        if receipt.key in self._others:
+            return self._others[receipt.key] - now
+        return self._lease if receipt.delivered > 1 and now < self._patient_until else 0.0
 
-    def _carry_out(self, answers: list[bytes], back: dict[int, Item], graves: list[Grave]) -> None:
+    def _carry_out(self, answers: list[bytes], back: dict[str, Item], graves: list[Grave]) -> None:
         if answers and self._connection.link is not None:
             self._connection.link.write(b"".join(answers))
         if back:
@@ -105,14 +139,14 @@ class Holdings:
         if graves:
             self._start(self._cemetery.bury(graves))
 
-    async def _replace(self, items: Mapping[int, Item]) -> None:
+    async def _replace(self, items: Mapping[str, Item]) -> None:
         self._replacing.update(items)
         try:
             await replace(self._connection, list(items.values()), self._connection.patience)
         finally:
             self._replacing.difference_update(items)
-        for number in items:
-            self._remember(number)
+        for key in items:
+            self._remember(key)
 
     async def give_back(self, receipts: Sequence[Receipt]) -> None:
         """Let others have them, at once.
@@ -122,7 +156,7 @@ class Holdings:
         for receipt in receipts:
             self.settled(receipt, done=False)
         if receipts:
-            await self._replace({item.sequence: item.item(attempts=item.attempts + 1, deaths=item.deaths) for item in receipts})
+            await self._replace({item.key: item.item(attempts=item.attempts + 1, deaths=item.deaths) for item in receipts})
 
 
 def wait(ack: str, seconds: float) -> bytes:

@@ -63,6 +63,7 @@ class Intake:
         self._receiving = False
         self._news = asyncio.Event()
         self._doubtful = False
+        self._quiet_until = 0.0
 
     def begin(self, link: Link) -> None:
         """Use a new link."""
@@ -75,6 +76,10 @@ class Intake:
         """Something may be different now."""
         self._news.set()
 
+    def be_quiet(self, seconds: float) -> None:
+        """Receive nothing for so long."""
+        self._quiet_until = time.monotonic() + seconds
+
     async def leave(self) -> None:
         """Receive nothing any more; returns when nothing is on its way."""
         await self._pulls.leave()
@@ -85,10 +90,12 @@ class Intake:
         try:
             while True:
                 await self.prepare()
+                await asyncio.sleep(max(0.0, self._quiet_until - time.monotonic()))
                 taken = await self._sweep(limit)
                 if taken:
                     return taken
-                await self._wait()
+                if not self._doubtful:
+                    await self._wait()
         finally:
             self._receiving = False
             self._back(self._take_arrived())
@@ -99,6 +106,7 @@ class Intake:
         if self._doubtful:  # the server has answered nothing: perhaps it has lost them
             self._state.forget()
             await self._topology.ensure()
+            await self._state.restore()
             self._consumers.clear()
             self._doubtful = False
         await self._state.refresh()

@@ -80,6 +80,11 @@ class Link(asyncio.Protocol):
         """False once it is broken, in a forked child, and in another event loop than its own."""
         return self._broken is None and self._loop is asyncio.get_running_loop() and self._pid == os.getpid()
 
+    @property
+    def server(self) -> str:
+        """Which process of a server it is connected to."""
+        return str(self.info.get("server_id", ""))
+
     def begin(self, transport: asyncio.Transport) -> None:
         """Use `transport`, from the handshake on; answers come to one inbox."""
         self._transport = transport

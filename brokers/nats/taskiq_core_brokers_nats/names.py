@@ -84,6 +84,11 @@ class Names:
         """Told to whoever listens when a pause ends; not kept."""
         return f"{self.prefix}.bell.resumed.{queue_token(queue)}"
 
+    @property
+    def claims(self) -> str:
+        """Where workers say what they hold, after a server was started anew; not kept."""
+        return f"{self.prefix}.bell.claims"
+
     def consumer(self, queue: str, level: str) -> str:
         """The consumer of one priority of a queue, or of what is delayed in it."""
         return f"{queue_token(queue)}-{level}"

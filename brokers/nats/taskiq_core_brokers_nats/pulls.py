@@ -71,7 +71,7 @@ class Pulls:
         """
         pulls = [slot.pull.ended for slot in self._slots if slot.pull is not None]
         if pulls:
-            await asyncio.wait(pulls, timeout=2 * STANDING)
+            await asyncio.wait(pulls, timeout=STANDING + 0.2)
         if self._link is not None:
             await self._link.unsubscribe(*(slot.sid for slot in self._slots))
 

@@ -23,8 +23,11 @@ class Receipt:
     subject: str
     ack: str
     """Where verdicts go."""
+    stream: str
     consumer: str
     sequence: int
+    key: str
+    """Tells it from all others, also should the stream be lost and begin to count anew."""
     delivered: int
     """How often the server has delivered it under this number; more than once: its holder is gone, or it was not due."""
     stored_at: float
@@ -39,7 +42,8 @@ class Receipt:
     body: bytes
     held_until: float = 0.0
     """When the lease ends, by our clock, of `time.monotonic`."""
-    forgotten: bool = False
+    server: str = ""
+    """Which process of the server delivered it; another one may not know of that."""
 
     def item(
         self,
@@ -62,7 +66,7 @@ class Receipt:
         return Delivery(self.body, self, self.attempts + 1, place_of(self.subject)[0], self.deaths)
 
 
-def receipt_of(msg: Msg) -> Receipt:
+def receipt_of(msg: Msg, server: str) -> Receipt:
     """Read what came from a consumer. Its reply is `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<n>.<time>.<pending>`,
     on newer servers with a domain and a hash of the account before the stream.
     """
@@ -74,8 +78,10 @@ def receipt_of(msg: Msg) -> Receipt:
     return Receipt(
         msg.subject,
         msg.reply,
+        parts[begin],
         parts[begin + 1],
         int(parts[begin + 3]),
+        f"{parts[begin + 3]}.{parts[begin + 5]}",
         int(parts[begin + 2]),
         stored_at,
         int(fields.get(ATTEMPTS, 0)),
@@ -84,4 +90,5 @@ def receipt_of(msg: Msg) -> Receipt:
         REASON in fields,
         fields,
         msg.data,
+        server=server,
     )

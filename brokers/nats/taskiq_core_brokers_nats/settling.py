@@ -5,12 +5,15 @@ from collections.abc import Sequence
 
 from taskiq_core.delivery import Settlement, Verdict
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.dead_letters import Cemetery, Grave
+from taskiq_core_brokers_nats.dead_letters import Cemetery, Grave, delete, read, seconds_of
 from taskiq_core_brokers_nats.errors import WRONG_SEQUENCE, NatsError, lost, nobody_answers
 from taskiq_core_brokers_nats.headers import rejection
 from taskiq_core_brokers_nats.link import Msg, pub
 from taskiq_core_brokers_nats.publishing import Item, publish_all
 from taskiq_core_brokers_nats.receipt import Receipt
+
+_SAME = 0.000_01
+"""Seconds by which two readings of a time may differ."""
 
 
 async def settle(connection: Connection, cemetery: Cemetery, settlements: Sequence[Settlement], timeout: float) -> None:
@@ -51,6 +54,11 @@ def _grave(item: Settlement, number: int) -> Grave:
 async def acknowledge(connection: Connection, receipts: Sequence[Receipt], timeout: float) -> None:
     """Return when the server has carried out all of them."""
     link = await connection.usable()
+    # A server that was started anew may have forgotten that it delivered them, and hears no acknowledgement then.
+    await asyncio.gather(*(delete_same(connection, receipt) for receipt in receipts if receipt.server != link.server))
+    receipts = [receipt for receipt in receipts if receipt.server == link.server]
+    if not receipts:
+        return
     last = {receipt.consumer: index for index, receipt in enumerate(receipts)}
     answers = asyncio.Event()
     left = len(last)
@@ -80,6 +88,18 @@ async def acknowledge(connection: Connection, receipts: Sequence[Receipt], timeo
             link.drop(reply)
     if failure:
         raise failure[0]
+
+
+async def is_there(connection: Connection, receipt: Receipt) -> bool:
+    """Whether nobody has put another in its place, or removed it."""
+    found = await read(connection, receipt.stream, receipt.sequence)
+    return found is not None and abs(seconds_of(found["time"]) - receipt.stored_at) < _SAME
+
+
+async def delete_same(connection: Connection, receipt: Receipt) -> None:
+    """Remove it, unless it is gone."""
+    if await is_there(connection, receipt):
+        await delete(connection, receipt.stream, [receipt.sequence])
 
 
 async def replace(connection: Connection, items: Sequence[Item], timeout: float) -> list[int | None]:

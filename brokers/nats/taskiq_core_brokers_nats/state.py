@@ -23,6 +23,8 @@ class State:
         self._news = 0
         self._listening = False
         self._listeners: set[Callable[[], None]] = set()
+        self.on_claims: set[Callable[[Msg], None]] = set()
+        """Called with what workers say about messages that they hold, see `Holdings.claim`."""
 
     async def listen(self, listener: Callable[[], None]) -> None:
         """Keep `paused` and `levels` up to date, and call `listener` when they change."""
@@ -83,16 +85,24 @@ class State:
         await asyncio.wait_for(link.flush(), self._connection.patience)
 
     def forget(self) -> None:
-        """The stream was made anew."""
+        """Tell everything once more, and read it: the stream may have been lost."""
         self._told.clear()
         self._seen_on = 0
+
+    async def restore(self) -> None:
+        """Tell what is known to a stream that was made anew."""
+        await self.tell_levels([(queue, level) for queue, levels in self.levels.items() for level in levels])
 
     def _check(self, answer: Msg) -> None:
         self._connection.check(json.loads(answer.data))
 
     def _heard(self, msg: Msg) -> None:
-        self._news += 1
         parts = msg.subject.split(".")
+        if parts[2] == "claims":
+            for hear in list(self.on_claims):
+                hear(msg)
+            return
+        self._news += 1
         if parts[2] == "resumed":
             self.paused.discard(text_of(parts[3]))
         else:

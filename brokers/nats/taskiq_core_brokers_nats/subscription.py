@@ -15,19 +15,22 @@ from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.exceptions import BrokerError
 from taskiq_core_brokers_nats import thread_client
 from taskiq_core_brokers_nats.connection import Connection, logger
-from taskiq_core_brokers_nats.dead_letters import Cemetery, read
+from taskiq_core_brokers_nats.dead_letters import Cemetery
 from taskiq_core_brokers_nats.delays import Delays
 from taskiq_core_brokers_nats.errors import lost
 from taskiq_core_brokers_nats.holdings import Holdings
 from taskiq_core_brokers_nats.intake import Intake
 from taskiq_core_brokers_nats.link import Link, pub
 from taskiq_core_brokers_nats.receipt import Receipt
-from taskiq_core_brokers_nats.settling import settle
+from taskiq_core_brokers_nats.settling import is_there, settle
 from taskiq_core_brokers_nats.state import State
 from taskiq_core_brokers_nats.topology import Topology
 
 _LEAVE_TIMEOUT = 1.0
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
+_QUIET = 1.5
+"""Seconds in which nobody receives after a server was started anew: until all workers are connected again, and have said what
+they hold."""
 _FORGOTTEN = 0.9
 """Part of a lease after which what was forgotten is given back; its end would be counted as a death."""
 
@@ -58,11 +61,14 @@ class NatsSubscription(Subscription):
         self._background: set[asyncio.Task[Any]] = set()
         self._tending: asyncio.Task[None] | None = None
         self._leave_link: Callable[[], None] | None = None
+        self._servers: set[str] = set()
 
     async def __aenter__(self) -> Self:
         link = await self._connection.usable()
         self._intake.begin(link)
         self._delays.begin(link)
+        self._servers.add(link.server)
+        self._state.on_claims.add(self._holdings.hear)
         self._leave_link = self._connection.on_link(self._linked)
         await self._state.listen(self._changed)
         await self._intake.prepare()
@@ -75,6 +81,7 @@ class NatsSubscription(Subscription):
         if self._tending is not None:
             self._tending.cancel()
         self._state.leave(self._changed)
+        self._state.on_claims.discard(self._holdings.hear)
         reason = f"NATS did not answer within {_LEAVE_TIMEOUT} s"
         with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
             try:
@@ -114,19 +121,18 @@ class NatsSubscription(Subscription):
                 await link.flush()
         except TimeoutError:
             raise lost(link.place, "no answer", certain=False) from None
+        if any(item.server != link.server for item in receipts):
+            self._holdings.claim(link, self._topology.names.claims)
         gone: list[Delivery] = []
         for delivery, receipt in zip(deliveries, receipts, strict=True):
             if now < receipt.held_until:
                 receipt.held_until = now + self._lease
             # Its lease may have ended, and it may be somebody else's, who has put another in its place then.
-            elif not await self._is_there(receipt):
+            elif not await is_there(self._connection, receipt):
                 self._holdings.settled(receipt, done=False)
             if not self._holdings.has(receipt):
                 gone.append(delivery)
         return gone
-
-    async def _is_there(self, receipt: Receipt) -> bool:
-        return await read(self._connection, self._topology.names.queues, receipt.sequence) is not None
 
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
         return thread_client.renew(
@@ -151,6 +157,10 @@ class NatsSubscription(Subscription):
     def _linked(self, link: Link) -> None:
         """After an outage: first of all we say what we hold."""
         self._holdings.be_patient()
+        if link.server not in self._servers:
+            self._servers.add(link.server)
+            self._intake.be_quiet(_QUIET)
+        self._holdings.ask(link, self._topology.names.claims)
         link.write(b"".join([pub(item.ack, b"+WPI") for item in self._holdings.all()]))
         self._intake.begin(link)
         self._delays.begin(link)

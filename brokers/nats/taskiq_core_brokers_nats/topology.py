@@ -11,10 +11,12 @@ from taskiq_core_brokers_nats.errors import (
     NatsError,
     UnusableNatsError,
 )
-from taskiq_core_brokers_nats.names import Names
+from taskiq_core_brokers_nats.names import DELAYED, Names
 
 _SECOND = 1_000_000_000
 _LIMITS = ("max_age", "max_msgs", "max_bytes")
+_DELAYED_WAIT = 2
+"""Seconds after which delayed messages are delivered again, should a server that was killed have forgotten their delays."""
 DEDUPLICATION = 120
 """Seconds in which a stream knows a message that is sent again; far more than any send tries."""
 
@@ -69,7 +71,8 @@ class Topology:
 
     async def consumer(self, queue: str, level: str, lease: float) -> str:
         """Make the consumer of one part of a queue, unless it is there; returns its name."""
-        name, wait = self.names.consumer(queue, level), round(lease * _SECOND)
+        name = self.names.consumer(queue, level)
+        wait = round((_DELAYED_WAIT if level == DELAYED else lease) * _SECOND)
         stream = self.names.queues
         config = {
             "durable_name": name,
@@ -94,7 +97,7 @@ class Topology:
             config = {**found["config"], "ack_wait": wait}
             logger.warning(
                 "Queue %s had a lease of %g s, and has one of %g s now: give all workers and administrators the same.",
-                queue, had / _SECOND, lease,
+                queue, had / _SECOND, wait / _SECOND,
             )  # fmt: skip
         await self._connection.api(f"CONSUMER.DURABLE.CREATE.{stream}.{name}", {"stream_name": stream, "config": config})
         return name
