@@ -7,13 +7,14 @@ import signal
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pytest
-from support.processes import RunningProcess
+from support.processes import RunningProcess, children_of
 from support.server_programs import POSTGRES
 from support.tcp_ports import LOOPBACK, free_port
 
@@ -83,7 +84,9 @@ class PostgresServer:
         self.process.wait()
 
     def kill(self) -> None:
-        """SIGKILL, also if it is paused or has ended already."""
+        """SIGKILL for all of its processes, also if it is paused or has ended already."""
+        self._signal_all(signal.SIGSTOP)  # nobody is born or tidies up meanwhile
+        self._signal_all(signal.SIGKILL)
         self.process.kill_group()
 
     def restart(self) -> Self:
@@ -93,11 +96,11 @@ class PostgresServer:
 
     def pause(self) -> None:
         """SIGSTOP for all of its processes: the kernel keeps its connections, but nobody answers."""
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT."""
-        os.killpg(self.process.pid, signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
 
     def close(self) -> None:
         """Kill it and remove its directory."""
@@ -114,6 +117,13 @@ class PostgresServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _signal_all(self, number: int) -> None:
+        """The first process and those that serve connections, each of which has a group of its own."""
+        if self.process.returncode is None:
+            for pid in (self.process.pid, *children_of(self.process.pid)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
     @property
     def _data(self) -> Path:
