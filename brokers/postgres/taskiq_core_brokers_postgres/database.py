@@ -17,6 +17,8 @@ _inherited: list[Any] = []
 """Connections of the process that this one was forked from: never used, and never closed."""
 _driver: Any = asyncpg  # which has no types
 _CONNECTIONS = 4
+_CLOSING = 0.5
+"""Seconds that closing waits for attempts to connect."""
 _HASTE = 0.05
 """Seconds between two attempts to connect: whoever asks meanwhile gets the last error at once."""
 # All statements are made to walk an index in its order, whatever the statistics of a table say that was empty a moment ago.
@@ -35,6 +37,7 @@ class Database:
         self.retiring: set[asyncio.Task[Any]] = set()
         """What says that a consumer receives no more; who calls messages out of their lines waits for these."""
         self._idle: list[Any] = []
+        self._attempts: set[asyncio.Future[Any]] = set()
         self._room = asyncio.Semaphore(_CONNECTIONS)
         self._closed = False
         self._process = os.getpid()
@@ -47,6 +50,7 @@ class Database:
         self._process = os.getpid()
         self._room = asyncio.Semaphore(_CONNECTIONS)
         self._closed, self._failure = False, None
+        self._attempts = set()
 
     @property
     def usable(self) -> bool:
@@ -58,7 +62,15 @@ class Database:
 
         :raises PostgresError: if the server cannot be reached within the patience, or refuses us.
         """
-        return await connect(self.location, self.patience)
+        # The driver complains of attempts that are cut off: nobody's cancelling ends one.
+        attempt = asyncio.ensure_future(connect(self.location, self.patience))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        try:
+            return await asyncio.shield(attempt)
+        except asyncio.CancelledError:
+            attempt.add_done_callback(_hang_up)
+            raise
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[Any]:
         """Run one statement, which is a transaction of its own, and return its rows.
@@ -80,6 +92,8 @@ class Database:
     async def close(self) -> None:
         """Close what is open; what is in use is closed when it is given back."""
         self._closed = True
+        if self._attempts and self._process == os.getpid():
+            await asyncio.wait(self._attempts, timeout=_CLOSING)
         self._drop_idle()
 
     def named(self, statement: str) -> str:
@@ -148,6 +162,11 @@ class Transaction:
         """Run one statement and return its rows."""
         rows: Sequence[Any] = await self._connection.fetch(self._database.named(statement), *arguments)
         return rows
+
+
+def _hang_up(attempt: asyncio.Future[Any]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().terminate()
 
 
 async def connect(location: Location, patience: float) -> Any:

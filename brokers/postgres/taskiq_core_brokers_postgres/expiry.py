@@ -8,6 +8,7 @@ import os
 import random
 import time
 
+from taskiq_core.background import BackgroundTask
 from taskiq_core.outage import Outage
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import PostgresError
@@ -31,20 +32,19 @@ class Expiry:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._task: asyncio.Task[None] | None = None
+        self._task: BackgroundTask | None = None
         self._process = 0
 
     def start(self) -> None:
         """From now on."""
         self._process = os.getpid()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="taskiq-postgres-expiry")
+        self._task = BackgroundTask(self._run, "taskiq-postgres-expiry")
 
     async def close(self) -> None:
         """No more."""
         task, self._task = self._task, None
         if task is not None and self._process == os.getpid():
-            task.cancel()
-            await asyncio.wait([task])
+            await task.wait(0)
 
     async def _run(self) -> None:
         outage = Outage(logger, "What has expired in PostgreSQL is deleted again")

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from taskiq_core.background import BackgroundTask
 from taskiq_core.outage import Outage
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError
@@ -32,7 +33,7 @@ class Listener:
         self._channel = channel
         self._heard = heard
         self._missed = missed
-        self._task: asyncio.Task[None] | None = None
+        self._task: BackgroundTask | None = None
         self._process = 0
         self.works = False
         """Whether notifications are heard now."""
@@ -41,14 +42,13 @@ class Listener:
         """Listen from now on; again after a fork, which leaves the parent's connection alone."""
         if self._task is None or self._process != os.getpid():
             self._process = os.getpid()
-            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"taskiq-postgres-{self._channel}")
+            self._task = BackgroundTask(self._run, f"taskiq-postgres-{self._channel}")
 
     async def close(self) -> None:
         """Listen no more."""
         task, self._task = self._task, None
         if task is not None and self._process == os.getpid():
-            task.cancel()
-            await asyncio.wait([task])
+            await task.wait(0)
 
     async def _run(self) -> None:
         outage, pause = Outage(logger, "PostgreSQL's notifications are heard again"), _PAUSES[0]
@@ -57,7 +57,8 @@ class Listener:
                 connection = await self._database.connect()
                 try:
                     ended = _ended(connection)
-                    await asyncio.wait_for(connection.add_listener(self._channel, self._note), self._database.patience)
+                    async with asyncio.timeout(self._database.patience):
+                        await connection.add_listener(self._channel, self._note)
                     self.works = True
                     self._missed()
                     outage.over()
@@ -78,9 +79,11 @@ class Listener:
         """Return when the connection has ended."""
         while not ended.is_set():
             try:
-                await asyncio.wait_for(ended.wait(), _PING)
+                async with asyncio.timeout(_PING):
+                    await ended.wait()
             except TimeoutError:
-                await asyncio.wait_for(connection.fetchval("SELECT 1"), self._database.patience)
+                async with asyncio.timeout(self._database.patience):
+                    await connection.fetchval("SELECT 1")
 
 
 def _ended(connection: Any) -> asyncio.Event:
