@@ -15,9 +15,10 @@ from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
-from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageRefusedError, SendTaskError
+from taskiq_core.exceptions import BrokerError, ConfigurationError, SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.outbox import OUTBOX_QUEUE
+from taskiq_core.passing_on import PassedOn
 
 _PAGE = 100
 """Messages of one step, each of which may be large."""
@@ -125,40 +126,29 @@ class Migration:
                 if not page:
                     moved.complete = True
                     return
-                accepted: list[Waiting] = []
-                await self._send(page, accepted, moved.refused)
-                if accepted:
-                    await evacuation.remove(accepted)
+                passed = PassedOn[Waiting]()
+                await self._send(page, passed)
+                moved.refused.update((item.task_id, reason) for item, reason in passed.refused)
+                if passed.accepted:
+                    await evacuation.remove(passed.accepted)
                 self._in_doubt = False
-                moved.moved += len(accepted)
+                moved.moved += len(passed.accepted)
                 tell(moved)
 
-    async def _send(self, page: Sequence[Waiting], accepted: list[Waiting], refused: dict[str, str]) -> None:
-        """Send what the target takes; of a batch that it refuses as a whole, the halves."""
-        fitting = [item for item in page if (why := self._unfit(item)) is None or refused.update({item.task_id: why})]
-        if not fitting:
-            return
-        was_in_doubt, self._in_doubt = self._in_doubt, True
+    async def _send(self, page: Sequence[Waiting], passed: PassedOn[Waiting]) -> None:
+        """Send what the target takes."""
+        unfit = {item.task_id: why for item in page if (why := self._unfit(item)) is not None}
+        passed.refused += [(item, unfit[item.task_id]) for item in page if item.task_id in unfit]
+        messages = [(item, _message(item)) for item in page if item.task_id not in unfit]
+        self._in_doubt = True
         try:
-            await self._target.kick_many([_message(item) for item in fitting])
-        except MessageRefusedError as error:
-            self._in_doubt = was_in_doubt
-            if len(fitting) == 1:
-                refused[fitting[0].task_id] = error.reason
-                return
-            middle = len(fitting) // 2
-            await self._send(fitting[:middle], accepted, refused)
-            await self._send(fitting[middle:], accepted, refused)
+            await passed.send(self._target.kick_many, messages, self._target.max_message_size)
         except SendTaskError as error:
-            self._in_doubt = was_in_doubt or error.outcome != "refused"
+            self._in_doubt = bool(passed.accepted) or error.outcome != "refused"
             raise
-        else:
-            accepted += fitting
 
     def _unfit(self, item: Waiting) -> str | None:
-        able, most = self._target.capabilities, self._target.max_message_size
-        if len(item.body) > most:
-            return f"it has {len(item.body)} bytes, and the target takes {most}"
+        able = self._target.capabilities
         if item.delay is not None and Capability.DELAY not in able:
             return f"it is due in {item.delay:.0f} s, and the target has no delays"
         if item.priority != DEFAULT_PRIORITY and Capability.PRIORITY not in able:

@@ -35,7 +35,7 @@ class PassedOn(Generic[K]):
         for key, message in messages:
             size = len(message.message)
             if size > max_size:
-                self.refused.append((key, f"its message is {size} bytes and the limit is {max_size}"))
+                self.refused.append((key, f"it has {size} bytes, and the target takes {max_size}"))
             else:
                 sized.append((key, message))
         if sized:

@@ -180,7 +180,7 @@ async def test_what_is_refused_for_good_holds_up_nobody(home: Database, redis_ur
         letters = {letter.task_id: letter for letter in await home.broker.admin.dead_letters()}
         assert letters.keys() == {lost.task_id, big.task_id}
         assert letters[lost.task_id].reason == "not passed on: there is no queue 'nowhere'"
-        assert letters[big.task_id].reason.endswith("bytes and the limit is 4000")
+        assert letters[big.task_id].reason.endswith("bytes, and the target takes 4000")
         broker.max_message_size = 10_000
         assert await home.broker.admin.requeue_dead([letters[big.task_id].id]) == 1
         async with relaying(broker):

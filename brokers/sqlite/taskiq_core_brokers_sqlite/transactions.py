@@ -29,11 +29,13 @@ def enlist(connection: Any, path: str, messages: Sequence[BrokerMessage]) -> Awa
         return _carry_out_async(_steps(path, messages, lambda: connection.in_transaction), connection.execute_fetchall)
     if kind == "sqlite3":
         steps = _steps(path, messages, lambda: connection.in_transaction)
-        return _carry_out(steps, lambda statement, parameters: connection.execute(statement, parameters).fetchall())
+        _carry_out(steps, lambda statement, parameters: connection.execute(statement, parameters).fetchall())
+        return None
     if kind == "sqlalchemy":
         if iscoroutinefunction(getattr(connection, "execute", None)):
             return cast("Awaitable[None]", connection.run_sync(_by_sqlalchemy, path, messages))
-        return _by_sqlalchemy(connection, path, messages)
+        _by_sqlalchemy(connection, path, messages)
+        return None
     reason = (
         "On SQLite within() takes a connection of sqlite3 or aiosqlite, or a connection or session of SQLAlchemy, not "
         f"{type(connection).__module__}.{type(connection).__qualname__}."
@@ -65,7 +67,8 @@ def _steps(path: str, messages: Sequence[BrokerMessage], has_transaction: Callab
                 "or send without within()."
             )
             raise ConfigurationError(reason=reason)
-    yield from statements_for(INSERT, COLUMNS, rows, CONFLICT)
+    for statement in statements_for(INSERT, COLUMNS, rows, CONFLICT):  # noqa: UP028 - answers are not for that generator
+        yield statement
 
 
 def _carry_out(steps: _Steps, execute: Callable[[str, Sequence[Any]], Sequence[Any]]) -> None:
