@@ -16,7 +16,7 @@ from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_nats.admin import NatsAdmin
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.dead_letters import Cemetery
-from taskiq_core_brokers_nats.location import locate, options_in
+from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_nats.producer import OVERHEAD, Producer
 from taskiq_core_brokers_nats.state import State
 from taskiq_core_brokers_nats.subscription import NatsSubscription
@@ -51,8 +51,8 @@ class NatsBroker(AsyncBroker):
         | Capability.CROSS_PROCESS
     )
 
-    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "replicas"})
-    """What the query of a URL may say about the broker."""
+    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "replicas"}) | CONNECTION_OPTIONS
+    """What the query of a URL may say."""
 
     def __init__(
         self,

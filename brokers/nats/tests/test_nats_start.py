@@ -1,0 +1,88 @@
+"""What may be wrong when a broker starts: each is said at once, or as soon as the time is over."""
+
+from pathlib import Path
+
+import pytest
+from support.nats_fixtures import StartNats
+from support.redis_certificates import make_certificates
+from support.tcp_ports import free_port
+
+from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageTooLargeError
+from taskiq_core.testing.broker_tools import bodies, messages, whats_there
+from taskiq_core_brokers_nats import Connection, NatsBroker, locate
+
+pytestmark = pytest.mark.anyio
+
+
+async def refused(broker: NatsBroker, says: str, kind: type[Exception] = ConfigurationError) -> None:
+    with pytest.raises(kind, match=says) as raised:
+        await broker.startup()
+    assert "hunter2" not in str(raised.value)
+
+
+async def test_no_server() -> None:
+    await refused(NatsBroker(f"nats://u:hunter2@127.0.0.1:{free_port()}", send_timeout=0.5), "cannot be reached", BrokerError)
+
+
+async def test_credentials(start_nats: StartNats) -> None:
+    server = start_nats(user="worker", password="right/@one")
+    async with NatsBroker(server.url) as broker:
+        await broker.kick_many(messages(1))
+    bare = f"127.0.0.1:{server.port}"
+    await refused(NatsBroker(f"nats://worker:hunter2@{bare}"), "refuses the user")
+    await refused(NatsBroker(f"nats://{bare}"), "refuses the user")
+
+
+async def test_a_server_without_tls(nats_url: str) -> None:
+    await refused(NatsBroker(nats_url.replace("nats://", "tls+nats://")), "has no TLS")
+
+
+async def test_tls(start_nats: StartNats, tmp_path: Path) -> None:
+    """A server that wants TLS gets it; it is trusted for what its certificate says, and no more."""
+    certificates = make_certificates(tmp_path)
+    server = start_nats(tls=certificates)
+    trusting = f"{server.url}?tls_ca={certificates.ca}"
+    async with NatsBroker(trusting) as broker:
+        sent = messages(2)
+        await broker.kick_many(sent)
+        assert bodies(await whats_there(broker)) == bodies(sent)
+    await refused(NatsBroker(server.url), "cannot be trusted")
+    await refused(NatsBroker(f"{trusting}&tls_hostname=another.host"), "cannot be trusted")
+
+
+async def test_a_server_without_jetstream(start_nats: StartNats) -> None:
+    server = start_nats("jetstream: disabled")
+    await refused(NatsBroker(server.url, send_timeout=1.0), "JetStream", BrokerError)
+
+
+async def test_a_stream_that_is_not_ours(nats_url: str, nats_prefix: str) -> None:
+    connection = Connection(locate(nats_url), 2.0)
+    await connection.open(5.0)
+    config = {"name": f"{nats_prefix}-queues", "subjects": [f"{nats_prefix}.q.>"], "max_age": 10**9, "duplicate_window": 10**9}
+    await connection.api(f"STREAM.CREATE.{nats_prefix}-queues", config)
+    await connection.close()
+    await refused(NatsBroker(nats_url, prefix=nats_prefix), "retention is 'limits' and has to be 'workqueue'.*max_age")
+
+
+async def test_a_message_that_is_too_large(nats_url: str, nats_prefix: str) -> None:
+    """Refused with its size, and none of its batch is sent."""
+    async with NatsBroker(nats_url, prefix=nats_prefix) as broker:
+        batch = messages(3)
+        batch[1].message = b"x" * 2_000_000
+        with pytest.raises(MessageTooLargeError, match="2000000 bytes and the limit is"):
+            await broker.kick_many(batch)
+        assert await whats_there(broker) == []
+
+
+async def test_any_names(nats_url: str, nats_prefix: str) -> None:
+    """Queues and ids are texts, whatever a subject may hold."""
+    queue = "заказы. *.> \n%"
+    async with NatsBroker(nats_url, prefix=nats_prefix) as broker:
+        sent = messages(2, queue=queue)
+        sent[0].task_id = "a.b * > ключ\r\n"
+        await broker.kick_many([*sent, sent[0]])
+        assert broker.admin is not None
+        assert await broker.admin.queues() == {queue}
+        (one, two) = await whats_there(broker, [queue])
+        assert (one.queue, two.queue) == (queue, queue)
+        assert bodies([one, two]) == bodies(sent)
