@@ -79,7 +79,7 @@ class RabbitBroker(AsyncBroker):
         if delivery_limit < 1:
             raise ConfigurationError(reason=f"delivery_limit is 1 or more, not {delivery_limit}.")
         self.topology = Topology(self.location.prefix, queue_type, delivery_limit, self._patience)
-        self._connector: Connector | None = None
+        self.connector: Connector | None = None
         self._producer: Producer | None = None
         self._publisher: Publisher | None = None
         self._subscriptions = WeakSet[RabbitSubscription]()
@@ -98,14 +98,14 @@ class RabbitBroker(AsyncBroker):
     async def startup(self) -> None:
         _refuse_other_loops()
         if self._producer is None or self.home is None:
-            if self._connector is not None:
-                self._connector.close()
-            self._connector = self._connect("sender")
-            await self._reach(self._connector)
-            self._publisher = Publisher(self._connector, self.topology, self._patience)
+            if self.connector is not None:
+                self.connector.close()
+            self.connector = self._connect("sender")
+            await self._reach(self.connector)
+            self._publisher = Publisher(self.connector, self.topology, self._patience)
             self._producer = Producer(self._publisher, self.send_timeout)
             connect = partial(self._connect, "admin")
-            self.admin = RabbitAdmin(self._connector, connect, self.topology, self._publisher, self._held)
+            self.admin = RabbitAdmin(self.connector, connect, self.topology, self._publisher, self._held)
         await super().startup()
 
     def _connect(self, role: str) -> Connector:
@@ -133,7 +133,7 @@ class RabbitBroker(AsyncBroker):
         try:
             await super().shutdown()
         finally:
-            connector, self._connector = self._connector, None
+            connector, self.connector = self.connector, None
             if self.admin is not None:
                 self.admin.close()
             self._producer = self._publisher = None

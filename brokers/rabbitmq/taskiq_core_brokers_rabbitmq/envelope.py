@@ -14,6 +14,8 @@ DEATHS = "taskiq-deaths"
 """Holders that the copies before this one have outlived."""
 DUE = "taskiq-due"
 """Milliseconds since the epoch, of messages with a delay."""
+MORE = "taskiq-more"
+"""Milliseconds of a delay that are left after one passage through the queues for delays."""
 COUNT = "x-delivery-count"
 """How often a quorum queue has taken this copy back."""
 
@@ -27,8 +29,10 @@ def number(headers: Mapping[str, Any] | None, name: str) -> int:
 def due_in(letter: Letter, delay: float) -> Letter:
     """The letter, to be delivered after `delay` seconds."""
     milliseconds = max(1, round(delay * 1000))
-    letter.headers = {**(letter.headers or {}), DUE: round(time.time() * 1000) + milliseconds}
+    letter.headers = headers = {**(letter.headers or {}), DUE: round(time.time() * 1000) + milliseconds}
     letter.delay = min(milliseconds, LONGEST)
+    if milliseconds > LONGEST:
+        headers[MORE] = milliseconds - LONGEST
     return letter
 
 

@@ -64,3 +64,13 @@ def explain_closing(place: str, error: ChannelClosedError) -> RabbitError:
         reason = f"RabbitMQ at {place} does not allow this user what is needed: grant configure, write and read on our names."
         return UnusableRabbitError(reason=reason + said)
     return RabbitError(reason=f"RabbitMQ at {place} refused a request.{said}", passing=True)
+
+
+def of_consumer(place: str, error: ChannelClosedError) -> str:
+    """What to tell of a channel that the server closed although it had deliveries on it."""
+    if "timed out" in error.reason:
+        return (
+            f"RabbitMQ at {place} took back what this worker holds, as a task runs for longer than its consumer_timeout: raise "
+            f"that in rabbitmq.conf, as in `consumer_timeout = 86400000` (milliseconds). (RabbitMQ says: {error.reason})"
+        )
+    return f"RabbitMQ at {place} took back what this worker holds. (RabbitMQ says: {error.reason})"

@@ -80,6 +80,11 @@ class Feed:
         if source.generation == receipt.generation:
             source.taken -= 1
 
+    def wait(self, delivery: Delivery) -> None:
+        """It has come, and may be taken."""
+        receipt: Receipt = delivery.receipt
+        self.sources[receipt.source].waiting.append(delivery)
+
     # -- what has come --------------------------------------------------------------------------------------------------------
 
     def take(self, limit: int) -> list[Delivery]:

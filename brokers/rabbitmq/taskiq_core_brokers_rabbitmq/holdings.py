@@ -10,6 +10,8 @@ _RECENT = 5.0
 _LOST = 3600.0
 """Seconds for what was settled without the server's knowing."""
 _MOST = 100_000
+_TELLINGS = 10
+"""How often others are told that something is settled: they may come back later than we."""
 
 
 class Holdings:
@@ -23,6 +25,8 @@ class Holdings:
         self._held: dict[str, Delivery] = {}
         self._recent = Memory(_RECENT, _MOST)
         self._lost = Memory(_LOST, _MOST)
+        self._released = Memory(_LOST, _MOST)
+        self._untold: dict[str, int] = {}
 
     def of(self, nonce: str) -> Delivery | None:
         """The delivery of a publication that is held, and that somebody will settle."""
@@ -43,6 +47,10 @@ class Holdings:
         """Whether a publication was settled here before."""
         return nonce in self._lost or nonce in self._recent
 
+    def is_released(self, nonce: str) -> bool:
+        """Whether we gave a publication back that no connection held."""
+        return nonce in self._released
+
     def settled(self, delivery: Delivery) -> None:
         """It is no longer held; the server knows."""
         receipt = delivery.receipt
@@ -54,11 +62,13 @@ class Holdings:
         """It is no longer held; the server does not know, and may deliver it again."""
         delivery.receipt.settled = True
         self._lost.add(delivery.receipt.nonce)
+        self._untold[delivery.receipt.nonce] = _TELLINGS
         self._drop(delivery)
 
     def released(self, delivery: Delivery) -> None:
         """It is no longer held, and shall come again."""
         delivery.receipt.settled = True
+        self._released.add(delivery.receipt.nonce)
         self._drop(delivery)
 
     def lose(self, waiting: Iterable[Delivery]) -> None:
@@ -67,6 +77,16 @@ class Holdings:
             self._drop(delivery)
         for delivery in self._held.values():
             delivery.receipt.channel = None
+
+    def orphans(self) -> list[str]:
+        """What is held by no connection: whoever gets it next is to leave it to us."""
+        return [nonce for nonce, held in self._held.items() if held.receipt.channel is None and not held.receipt.forgotten]
+
+    def to_tell(self) -> list[str]:
+        """What was settled without the server's knowing, as often as it is to be told to others."""
+        found = list(self._untold)
+        self._untold = {nonce: left - 1 for nonce, left in self._untold.items() if left > 1}
+        return found
 
     def all(self) -> Sequence[Delivery]:
         """What is held, on whichever connection."""

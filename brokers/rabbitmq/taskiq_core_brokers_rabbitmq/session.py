@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol, cast
 
 from pamqp import commands
 
 from taskiq_core.defaults import DEFAULT_PRIORITY
-from taskiq_core.delivery import Delivery
+from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_rabbitmq import frames
-from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, number
+from taskiq_core_brokers_rabbitmq.doubts import Doubts, Says
+from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, MORE, number
 from taskiq_core_brokers_rabbitmq.errors import RabbitError
 from taskiq_core_brokers_rabbitmq.feed import Feed, Look
 from taskiq_core_brokers_rabbitmq.frames import Incoming
@@ -22,18 +24,35 @@ _HEAD_START = 0.2
 """Seconds that a higher level may take to deliver what it has."""
 
 
+class Parts(Protocol):
+    """What a session needs of its subscription."""
+
+    doubts: Doubts
+
+    def arrived(self) -> None:
+        """Something has come, perhaps unasked."""
+        ...
+
+    def broken(self, session: "Session", error: RabbitError) -> None:
+        """It is of no use any more."""
+        ...
+
+    def send_on(self, session: "Session", settlements: Sequence[Settlement]) -> None:
+        """Carry these out, soon."""
+        ...
+
+
 class Session:
     """Two channels: one for the work, one for the news."""
 
-    def __init__(self, link: Link, topology: Topology, holdings: Holdings, arrived: Callable[[], None]) -> None:
-        """`arrived` is called when something has come, perhaps unasked."""
+    def __init__(self, link: Link, topology: Topology, holdings: Holdings, parts: Parts) -> None:
         self.link = link
         self.channel = link.reserve()
         self.feed = Feed(self.channel)
         self.paused: set[str] = set()
         self._topology = topology
         self._holdings = holdings
-        self._arrived = arrived
+        self._parts = parts
         self._news = link.reserve()
         self._changed = asyncio.Event()
         self._counts = topology.kind(link) == "quorum"
@@ -94,8 +113,9 @@ class Session:
                         while not source.taken:
                             await self.wait()
 
-    def _broken(self, _: RabbitError) -> None:
+    def _broken(self, error: RabbitError) -> None:
         self._changed.set()
+        self._parts.broken(self, error)
 
     def _hear(self, message: Incoming) -> None:
         what, _, rest = message.body.decode(errors="replace").partition(" ")
@@ -106,9 +126,11 @@ class Session:
         elif what == "pause":
             self.paused.add(rest)
             self.feed.stop(rest)
-            self._arrived()
+            self._parts.arrived()
         elif what == "resume":
             self.paused.discard(rest)
+        elif what in {"mine", "done", "free"}:
+            self._parts.doubts.hear(cast("Says", what), rest.split())
         self._changed.set()
 
     def _take(self, message: Incoming) -> None:
@@ -120,21 +142,54 @@ class Session:
             source.taken += 1
         back = number(headers, COUNT)
         receipt = Receipt(nonce, source.level, properties.task_id, number(headers, ATTEMPTS) + back)
-        if message.redelivered or back:
-            if (held := self._holdings.of(nonce)) is not None:
-                self._hold(held.receipt, message.tag, source.index, generation)
-                return
-            if self._holdings.is_settled(nonce):
-                self.link.write(frames.ack(self.channel.number, message.tag))
-                self._hold(receipt, message.tag, source.index, generation)
-                self.feed.settled(receipt)
-                return
+        returned = message.redelivered or back > 0
+        if returned and (held := self._holdings.of(nonce)) is not None:
+            self._hold(held.receipt, message.tag, source.index, generation)
+            return
         self._hold(receipt, message.tag, source.index, generation)
         delivery = Delivery(message.body, receipt, receipt.attempts + 1, source.queue, number(headers, DEATHS) + back)
-        self._holdings.take(delivery)
-        source.waiting.append(delivery)
+        if (more := number(headers, MORE)) > 0:
+            self._parts.send_on(self, [Settlement(delivery, Verdict.RETRY, delay=more / 1000)])
+        elif returned and self._holdings.is_settled(nonce):
+            self.finish([delivery])
+        elif returned:
+            if self._holdings.is_released(nonce):
+                self.come_back([delivery])
+            else:
+                self._parts.doubts.keep(delivery)
+        else:
+            self.admit([delivery])
+
+    def admit(self, deliveries: Iterable[Delivery]) -> None:
+        """They may be received."""
+        for delivery in deliveries:
+            self._holdings.take(delivery)
+            self.feed.wait(delivery)
         self._changed.set()
-        self._arrived()
+        self._parts.arrived()
+
+    def come_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Their holder is lost. Where the server does not count that, a copy that does takes their place."""
+        if self._counts:
+            self.admit(deliveries)
+            return
+        for delivery in deliveries:
+            delivery.deaths += 1
+            delivery.receipt.attempts += 1
+        self._parts.send_on(self, [Settlement(delivery, Verdict.RELEASE) for delivery in deliveries])
+
+    def finish(self, deliveries: Iterable[Delivery]) -> None:
+        """They are settled already: acknowledge them."""
+        for delivery in deliveries:
+            self.link.write(frames.ack(self.channel.number, delivery.receipt.tag))
+            self.feed.settled(delivery.receipt)
+
+    def tell(self, what: Says, nonces: Sequence[str]) -> None:
+        """Tell all workers of messages that we had when we lost our connection; nobody waits for that to arrive."""
+        if nonces and self.usable:
+            address = (self._topology.news.encode(), b"")
+            body = f"{what} {' '.join(nonces)}".encode()
+            self.link.write(frames.publication(self._news.number, self.link.frame_max, address, frames.NO_PROPERTIES, body))
 
     def _hold(self, receipt: Receipt, tag: int, source: int, generation: int) -> None:
         receipt.channel, receipt.tag, receipt.source, receipt.generation = self.channel, tag, source, generation

@@ -62,9 +62,11 @@ class Settler:
     async def _acknowledge(self, session: Session, due: Iterable[Settlement]) -> None:
         ours = [item.delivery for item in due if item.delivery.receipt.channel is session.channel]
         for item in due:
-            # The server took it back when the connection broke.
+            # The server took it back when the connection broke, and gives it to somebody.
             if item.delivery.receipt.channel is not session.channel:
-                (self._holdings.released if _comes_back(item) else self._holdings.settled_unknown)(item.delivery)
+                back = _comes_back(item)
+                (self._holdings.released if back else self._holdings.settled_unknown)(item.delivery)
+                session.tell("free" if back else "done", [item.delivery.receipt.nonce])
         if not ours:
             return
         tags = sorted({delivery.receipt.tag for delivery in ours})

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import random
 import uuid
 from collections.abc import Coroutine, Sequence
 from types import TracebackType
@@ -12,10 +13,11 @@ import anyio
 from pamqp import commands
 
 from taskiq_core.abc.subscription import Subscription
-from taskiq_core.delivery import Delivery, Settlement
+from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core.exceptions import BrokerError
 from taskiq_core_brokers_rabbitmq.connector import Connector
-from taskiq_core_brokers_rabbitmq.errors import RabbitError, UnusableRabbitError
+from taskiq_core_brokers_rabbitmq.doubts import CLAIM_EVERY, Doubts
+from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, UnusableRabbitError, of_consumer
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
 from taskiq_core_brokers_rabbitmq.session import Session
@@ -26,6 +28,8 @@ logger = logging.getLogger("taskiq.rabbitmq")
 
 _LEAVE_TIMEOUT = 0.4
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
+_FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
+"""Seconds between two tries to have a connection again."""
 _IDLE = 0.5
 """Seconds without a receive after which nothing is asked for any more, and what has come unasked is given back."""
 
@@ -35,7 +39,7 @@ class RabbitSubscription(Subscription):
 
     def __init__(self, connector: Connector, topology: Topology, publisher: Publisher, queues: Sequence[str]) -> None:
         self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        self._connector = connector
+        self.connector = connector
         self._topology = topology
         self._queues = tuple(dict.fromkeys(queues))
         self._holdings = Holdings()
@@ -45,6 +49,8 @@ class RabbitSubscription(Subscription):
         self._receiving = self._stopped = False
         self._resting: asyncio.TimerHandle | None = None
         self._background: set[asyncio.Task[None]] = set()
+        self._reopening: asyncio.Task[None] | None = None
+        self.doubts = Doubts(self._cleared, self._finished)
 
     async def __aenter__(self) -> Self:
         try:
@@ -52,15 +58,19 @@ class RabbitSubscription(Subscription):
         except BaseException as error:
             if isinstance(error, RabbitError) and not isinstance(error, UnusableRabbitError):
                 return self  # it passes; the first receive tries again
-            self._connector.close()
+            self.connector.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._stopped = True
         if self._resting is not None:
             self._resting.cancel()
+        if self._reopening is not None:
+            self._reopening.cancel()
+        self.doubts.take_all()  # they go back as they are, when the connection is closed
         reason = f"RabbitMQ did not answer within {_LEAVE_TIMEOUT} s"
         with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
             try:
@@ -69,12 +79,12 @@ class RabbitSubscription(Subscription):
                 if self._session is not None and self._session.usable:
                     self._session.feed.rest()
                     # When this is answered, what was on its way has come.
-                    await self._session.channel.call(commands.Basic.Qos(prefetch_count=1), patience=self._connector.patience)
+                    await self._session.channel.call(commands.Basic.Qos(prefetch_count=1), patience=self.connector.patience)
                     await self._settler.give_back(self._session, self._holdings.all())
                 reason = ""
             except BrokerError as refusal:
                 reason = str(refusal)
-        self._connector.close()
+        self.connector.close()
         if reason:
             logger.warning("What this worker holds comes back by itself, and counts it as a lost holder. %s", reason)
 
@@ -122,18 +132,69 @@ class RabbitSubscription(Subscription):
             return self._session
         async with self._opening:
             if self._session is None or not self._session.usable:
-                if self._session is not None:
-                    self._connector.close()
-                    self._holdings.lose(self._session.feed.take_all())
-                    self._session = None
-                session = Session(await self._connector.link(), self._topology, self._holdings, self._arrived)
-                await session.open(self._queues, self._connector.patience)
+                again = self._session is not None
+                if self._session is not None and self._session.channel.closed is not None:
+                    self.connector.close()
+                session = Session(await self.connector.link(), self._topology, self._holdings, self)
+                try:
+                    await session.open(self._queues, self.connector.patience)
+                except BaseException:
+                    self.connector.close()
+                    raise
                 self._session = session
+                if again:
+                    self.doubts.outage()
+                    self._claim(session)
             return self._session
+
+    def _claim(self, session: Session) -> bool:
+        """Tell others what is still ours, or settled without the server's knowing; False if nothing is."""
+        orphans, done = self._holdings.orphans(), self._holdings.to_tell()
+        session.tell("mine", orphans)
+        session.tell("done", done)
+        return bool(orphans or done)
+
+    def broken(self, session: Session, error: RabbitError) -> None:
+        """The connection broke: get another soon, as others get what we hold."""
+        if session is not self._session or self._stopped or self._reopening is not None:
+            return
+        self.doubts.take_all()
+        self._holdings.lose(session.feed.take_all())
+        if isinstance(error, ChannelClosedError):
+            self.connector.close()
+            logger.warning("%s", of_consumer(session.link.place, error))
+        self._reopening = asyncio.get_running_loop().create_task(self._reopen())
+
+    async def _reopen(self) -> None:
+        """Until there is a connection and all that is held is with us again."""
+        pause = _FIRST_PAUSE
+        try:
+            while not self._stopped:
+                try:
+                    claims = self._claim(await self._open())
+                except RabbitError as error:
+                    logger.debug("No connection yet: %s", error)
+                    await asyncio.sleep(pause * random.uniform(0.7, 1.3))
+                    pause = min(2 * pause, _LAST_PAUSE)
+                else:
+                    if not claims:
+                        return
+                    await asyncio.sleep(CLAIM_EVERY)
+        finally:
+            self._reopening = None
+
+    def _cleared(self, deliveries: list[Delivery]) -> None:
+        if (session := self._session) is not None and session.usable:
+            session.come_back([item for item in deliveries if item.receipt.channel is session.channel])
+
+    def _finished(self, deliveries: list[Delivery]) -> None:
+        if (session := self._session) is not None and session.usable:
+            session.finish([item for item in deliveries if item.receipt.channel is session.channel])
 
     # -- what nobody asks for -----------------------------------------------------------------------------------------------
 
-    def _arrived(self) -> None:
+    def arrived(self) -> None:
+        """Something has come, perhaps unasked."""
         session = self._session
         if session is not None and session.paused:
             self._give_back(session, session.feed.take_all(session.paused))
@@ -142,7 +203,11 @@ class RabbitSubscription(Subscription):
 
     def _give_back(self, session: Session, surplus: Sequence[Delivery]) -> None:
         if surplus:
-            self._start(self._quietly(session, surplus))
+            self.send_on(session, [Settlement(delivery, Verdict.RELEASE) for delivery in surplus])
+
+    def send_on(self, session: Session, settlements: Sequence[Settlement]) -> None:
+        """Carry these out, soon."""
+        self._start(self._quietly(session, settlements))
 
     def _rest_soon(self) -> None:
         if self._resting is not None:
@@ -160,9 +225,9 @@ class RabbitSubscription(Subscription):
             session.feed.rest()
             self._give_back(session, session.feed.take_all())
 
-    async def _quietly(self, session: Session, surplus: Sequence[Delivery]) -> None:
+    async def _quietly(self, session: Session, settlements: Sequence[Settlement]) -> None:
         try:
-            await self._settler.give_back(session, surplus)
+            await self._settler.settle(session, settlements)
         except BrokerError as error:  # then the end of the connection does the same
             logger.warning("Some messages could not be given back yet: %s", error)
 

@@ -1,0 +1,109 @@
+"""Connections that break: what is held stays with its holder, what is settled stays settled."""
+
+import contextlib
+
+import anyio
+import anyio.to_thread
+import pytest
+from support.processes import DEADLINE
+from support.rabbitmq_servers import fresh_prefix
+
+from taskiq_core.delivery import Verdict
+from taskiq_core.exceptions import BrokerError, SendTaskError
+from taskiq_core.testing.broker_tools import DEFAULT, bodies, collect, messages, nothing_comes, settle, whats_there
+from taskiq_core_brokers_rabbitmq import RabbitBroker
+from taskiq_core_brokers_rabbitmq.subscription import RabbitSubscription
+
+pytestmark = pytest.mark.anyio
+
+
+def cut(subscription: RabbitSubscription) -> None:
+    """The network drops its connection."""
+    link = subscription.connector.current
+    assert link is not None
+    link.abort("cut by the test")
+
+
+async def receive_for(subscription: RabbitSubscription, seconds: float) -> list[bytes]:
+    """The bodies of what comes in that time, which begins with trouble."""
+    taken: list[bytes] = []
+    with anyio.move_on_after(seconds):
+        while True:
+            try:
+                taken += [item.body for item in await subscription.receive(10)]
+            except BrokerError:
+                await anyio.sleep(0.05)
+    return taken
+
+
+async def test_what_is_held_stays_with_its_holder(rabbitmq_url: str) -> None:
+    async with RabbitBroker(rabbitmq_url, prefix=fresh_prefix()) as broker:
+        await broker.kick_many(messages(3))
+        async with broker.subscribe(DEFAULT) as subscription:
+            held = await collect(subscription, 3)
+            cut(subscription)
+            assert await receive_for(subscription, 1.5) == [], "what a task works at was delivered to it again"
+            await settle(subscription, held)
+            await nothing_comes(subscription)
+        assert await whats_there(broker) == []
+
+
+async def test_what_was_settled_without_a_connection_is_not_delivered(rabbitmq_url: str) -> None:
+    async with RabbitBroker(rabbitmq_url, prefix=fresh_prefix()) as broker:
+        await broker.kick_many(messages(3))
+        async with broker.subscribe(DEFAULT) as subscription:
+            done, again, released = await collect(subscription, 3)
+            cut(subscription)
+            await settle(subscription, [done])
+            await settle(subscription, [again], Verdict.RETRY, body=b"again")
+            await settle(subscription, [released], Verdict.RELEASE)
+            assert sorted(await receive_for(subscription, 2.5)) == sorted([b"again", released.body])
+
+
+async def test_another_worker_leaves_it_to_its_holder(rabbitmq_url: str) -> None:
+    """What a lost connection held goes to another worker, whose own is well, and is not run there."""
+    async with RabbitBroker(rabbitmq_url, prefix=fresh_prefix()) as broker:
+        await broker.kick_many(messages(4))
+        async with broker.subscribe(DEFAULT) as holder, broker.subscribe(DEFAULT) as other:
+            held = await collect(holder, 4)
+            async with anyio.create_task_group() as group:
+                group.start_soon(nothing_comes, other, 3.0)
+                await anyio.sleep(0.3)
+                cut(holder)
+                await anyio.sleep(1.5)
+                await settle(holder, held)
+        assert await whats_there(broker) == []
+
+
+async def test_the_messages_of_the_dead_come_to_others(rabbitmq_url: str) -> None:
+    sent = messages(2)
+    async with RabbitBroker(rabbitmq_url, prefix=fresh_prefix()) as broker:
+        await broker.kick_many(sent)
+        async with broker.subscribe(DEFAULT) as heir:
+            dead = broker.subscribe(DEFAULT)
+            await dead.__aenter__()
+            await collect(dead, 2)
+            dead.stop_receiving()
+            cut(dead)  # and it never comes back
+            back = await collect(heir, 2)
+            assert bodies(back) == bodies(sent)
+            assert [(item.attempt, item.deaths) for item in back] == [(2, 1), (2, 1)]
+            await settle(heir, back)
+
+
+async def test_a_broker_that_was_open_works_after_a_restart(start_rabbitmq) -> None:
+    server = start_rabbitmq()
+    async with RabbitBroker(server.url, send_timeout=10) as broker, broker.subscribe(DEFAULT) as subscription:
+        before = messages(1)
+        await broker.kick_many(before)
+        await anyio.to_thread.run_sync(server.restart)
+        sent: list[bytes] = []
+        while not sent:
+            after = messages(1)
+            with contextlib.suppress(SendTaskError):  # it may say that it does not know, while the server gets ready
+                await broker.kick_many(after)
+                sent = bodies(after)
+        taken: list[bytes] = []
+        with anyio.fail_after(DEADLINE):
+            while not {*bodies(before), *sent} <= set(taken):
+                taken += await receive_for(subscription, 0.5)
