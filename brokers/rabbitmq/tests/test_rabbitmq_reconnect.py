@@ -1,15 +1,11 @@
 """Connections that break: what is held stays with its holder, what is settled stays settled."""
 
-import contextlib
-
 import anyio
-import anyio.to_thread
 import pytest
-from support.processes import DEADLINE
 from support.rabbitmq_servers import fresh_prefix
 
 from taskiq_core.delivery import Verdict
-from taskiq_core.exceptions import BrokerError, SendTaskError
+from taskiq_core.exceptions import BrokerError
 from taskiq_core.testing.broker_tools import DEFAULT, bodies, collect, messages, nothing_comes, settle, whats_there
 from taskiq_core_brokers_rabbitmq import RabbitBroker
 from taskiq_core_brokers_rabbitmq.subscription import RabbitSubscription
@@ -89,21 +85,3 @@ async def test_the_messages_of_the_dead_come_to_others(rabbitmq_url: str) -> Non
             assert bodies(back) == bodies(sent)
             assert [(item.attempt, item.deaths) for item in back] == [(2, 1), (2, 1)]
             await settle(heir, back)
-
-
-async def test_a_broker_that_was_open_works_after_a_restart(start_rabbitmq) -> None:
-    server = start_rabbitmq()
-    async with RabbitBroker(server.url, send_timeout=10) as broker, broker.subscribe(DEFAULT) as subscription:
-        before = messages(1)
-        await broker.kick_many(before)
-        await anyio.to_thread.run_sync(server.restart)
-        sent: list[bytes] = []
-        while not sent:
-            after = messages(1)
-            with contextlib.suppress(SendTaskError):  # it may say that it does not know, while the server gets ready
-                await broker.kick_many(after)
-                sent = bodies(after)
-        taken: list[bytes] = []
-        with anyio.fail_after(DEADLINE):
-            while not {*bodies(before), *sent} <= set(taken):
-                taken += await receive_for(subscription, 0.5)
