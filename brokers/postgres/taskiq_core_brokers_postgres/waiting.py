@@ -23,8 +23,8 @@ async def look(database: Database, queue: str, limit: int, shown: Collection[str
     found: list[Waiting] = []
     for statement in _STATEMENTS:
         if len(found) < limit:
-            for *message, left in await database.fetch(statement, queue, list(shown), limit - len(found)):
-                found.append(Waiting(*message, delay=left if left > 0 else None))
+            rows = await database.fetch(statement, queue, list(shown), limit - len(found))
+            found += [Waiting(*row[:4], delay=row[4] if row[4] > 0 else None) for row in rows]
     return found
 
 

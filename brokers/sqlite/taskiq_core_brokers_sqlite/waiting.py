@@ -23,8 +23,9 @@ def look(conn: sqlite3.Connection, queue: str, limit: int, shown: Collection[str
     found: list[Waiting] = []
     now, known = time.time(), as_set(shown)
     for statement in _STATEMENTS:
-        for *message, due in conn.execute(statement, (queue, known, limit - len(found))).fetchall():
-            found.append(Waiting(*message, delay=due - now if due is not None and due > now else None))
+        for task_id, body, name, priority, due in conn.execute(statement, (queue, known, limit - len(found))).fetchall():
+            delay = due - now if due is not None and due > now else None
+            found.append(Waiting(task_id, body, name, priority, delay))
     return found
 
 
