@@ -82,5 +82,5 @@ def read_entry(body: bytes) -> BrokerMessage:
         task_id, task_name, queue, priority, due, labels, message = fields
         left = None if due is None else max(0.0, due - clock.time())
         return BrokerMessage(task_id, task_name, message, labels, queue=queue, priority=priority, delay=left or None)
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise MessageDecodeError(reason=f"no entry of an outbox: {error}") from error

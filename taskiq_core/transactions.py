@@ -96,3 +96,9 @@ def driver_of(connection: Any, known: Collection[str]) -> str | None:
     """Which of the packages in `known` a connection, or a base of its class, comes from."""
     packages = (base.__module__.partition(".")[0] for base in type(connection).__mro__)
     return next((package for package in packages if package in known), None)
+
+
+def run_sync_of(connection: Any) -> Callable[..., Awaitable[None]]:
+    """`run_sync` of what SQLAlchemy has for async code; a scoped session has it in the session that it stands for."""
+    found: Callable[..., Awaitable[None]] = getattr(connection, "run_sync", None) or connection().run_sync
+    return found

@@ -147,7 +147,10 @@ class Worker:
                 if not burst:
                     beside.start_soon(run_relay)
                 if not failure and self._stopping == "no":
-                    await receiver.run()
+                    try:
+                        await receiver.run()
+                    except Exception as error:  # noqa: BLE001 - as above
+                        failure.append(error)
                 relay.stop()
         finally:
             self._relay = None

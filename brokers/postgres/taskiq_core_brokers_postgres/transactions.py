@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, SendTaskError
 from taskiq_core.message import BrokerMessage
-from taskiq_core.transactions import driver_of
+from taskiq_core.transactions import driver_of, run_sync_of
 from taskiq_core_brokers_postgres.database import in_schema
 from taskiq_core_brokers_postgres.location import Location
 from taskiq_core_brokers_postgres.producer import INSERT, columns_of
@@ -59,7 +59,7 @@ async def _by_psycopg_async(connection: Any, statement: str, columns: dict[str, 
 
 
 async def _by_sqlalchemy_async(connection: Any, statement: str, columns: dict[str, Any]) -> None:
-    await connection.run_sync(_by_sqlalchemy, statement, columns)
+    await run_sync_of(connection)(_by_sqlalchemy, statement, columns)
 
 
 def _by_sqlalchemy(connection: Any, statement: str, columns: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import asyncpg
 import psycopg
 import pytest
 import sqlalchemy
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from support.postgres_servers import shared_postgres
 
@@ -72,6 +72,29 @@ async def by_session(driver):
 
 
 @asynccontextmanager
+async def by_scoped_session(driver):
+    async with by_session(driver) as (session, commit, rollback):
+        yield async_scoped_session(lambda: session, asyncio.current_task), commit, rollback
+
+
+@asynccontextmanager
+async def from_pool(_):
+    async with asyncpg.create_pool(shared_postgres().url, min_size=1) as pool, pool.acquire() as connection:
+        transactions = [connection.transaction()]
+        await transactions[0].start()
+
+        async def roll_back() -> None:
+            await transactions.pop().rollback()
+            transactions.append(connection.transaction())
+            await transactions[0].start()
+
+        async def commit() -> None:
+            await transactions[0].commit()
+
+        yield connection, commit, roll_back
+
+
+@asynccontextmanager
 async def by_core(driver):
     engine = create_async_engine(shared_postgres().url.replace("postgresql:", f"postgresql+{driver}:"))
     async with engine.connect() as connection:
@@ -81,7 +104,15 @@ async def by_core(driver):
 
 @pytest.mark.parametrize(
     ("opened", "kind"),
-    [(by_psycopg, ""), (by_session, "asyncpg"), (by_session, "psycopg"), (by_core, "asyncpg"), (by_core, "psycopg")],
+    [
+        (by_psycopg, ""),
+        (from_pool, ""),
+        (by_scoped_session, "asyncpg"),
+        (by_session, "asyncpg"),
+        (by_session, "psycopg"),
+        (by_core, "asyncpg"),
+        (by_core, "psycopg"),
+    ],
 )
 async def test_async_connections(broker: PostgresBroker, confirm, opened, kind: str) -> None:
     async with opened(kind) as (connection, commit, rollback):

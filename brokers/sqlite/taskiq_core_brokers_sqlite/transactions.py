@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, SendTaskError
 from taskiq_core.message import BrokerMessage
-from taskiq_core.transactions import driver_of
+from taskiq_core.transactions import driver_of, run_sync_of
 from taskiq_core_brokers_sqlite.errors import is_busy
 from taskiq_core_brokers_sqlite.sending import COLUMNS, CONFLICT, INSERT, rows_of
 from taskiq_core_brokers_sqlite.statements import statements_for
@@ -33,7 +33,7 @@ def enlist(connection: Any, path: str, messages: Sequence[BrokerMessage]) -> Awa
         return None
     if kind == "sqlalchemy":
         if iscoroutinefunction(getattr(connection, "execute", None)):
-            return cast("Awaitable[None]", connection.run_sync(_by_sqlalchemy, path, messages))
+            return run_sync_of(connection)(_by_sqlalchemy, path, messages)
         _by_sqlalchemy(connection, path, messages)
         return None
     reason = (
