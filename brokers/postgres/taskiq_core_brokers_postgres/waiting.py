@@ -24,7 +24,8 @@ async def look(database: Database, queue: str, limit: int, shown: Collection[str
     for statement in _STATEMENTS:
         if len(found) < limit:
             rows = await database.fetch(statement, queue, list(shown), limit - len(found))
-            found += [Waiting(*row[:4], delay=row[4] if row[4] > 0 else None) for row in rows]
+            for task_id, body, name, priority, left in rows:
+                found.append(Waiting(task_id, body, name, priority, left if left > 0 else None))
     return found
 
 
