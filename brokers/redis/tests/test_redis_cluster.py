@@ -22,6 +22,8 @@ async def test_messages_flow_whichever_node_is_named() -> None:
                 url = f"redis+cluster://:s3cret@127.0.0.1:{node.port}?prefix={prefix}"
                 async with started(RedisBroker.from_url(url)) as broker:
                     await round_trip(broker)
+                    assert broker.admin is not None
+                    assert await broker.admin.queues() == {"default"}
         owners = {setup.owner_of(f"{{{prefix}}}").port for prefix in PREFIXES}
         assert len(owners) > 1, "these prefixes are to lie on several nodes"
 
