@@ -16,7 +16,7 @@ DELAYED = "delayed"
 
 def token(text: str) -> str:
     """One token of a subject that stands for `text`; texts of letters, digits, - and _ stay readable."""
-    if _PLAIN.fullmatch(text):
+    if (text.isalnum() and text.isascii()) or _PLAIN.fullmatch(text):
         return text
     return "=" + base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
@@ -60,9 +60,13 @@ class Names:
         """The stream of facts about queues: which are paused, which priorities they have."""
         return f"{self.prefix}-state"
 
+    def part(self, queue: str, priority: int) -> str:
+        """What the subjects of all messages of this priority begin with."""
+        return f"{self.prefix}.q.{queue_token(queue)}.{priority}."
+
     def ready(self, queue: str, priority: int, task_id: str) -> str:
         """Where a message is: one subject for each task id, so that the server sees to it that there is one message."""
-        return f"{self.prefix}.q.{queue_token(queue)}.{priority}.{token(task_id)}"
+        return self.part(queue, priority) + token(task_id)
 
     def delayed(self, queue: str, priority: int, task_id: str) -> str:
         """Where a message is that was sent with a delay, until it is due."""

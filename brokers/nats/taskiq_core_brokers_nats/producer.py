@@ -13,7 +13,7 @@ from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import MESSAGE_NOT_FOUND, WRONG_SEQUENCE, NatsError
 from taskiq_core_brokers_nats.headers import DELAY, EXPECTED, MESSAGE_ID, headers_of
-from taskiq_core_brokers_nats.names import DELAYED
+from taskiq_core_brokers_nats.names import DELAYED, token
 from taskiq_core_brokers_nats.publishing import Item, publish_all
 from taskiq_core_brokers_nats.state import State
 from taskiq_core_brokers_nats.topology import Topology
@@ -24,6 +24,8 @@ _MARGIN = 0.1
 """Seconds that an answer needs to those who wait for it."""
 OVERHEAD = 4096
 """Bytes of a message's subject and headers at the most."""
+
+_FIRST = headers_of({EXPECTED: 0, MESSAGE_ID: ""})[:-4]
 
 
 class Producer:
@@ -36,6 +38,7 @@ class Producer:
         self._timeout = timeout
         self._name = secrets.token_urlsafe(12)
         self._numbers = itertools.count()
+        self._places: dict[tuple[str | None, int | None], str] = {}
 
     async def send(self, messages: Sequence[BrokerMessage]) -> None:
         """All accepted, or raises. What has no answer is sent again, until the time is over; the server knows it by its id.
@@ -74,7 +77,8 @@ class Producer:
         """What is not accepted yet, and why."""
         messages = [message for message, _ in left]
         await self._state.tell_levels({part for message in messages for part in _parts(message)})
-        there = await self._already_ready([message for message in messages if message.delay])
+        delayed = [message for message in messages if message.delay]
+        there = await self._already_ready(delayed) if delayed else ()
         if there:
             left = [pair for pair in left if pair[0].task_id not in there]
         time_left = deadline - asyncio.get_running_loop().time()
@@ -109,11 +113,16 @@ class Producer:
         return found
 
     def _item(self, message: BrokerMessage) -> Item:
-        names, fields = self._topology.names, dict[str, object]({EXPECTED: 0, MESSAGE_ID: f"{self._name}{next(self._numbers)}"})
-        if not message.delay:
-            return Item(names.ready(*_place(message)), headers_of(fields), message.message)
-        fields[DELAY] = round(message.delay * 1000)
-        return Item(names.delayed(*_place(message)), headers_of(fields), message.message)
+        number = f"{self._name}{next(self._numbers)}"
+        if message.delay:
+            fields = {EXPECTED: 0, MESSAGE_ID: number, DELAY: round(message.delay * 1000)}
+            return Item(self._topology.names.delayed(*_place(message)), headers_of(fields), message.message)
+        part = message.queue, message.priority
+        place = self._places.get(part)
+        if place is None:
+            queue, priority, _ = _place(message)
+            place = self._places[part] = self._topology.names.part(queue, priority)
+        return Item(place + token(message.task_id), b"%b%b\r\n\r\n" % (_FIRST, number.encode()), message.message)
 
     def _check(self, messages: Sequence[BrokerMessage]) -> None:
         link = self._connection.link
