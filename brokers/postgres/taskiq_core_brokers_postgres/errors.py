@@ -9,7 +9,8 @@ class PostgresError(BrokerError):
     """PostgreSQL could not be reached or used; the text says what to do.
 
     `certain` is False where a statement may have been carried out although its answer is missing. `passing` is True where
-    trying again may help without anybody's doing. `of_data` is True where nothing is wrong but with what was to be written.
+    trying again may help without anybody's doing. `of_data` is True where nothing is wrong but with what was to be written,
+    `exists` where that is there already.
     """
 
     __template__ = "{reason}"
@@ -17,6 +18,7 @@ class PostgresError(BrokerError):
     certain: bool = True
     passing: bool = False
     of_data: bool = False
+    exists: bool = False
 
 
 class UnusablePostgresError(PostgresError, ConfigurationError):
@@ -30,6 +32,7 @@ _GONE = ("08", "57P", "53300")
 """The server ended the connection, is starting or stopping, or has too many."""
 _AGAIN = ("40", "55P03", "57014", "25006")
 """Rolled back: deadlock, lock or statement timeout; or this server has become a replica."""
+_UNIQUE = "23505"
 _OF_DATA = ("21", "22", "23", "54000")
 
 _PERMANENT = {
@@ -55,7 +58,7 @@ def explain(error: BaseException, place: str, *, connecting: bool = False) -> Po
     """The error to raise for one of the driver's; its text names the server and never a password."""
     code: str = getattr(error, "sqlstate", None) or ""
     if isinstance(error, asyncpg.DataError) or (code and code.startswith(_OF_DATA)):
-        return PostgresError(reason=f"PostgreSQL cannot store this: {error}", of_data=True)
+        return PostgresError(reason=f"PostgreSQL cannot store this: {error}", of_data=True, exists=code == _UNIQUE)
     if not code or code.startswith(_GONE):
         return lost(place, str(error) or type(error).__name__, certain=connecting)
     said = f" (PostgreSQL says: {error})"

@@ -16,6 +16,7 @@ from taskiq_core.group_commit import seconds_left
 from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.duplicates import HopefulInsert
 from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.schema import DELAYED, READY
 
@@ -38,7 +39,7 @@ _SEND = f"""WITH first_time AS (
         INSERT INTO taskiq.producers AS known (id, batch, at) VALUES ($6, $7, now())
         ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at WHERE known.batch < excluded.batch
         RETURNING id),
-    touched AS ({_INSERT} WHERE EXISTS (SELECT FROM first_time) ON CONFLICT (task_id) DO NOTHING RETURNING queue) {RING}"""
+    touched AS ({_INSERT} WHERE EXISTS (SELECT FROM first_time) {{}} RETURNING queue) {RING}"""
 
 _SWEEP = "DELETE FROM taskiq.producers WHERE at < now() - interval '1 day' OR id = ANY($1::bigint[])"
 
@@ -52,6 +53,7 @@ class Producer:
         self._free: list[int] = []
         self._all: list[int] = []
         self._numbers = itertools.count(1)
+        self._insert = HopefulInsert(_SEND.format(""), _SEND.format("ON CONFLICT (task_id) DO NOTHING"))
 
     async def send(self, messages: Sequence[BrokerMessage]) -> None:
         """All accepted, or raises. A batch whose answer is lost is sent again, until the time is over.
@@ -69,7 +71,7 @@ class Producer:
                 async with asyncio.timeout(limit):
                     while True:
                         try:
-                            await self._database.fetch(_SEND, *columns, name, number)
+                            await self._insert.run(self._database, *columns, name, number)
                         except PostgresError as error:
                             certain &= error.certain
                             failure = error

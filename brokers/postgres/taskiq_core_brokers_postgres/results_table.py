@@ -13,7 +13,10 @@ _LONGEST = 1e9
 """Seconds, some thirty years; far longer times do not fit."""
 
 
-def store(first: int, *ctes: str) -> str:
+_REPLACE = "ON CONFLICT (task_id) DO UPDATE SET expires = excluded.expires, body = excluded.body"
+
+
+def store(first: int, *ctes: str, replace: bool = True) -> str:
     """The statement that stores what `columns_of` gives from parameter `first` on, and tells the ids to those who wait.
 
     Ids are told as a list in JSON; nothing where they are too many, which means: look for yourselves.
@@ -22,8 +25,7 @@ def store(first: int, *ctes: str) -> str:
         INSERT INTO taskiq.results (task_id, expires, body)
         SELECT task_id, now() + ttl * interval '1 second', body
         FROM unnest(${first}::text[], ${first + 1}::float8[], ${first + 2}::bytea[]) AS given(task_id, ttl, body)
-        ON CONFLICT (task_id) DO UPDATE SET expires = excluded.expires, body = excluded.body
-        RETURNING task_id)"""
+        {_REPLACE if replace else ""} RETURNING task_id)"""
     return f"""WITH {", ".join([*ctes, stored])}
         SELECT pg_notify('results.taskiq:', CASE WHEN octet_length(ids) > {_MOST} THEN '' ELSE ids END)
         FROM (SELECT json_agg(task_id)::text AS ids FROM stored) AS told"""

@@ -11,12 +11,14 @@ from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.claiming import arrays
 from taskiq_core_brokers_postgres.database import Database, Transaction
 from taskiq_core_brokers_postgres.dead_letters import BURY
+from taskiq_core_brokers_postgres.duplicates import HopefulInsert
 from taskiq_core_brokers_postgres.results_table import columns_of, store
 from taskiq_core_brokers_postgres.schema import DELAYED, READY
 
 _DONE = """DELETE FROM taskiq.messages AS done USING unnest($1::text[], $2::bigint[]) AS given(task_id, hold)
            WHERE done.task_id = given.task_id AND done.hold = given.hold"""
 _DONE_AND_STORE = store(3, f"done AS ({_DONE})")
+_DONE_AND_STORE_NEW = store(3, f"done AS ({_DONE})", replace=False)
 # A retry goes to the end of its queue, so that it cannot starve what it may be waiting for; a release does not.
 _BACK = f"""WITH touched AS (
     UPDATE taskiq.messages AS back SET hold = 0, worker = 0, body = coalesce(given.body, back.body),
@@ -25,6 +27,11 @@ _BACK = f"""WITH touched AS (
         place = CASE WHEN given.last THEN nextval('taskiq.places') ELSE back.place END
     FROM unnest($1::text[], $2::bigint[], $3::float8[], $4::boolean[], $5::bytea[]) AS given(task_id, hold, delay, last, body)
     WHERE back.task_id = given.task_id AND back.hold = given.hold RETURNING back.queue) {RING}"""
+
+
+def new_insert() -> HopefulInsert:
+    """For `Settling`, of one subscription."""
+    return HopefulInsert(_DONE_AND_STORE_NEW, _DONE_AND_STORE)
 
 
 class Settling:
@@ -54,9 +61,12 @@ class Settling:
         """Whether something returns to its queue."""
         return bool(self._back)
 
-    async def carry_out(self, database: Database) -> None:
+    async def carry_out(self, database: Database, insert: HopefulInsert) -> None:
         """All of it, or nothing."""
         steps = self._steps()
+        if len(steps) == 1 and self._results and not self._parked:
+            await insert.run(database, *steps[0][1:])
+            return
         if len(steps) == 1 and not self._parked:
             await database.fetch(*steps[0])
             return

@@ -19,7 +19,7 @@ from taskiq_core_brokers_postgres.bell import Bell
 from taskiq_core_brokers_postgres.claiming import Claim
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.leases import Leases
-from taskiq_core_brokers_postgres.settling import Settling
+from taskiq_core_brokers_postgres.settling import Settling, new_insert
 from taskiq_core_brokers_postgres.upkeep import Upkeep
 
 logger = logging.getLogger("taskiq.postgres")
@@ -56,6 +56,7 @@ class PostgresSubscription(Subscription):
         self._next_upkeep = 0.0
         self._may_have_more = True
         self._result_ttl: float | None = None
+        self._insert = new_insert()
         self._background: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
@@ -132,7 +133,7 @@ class PostgresSubscription(Subscription):
         if settlements:
             # Carried out whoever is cancelled here, and before this consumer leaves: else what is done would be done again.
             settling = Settling(settlements, self._result_ttl)
-            await asyncio.shield(self._start(settling.carry_out(self._database)))
+            await asyncio.shield(self._start(settling.carry_out(self._database, self._insert)))
             if settling.gives_back:
                 self._claim.rewind()
 
