@@ -18,6 +18,7 @@ from taskiq_core_brokers_rabbitmq.frames import Incoming
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
 from taskiq_core_brokers_rabbitmq.link import Link
 from taskiq_core_brokers_rabbitmq.receipt import Receipt
+from taskiq_core_brokers_rabbitmq.tags import Tags
 from taskiq_core_brokers_rabbitmq.topology import LEVELS, Topology
 
 _HEAD_START = 0.2
@@ -55,6 +56,7 @@ class Session:
         self._parts = parts
         self._news = link.reserve()
         self._changed = asyncio.Event()
+        self._tags = Tags()
         self._counts = topology.kind(link) == "quorum"
         self._queues: Collection[str] = ()
 
@@ -178,11 +180,15 @@ class Session:
             delivery.receipt.attempts += 1
         self._parts.send_on(self, [Settlement(delivery, Verdict.RELEASE) for delivery in deliveries])
 
-    def finish(self, deliveries: Iterable[Delivery]) -> None:
+    def finish(self, deliveries: Collection[Delivery]) -> None:
         """They are settled already: acknowledge them."""
+        self.link.write(self.acks(deliveries))
+
+    def acks(self, deliveries: Collection[Delivery]) -> bytes:
+        """The frames that acknowledge these, to be written at once."""
         for delivery in deliveries:
-            self.link.write(frames.ack(self.channel.number, delivery.receipt.tag))
             self.feed.settled(delivery.receipt)
+        return self._tags.acks(self.channel.number, {delivery.receipt.tag for delivery in deliveries})
 
     def tell(self, what: Says, nonces: Sequence[str]) -> None:
         """Tell all workers of messages that we had when we lost our connection; nobody waits for that to arrive."""
@@ -192,4 +198,5 @@ class Session:
             self.link.write(frames.publication(self._news.number, self.link.frame_max, address, frames.NO_PROPERTIES, body))
 
     def _hold(self, receipt: Receipt, tag: int, source: int, generation: int) -> None:
+        self._tags.add(tag)
         receipt.channel, receipt.tag, receipt.source, receipt.generation = self.channel, tag, source, generation

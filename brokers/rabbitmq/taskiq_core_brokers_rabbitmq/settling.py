@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from pamqp import commands
 
 from taskiq_core.delivery import Delivery, Settlement, Verdict
-from taskiq_core_brokers_rabbitmq import frames
 from taskiq_core_brokers_rabbitmq.dead_letters import dead_headers
 from taskiq_core_brokers_rabbitmq.envelope import copy_of
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
@@ -69,10 +68,7 @@ class Settler:
                 session.tell("free" if back else "done", [item.delivery.receipt.nonce])
         if not ours:
             return
-        tags = sorted({delivery.receipt.tag for delivery in ours})
-        acks = b"".join(frames.ack(session.channel.number, tag) for tag in tags)
-        for delivery in ours:
-            session.feed.settled(delivery.receipt)
+        acks = session.acks(ours)
         # The server handles what a channel sends in order: its answer to the last says that it has the others.
         await session.channel.call(commands.Basic.Qos(prefetch_count=1), after=acks, patience=self._patience)
         for delivery in ours:

@@ -28,6 +28,8 @@ logger = logging.getLogger("taskiq.rabbitmq")
 
 _LEAVE_TIMEOUT = 0.4
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
+_LINGER = 0.05
+"""Seconds for the server's channel to hand on its last acknowledgements; see `tags`."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
 """Seconds between two tries to have a connection again."""
 _IDLE = 0.5
@@ -81,6 +83,7 @@ class RabbitSubscription(Subscription):
                     # When this is answered, what was on its way has come.
                     await self._session.channel.call(commands.Basic.Qos(prefetch_count=1), patience=self.connector.patience)
                     await self._settler.give_back(self._session, self._holdings.all())
+                    await asyncio.sleep(_LINGER)
                 reason = ""
             except BrokerError as refusal:
                 reason = str(refusal)
