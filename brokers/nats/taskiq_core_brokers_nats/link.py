@@ -5,6 +5,7 @@ Any number of requests may be in flight, and a batch of them is one write.
 
 import asyncio
 import itertools
+import logging
 import os
 import secrets
 from collections import deque
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from taskiq_core_brokers_nats.errors import NatsError, lost, refused
+
+logger = logging.getLogger("taskiq.nats")
 
 _END = b"\r\n"
 _SHORTEST_PAUSE = 0.05
@@ -237,7 +240,7 @@ class Link(asyncio.Protocol):
                 handler = self._handlers.get(fields[2])
                 if handler is not None:
                     after = body + head
-                    handler(Msg(fields[1].decode(), reply, data[body:after], data[after : body + length]))
+                    _hand(handler, Msg(fields[1].decode(), reply, data[body:after], data[after : body + length]))
                 start = body + length + 2
             else:
                 self._control(line)
@@ -266,6 +269,13 @@ class Link(asyncio.Protocol):
                 answer(error)
         else:
             self.close(error)
+
+
+def _hand(handler: Handler, msg: Msg) -> None:
+    try:
+        handler(msg)
+    except Exception:
+        logger.exception("A message on %s could not be handled", msg.subject)  # and the others are
 
 
 def _resolve(future: "asyncio.Future[Msg]", result: Msg | NatsError) -> None:

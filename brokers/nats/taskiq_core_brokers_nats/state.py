@@ -31,8 +31,9 @@ class State:
         self._listeners.add(listener)
         if not self._listening:
             self._listening = True
-            self._connection.listen(f"{self._names.prefix}.s.>", self._heard)
-            self._connection.listen(f"{self._names.prefix}.bell.>", self._heard)
+            prefix = self._names.prefix
+            for subject in (f"{prefix}.s.paused.*", f"{prefix}.s.level.*.*", f"{prefix}.bell.resumed.*", self._names.claims):
+                self._connection.listen(subject, self._heard)
         await self.refresh()
 
     def leave(self, listener: Callable[[], None]) -> None:
