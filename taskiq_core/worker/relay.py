@@ -106,11 +106,19 @@ class Relay:
     async def _move_all(self, subscription: Subscription) -> None:
         while not self._stopping:
             deliveries: Sequence[Delivery] = ()
+            failure: Exception | None = None
             with anyio.move_on_after(_EMPTY if self._burst else None) as self._waiting:
-                deliveries = await subscription.receive(_BATCH)
+                try:
+                    deliveries = await subscription.receive(_BATCH)
+                except Exception as error:  # noqa: BLE001 - for ever: the database will be back
+                    failure = error
             if self._waiting.cancelled_caught:  # told to stop, or there is nothing more
                 self._stopping = True
                 return
+            if failure is not None:
+                what, pause = "The outbox cannot be used, trying again", self._unreachable.next()
+                await self._pause(self._unreachable, what, failure, pause)
+                continue
             self._unreachable.over()
             if deliveries:
                 self._held = deliveries

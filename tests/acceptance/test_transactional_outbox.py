@@ -1,25 +1,20 @@
 """The outbox: what is sent within a transaction reaches another broker if and only if that commits."""
 
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from support.outboxes import KINDS, Database, database
-from support.redis_server import RedisServer
+from support.outboxes import KINDS, Database, database, emptied, ids_of, relaying
 
 from taskiq_core import call
 from taskiq_core.abc.queue_admin import QueueDepth
-from taskiq_core.broker import AsyncBroker
-from taskiq_core.brokers.inmemory import InMemoryBroker
-from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageRefusedError, SendTaskError, TaskCancelledError
+from taskiq_core.exceptions import MessageRefusedError, SendTaskError, TaskCancelledError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.outbox import OUTBOX_QUEUE
 from taskiq_core.testing.broker_tools import collect, messages, nothing_comes, settle, whats_there
 from taskiq_core.worker import Worker
-from taskiq_core.worker.relay import Relay
 from taskiq_core_brokers_redis import RedisBroker
 from taskiq_core_result_backends_redis import RedisResultBackend
 
@@ -43,27 +38,6 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Database]:
 async def broker(home: Database, redis_url: str, redis_prefix: str) -> AsyncGenerator[RedisBroker]:
     async with RedisBroker(redis_url, prefix=redis_prefix).with_outbox(home.broker) as broker:
         yield broker
-
-
-@asynccontextmanager
-async def relaying(broker: Any, count: int = 1) -> AsyncGenerator[None]:
-    relays = [Relay(broker, broker.outbox, grace=5.0) for _ in range(count)]
-    async with anyio.create_task_group() as group:
-        for relay in relays:
-            group.start_soon(relay.run)
-        yield
-        for relay in relays:
-            relay.stop()
-
-
-async def emptied(home: Database) -> None:
-    with anyio.fail_after(20):
-        while await home.depth() != QueueDepth():
-            await anyio.sleep(0.01)
-
-
-def ids_of(broker: AsyncBroker, deliveries: list[Any]) -> list[str]:
-    return sorted(broker.formatter.loads(item.body).task_id for item in deliveries)
 
 
 async def test_what_is_committed_is_moved_as_it_was_sent(home: Database, broker: RedisBroker) -> None:
@@ -101,29 +75,6 @@ async def test_a_large_transaction_and_several_relays(home: Database, broker: Re
         await emptied(home)
     found = ids_of(broker, await whats_there(broker))
     assert found == sorted(handle.task_id for handle in sent)
-
-
-async def test_a_target_that_is_down_delays_and_loses_nothing(home: Database, start_redis) -> None:
-    server: RedisServer = start_redis("appendonly yes")
-    async with RedisBroker(server.url, send_timeout=1.0).with_outbox(home.broker) as broker:
-
-        @broker.task
-        async def note(number: int) -> None: ...
-
-        async with relaying(broker):
-            async with home.transaction() as connection:
-                with broker.within(connection):
-                    before = await note.kiq(1)
-            await emptied(home)
-            server.kill()
-            async with home.transaction() as connection:
-                with broker.within(connection):
-                    during = await note.kiq_many([call(number) for number in range(20)])
-            assert (await home.depth()) != QueueDepth()
-            server.restart()
-            await emptied(home)
-        found = ids_of(broker, await whats_there(broker))
-    assert found == sorted([before.task_id, *(handle.task_id for handle in during)])
 
 
 class Choosy(RedisBroker):
@@ -255,37 +206,3 @@ async def test_workers_relay_unless_they_are_told_not_to(home: Database, broker:
             await note.kiq("b")
     await Worker(broker, burst=True).serve()
     assert ran == ["a", "b"]
-
-
-class Broken(InMemoryBroker):
-    """An outbox that does not start."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-        self.tries = 0
-        self.tried_again = anyio.Event()
-
-    async def startup(self) -> None:
-        self.tries += 1
-        if self.tries > 2:
-            self.tried_again.set()
-        raise self.error
-
-
-async def test_an_outbox_that_cannot_be_used(redis_url: str, redis_prefix: str) -> None:
-    def with_broken(error: Exception) -> tuple[AsyncBroker, Broken]:
-        outbox = Broken(error)
-        outbox.capabilities |= type(outbox.capabilities).TRANSACTIONS
-        return RedisBroker(redis_url, prefix=redis_prefix).with_outbox(outbox), outbox
-
-    broker, _ = with_broken(ConfigurationError(reason="tables of another version"))
-    with anyio.fail_after(10), pytest.raises(ConfigurationError, match="another version"):
-        await Worker(broker).run()
-    broker, outbox = with_broken(BrokerError(reason="away"))
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as group:
-            worker = Worker(broker)
-            group.start_soon(worker.run)
-            await outbox.tried_again.wait()
-            worker.stop()

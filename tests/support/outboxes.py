@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import asyncpg
 from support.postgres_servers import fresh_schema, shared_postgres
 
 from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.outbox import OUTBOX_QUEUE
+from taskiq_core.worker.relay import Relay
 from taskiq_core_brokers_postgres import PostgresBroker
 from taskiq_core_brokers_sqlite import SQLiteBroker
 
@@ -65,3 +67,27 @@ async def _postgres_transaction() -> AsyncGenerator[Any]:
             yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def relaying(broker: Any, count: int = 1) -> AsyncGenerator[None]:
+    """Relays of a started broker run within it."""
+    relays = [Relay(broker, broker.outbox, grace=5.0) for _ in range(count)]
+    async with anyio.create_task_group() as group:
+        for relay in relays:
+            group.start_soon(relay.run)
+        yield
+        for relay in relays:
+            relay.stop()
+
+
+async def emptied(home: Database) -> None:
+    """Wait until nothing is in the outbox, which must be started."""
+    with anyio.fail_after(20):
+        while await home.depth() != QueueDepth():
+            await anyio.sleep(0.01)
+
+
+def ids_of(broker: AsyncBroker, deliveries: list[Any]) -> list[str]:
+    """The ids of tasks that were received."""
+    return sorted(broker.formatter.loads(item.body).task_id for item in deliveries)
