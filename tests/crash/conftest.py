@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from arena import Arena
 from crash_stores import SQLiteStore
-from server_stores import PostgresStore, RedisStore, ServerStore
+from server_stores import NatsStore, PostgresStore, RedisStore, ServerStore
 
-SERVERS: dict[str, type[ServerStore]] = {"redis": RedisStore, "postgres": PostgresStore}
+SERVERS: dict[str, type[ServerStore]] = {"redis": RedisStore, "postgres": PostgresStore, "nats": NatsStore}
 
 
 @pytest.fixture(params=["sqlite", "redis"])

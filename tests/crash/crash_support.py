@@ -10,7 +10,7 @@ from support.processes import RunningProcess, children_of
 on_sqlite = pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
 on_redis = pytest.mark.parametrize("arena", ["redis"], indirect=True)
 
-SERVERS = ("redis", "postgres")
+SERVERS = ("redis", "postgres", "nats")
 EVERYWHERE = ("sqlite", *SERVERS)
 on_servers = pytest.mark.parametrize("arena", SERVERS, indirect=True)
 on_every_store = pytest.mark.parametrize("arena", EVERYWHERE, indirect=True)

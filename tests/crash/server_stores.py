@@ -5,8 +5,9 @@ from contextlib import ExitStack
 from typing import Any, Protocol, Self
 
 from redis import Redis
+from support import nats_servers, postgres_servers
+from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
-from support.postgres_servers import ask
 from support.redis_server import RedisServer
 from support.tcp_ports import LOOPBACK
 from support.tcp_proxy import TcpProxy
@@ -107,8 +108,17 @@ class RedisStore(ServerStore):
 
 class PostgresStore(ServerStore):
     def leftovers(self) -> list[str]:
-        ((count,),) = ask(self.server.url, "SELECT count(*) FROM taskiq.messages")
+        ((count,),) = postgres_servers.ask(self.server.url, "SELECT count(*) FROM taskiq.messages")
         return [f"{count} messages"] if count else []
 
     def _make(self) -> PostgresServer:
         return PostgresServer()  # what the kernel has of its files outlives its processes
+
+
+class NatsStore(ServerStore):
+    def leftovers(self) -> list[str]:
+        info = nats_servers.ask(self.server.url, lambda jetstream: jetstream.stream_info("taskiq-queues"))
+        return [f"{info.state.messages} messages"] if info.state.messages else []
+
+    def _make(self) -> NatsServer:
+        return NatsServer()  # what the kernel has of its files outlives its process

@@ -38,7 +38,7 @@ class Connection:
         self._greeters: list[Callable[[Link], None]] = []
         self._servers = list(location.servers)
         self._failure: NatsError | None = None
-        self._ready = asyncio.Event()
+        self._ready, self._failed = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._process = os.getpid()
         self._outage = Outage(logger, "NATS is connected again")
@@ -48,20 +48,25 @@ class Connection:
 
         :raises NatsError: if it is not connected then; at once, if trying again would not help.
         """
+        failed = self.begin()
+        try:
+            async with asyncio.timeout(timeout):
+                await _first(self._ready.wait(), failed.wait())
+        except TimeoutError:
+            pass
+        if self.link is None:
+            failure = self._failure or self._lost(f"no answer for {timeout:g} s")
+            await self.close()
+            raise failure
+
+    def begin(self) -> asyncio.Event:
+        """Be connected from now on, without waiting for it; returns what is set when trying again will not help."""
         if self._process != os.getpid():
             self._forget()
         if self._task is None:
-            failed = asyncio.Event()
-            self._task = asyncio.get_running_loop().create_task(self._stay(failed), name="taskiq-nats-connection")
-            try:
-                async with asyncio.timeout(timeout):
-                    await _first(self._ready.wait(), failed.wait())
-            except TimeoutError:
-                pass
-            if self.link is None:
-                failure = self._failure or self._lost(f"no answer for {timeout:g} s")
-                await self.close()
-                raise failure
+            self._failed.clear()
+            self._task = asyncio.get_running_loop().create_task(self._stay(), name="taskiq-nats-connection")
+        return self._failed
 
     async def close(self) -> None:
         """Be connected no more."""
@@ -152,9 +157,9 @@ class Connection:
         if self.link is not None:
             self.link.close()  # which only keeps it
         self.link, self._task, self._process = None, None, os.getpid()
-        self._ready = asyncio.Event()
+        self._ready, self._failed = asyncio.Event(), asyncio.Event()
 
-    async def _stay(self, failed: asyncio.Event) -> None:
+    async def _stay(self) -> None:
         pause = _PAUSES[0]
         while True:
             try:
@@ -163,7 +168,7 @@ class Connection:
                 self._failure = error
                 self._outage.say("NATS cannot be reached, trying again", error)
                 if not error.passing:
-                    failed.set()
+                    self._failed.set()
                 await asyncio.sleep(random.uniform(pause / 2, pause))
                 pause = min(2 * pause, _PAUSES[1])
                 continue

@@ -75,8 +75,7 @@ class NatsResultBackend(AsyncResultBackend[R]):
         if self._connection is not None:
             return
         connection = Connection(self.location, PATIENCE)
-        with _as_error(ResultBackendError):
-            await connection.open(PATIENCE)
+        connection.begin()  # and no more: who sends needs no results, and tasks end while there is no place for theirs
         prefix = self.location.prefix
         self._connection = connection
         self._library = Library(connection, f"{prefix}_results", shelf_for(self.result_ttl), self._replicas)
