@@ -122,6 +122,10 @@ class ResultSetError(ResultBackendError):
     __template__ = "Cannot store the result"
 
 
+class ResultStoreAwayError(ResultSetError, ConnectionError):
+    """A result could not be stored as its store cannot be reached just now; that says nothing of the result."""
+
+
 class ResultIsReadyError(ResultBackendError):
     """The backend could not say whether a result exists."""
 

@@ -88,7 +88,9 @@ class AsyncResultBackend(ABC, Generic[R]):
         After an error the caller may repeat the batch, or parts of it, down to one result at a time, so that one that the
         store refuses does not keep the others out. This default stores one by one and ends at the first error.
 
-        :raises ResultBackendError: or the driver's own error, if it could not.
+        :raises ResultStoreAwayError: or another `OSError`, if the store cannot be reached; it is tried again for long.
+        :raises ResultBackendError: or the driver's own error, if it could not; a result that fails so while others do not
+            is taken for one that the store refuses.
         """
         for item in results:
             await self.set_result(item.task_id, item.result)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.delivery import StoredResult
-from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError
+from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError, ResultStoreAwayError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
 from taskiq_core.url_options import positive_seconds
@@ -79,7 +79,7 @@ class NatsResultBackend(AsyncResultBackend[R]):
         prefix = self.location.prefix
         self._connection = connection
         self._library = Library(connection, f"{prefix}_results", shelf_for(self.result_ttl), self._replicas)
-        self._arrivals = Arrivals(connection, f"{prefix}.bell.results", self._library.note)
+        self._arrivals = Arrivals(connection, f"{prefix}.told.results", self._library.note)
         self._progress = Bucket(connection, f"{prefix}_progress", max_age=DAY, replicas=self._replicas)
         self._shared_wait = SharedWait(self._fetch_patiently, self._arrivals.open)
 
@@ -94,7 +94,7 @@ class NatsResultBackend(AsyncResultBackend[R]):
         if not results:
             return
         connection = self._started()
-        with _as_error(ResultSetError):
+        with _as_error(ResultSetError, away=ResultStoreAwayError):
             ids = await self._library.store(results, self.result_ttl)
             for shelf, task_ids in ids.items():
                 self._arrivals.tell(await connection.usable(), shelf, task_ids)
@@ -146,9 +146,9 @@ class NatsResultBackend(AsyncResultBackend[R]):
 
 
 @contextmanager
-def _as_error(kind: Callable[[str], ResultBackendError]) -> Generator[None]:
-    """Raise `NatsError` as an error of the result backend."""
+def _as_error(kind: type[ResultBackendError], *, away: type[ResultBackendError] | None = None) -> Generator[None]:
+    """Raise `NatsError` as an error of the result backend; as `away` if trying again may help."""
     try:
         yield
     except NatsError as error:
-        raise kind(str(error)) from error
+        raise (away if away and error.passing else kind)(str(error)) from error

@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.delivery import StoredResult
-from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError
+from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError, ResultStoreAwayError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
 from taskiq_core.url_options import positive_seconds
@@ -93,7 +93,7 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
 
     async def set_results(self, results: Sequence[StoredResult]) -> None:
         if results:
-            with as_error(ResultSetError):
+            with as_error(ResultSetError, away=ResultStoreAwayError):
                 await self.require_commands().run(_STORE, self.location.root, *storing(results, self.result_ttl))
 
     async def get_results(self, task_ids: Sequence[str]) -> Mapping[str, TaskiqResult[R]]:

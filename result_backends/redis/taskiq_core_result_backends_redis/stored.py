@@ -1,6 +1,6 @@
 """The connection behind the parts of the backend."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from taskiq_core.exceptions import ResultBackendError
@@ -29,9 +29,9 @@ class OnRedis:
 
 
 @contextmanager
-def as_error(kind: Callable[[str], ResultBackendError]) -> Generator[None]:
-    """Raise `RedisError` as an error of the result backend."""
+def as_error(kind: type[ResultBackendError], *, away: type[ResultBackendError] | None = None) -> Generator[None]:
+    """Raise `RedisError` as an error of the result backend; as `away` if trying again may help."""
     try:
         yield
     except RedisError as error:
-        raise kind(str(error)) from error
+        raise (away if away and error.passing else kind)(str(error)) from error

@@ -29,7 +29,7 @@ class _Opened:
         self.connection = connection
         self.schedules = Bucket(connection, f"{prefix}_schedules", replicas=replicas)
         self.claims = BucketClaims(connection, f"{prefix}_schedules", replicas)
-        self.watch = ChangeWatch(connection, self.schedules, f"{prefix}.bell.schedules")
+        self.watch = ChangeWatch(connection, self.schedules, f"{prefix}.told.schedules")
 
 
 class NatsScheduleSource(ClaimStore, ScheduleSource):
