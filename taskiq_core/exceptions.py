@@ -7,7 +7,7 @@ TaskiqError
 ├── DuplicateTaskError             a unique task whose place is taken, with `on_conflict="raise"`
 ├── BrokerError                    a broker could not be reached or used
 ├── ResultBackendError
-│   ├── ResultGetError (ResultUnreadableError) · ResultSetError · ResultIsReadyError
+│   ├── ResultGetError (ResultUnreadableError) · ResultSetError (ResultStoreAwayError) · ResultIsReadyError
 │   └── ResultBackendNotConfiguredError · TaskiqResultTimeoutError
 ├── ConfigurationError             found at start-up or registration, before any message moves
 │   ├── TaskNameConflictError · TaskBrokerMismatchError
@@ -18,15 +18,9 @@ TaskiqError
 └── signals, raised by tasks: NoResultError · TaskRejectedError · TaskRequeuedError · TaskRetry · TaskFailed
 ```
 
-A subclass states its text once, in `__template__`, and its fields as annotations::
-
-    class QueueFullError(TaskiqError):
-        __template__ = "Queue {queue} holds {size} messages."
-        queue: str
-        size: int
-
-Fields are keyword-only; one with a class attribute as default may be left out. An error built so survives the wire with
-its fields, which plain `args` would not.
+A subclass states its text once, in `__template__`, and its fields as annotations: `__template__ = "Queue {queue} is full."`
+and `queue: str`. Fields are keyword-only; one with a class attribute as default may be left out. An error built so survives the
+wire with its fields, which plain `args` would not.
 """
 
 from typing import Any

@@ -21,14 +21,18 @@ from taskiq_core.options import OPTION_NAMES
 from taskiq_core.uniqueness import Unique
 from taskiq_core.wire import pack
 from taskiq_core.worker.verdicts import Ending, judge
+from taskiq_core_brokers_nats import NatsBroker
 from taskiq_core_brokers_postgres import PostgresBroker
 from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS
 from taskiq_core_brokers_postgres.schema import MIGRATIONS
 from taskiq_core_brokers_redis import RedisBroker
 from taskiq_core_brokers_sqlite import SQLiteBroker
+from taskiq_core_result_backends_nats import NatsResultBackend
+from taskiq_core_result_backends_nats.shelves import AGES
 from taskiq_core_result_backends_postgres import PostgresResultBackend
 from taskiq_core_result_backends_redis import RedisResultBackend
 from taskiq_core_result_backends_sqlite import SQLiteResultBackend
+from taskiq_core_schedule_sources_nats import NatsScheduleSource
 from taskiq_core_schedule_sources_postgres import PostgresScheduleSource
 from taskiq_core_schedule_sources_redis import RedisScheduleSource
 
@@ -211,6 +215,30 @@ def test_forms_of_postgres_urls() -> None:
     (rows,) = tables(section("postgres.md"))
     places = [PostgresBroker.from_url(url).location.place for row in rows for url in CODE.findall(row[0])]
     assert [place for place in places if "password" in place] == []
+
+
+def test_options_in_urls_of_nats() -> None:
+    (rows,) = tables(section("nats.md", "Options in URLs"))
+    defaults = {name: row[2] for name, row in zip(names(rows), rows, strict=True)}
+    owners = {"broker": NatsBroker, "result backend": NatsResultBackend, "schedule source": NatsScheduleSource}
+    for kind, owner in owners.items():
+        mine = {name for name, row in zip(names(rows), rows, strict=True) if row[1] in (kind, "all")}
+        assert mine == owner.url_options
+        for name, parameter in inspect.signature(owner).parameters.items():
+            if name in mine and parameter.default is not None:
+                assert defaults[name] == str(parameter.default)
+
+
+def test_forms_of_nats_urls() -> None:
+    (rows,) = tables(section("nats.md"))
+    urls = [url for row in rows for url in CODE.findall(row[0])]
+    places = [NatsBroker.from_url(url).location.place for url in urls]
+    assert [place for place in places if "password" in place or "token" in place] == []
+
+
+def test_buckets_of_nats() -> None:
+    shelves, _ = tables(section("nats.md", "Streams and subjects"))
+    assert [name.removeprefix("KV_taskiq_results_") for name in names(shelves)] == list(AGES)
 
 
 def tree(text: str) -> Iterator[tuple[str, str]]:

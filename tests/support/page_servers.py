@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
 from support.redis_certificates import make_certificates
 from support.redis_cluster import running_cluster
@@ -39,6 +40,10 @@ def _postgres(_: Path, stack: ExitStack) -> str:
     return _hosts(stack.enter_context(PostgresServer()).url)
 
 
+def _nats(_: Path, stack: ExitStack) -> str:
+    return _hosts(stack.enter_context(NatsServer()).url)
+
+
 def _hosts(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
 
@@ -47,6 +52,7 @@ _NAMED: dict[str, Callable[[Path, ExitStack], str]] = {
     "localhost:6379": _single,
     "localhost:6380": _tls,
     "localhost:5432": _postgres,
+    "localhost:4222": _nats,
     "sentinel1:26379,sentinel2:26379,sentinel3:26379": _sentinels,
     "node1:7000,node2:7000,node3:7000": _cluster,
 }
