@@ -32,8 +32,8 @@ def db(tmp_path: Path) -> Db:
     """Runs `taskiq db` and returns its exit code and what it printed."""
     (tmp_path / "app.py").write_text(APP)
 
-    def run(*arguments: str) -> tuple[int, list[str]]:
-        with running("taskiq", "db", *arguments, cwd=tmp_path) as command:
+    def run(*arguments: str, **env: str) -> tuple[int, list[str]]:
+        with running("taskiq", "db", *arguments, cwd=tmp_path, env=env) as command:
             return command.wait(), command.lines
 
     return run
@@ -65,7 +65,7 @@ def test_the_outbox_is_a_part(db: Db, tmp_path: Path) -> None:
 def test_a_url_instead_of_an_application(db: Db, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'x.db'}?lease=5"
     assert db("upgrade", "--url", url) == (0, says(tmp_path, "upgraded from version 0 to {}", "x.db"))
-    assert db("status", "--url", url) == (0, says(tmp_path, "version {}", "x.db"))
+    assert db("status", TASKIQ_DB_STATUS_URL=url) == (0, says(tmp_path, "version {}", "x.db"))
 
 
 def test_where_there_are_no_tables(db: Db) -> None:

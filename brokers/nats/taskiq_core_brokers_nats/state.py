@@ -83,7 +83,8 @@ class State:
         await self._connection.api(f"STREAM.PURGE.{self._names.state}", {"filter": self._names.paused(queue)})
         link = await self._connection.usable()
         link.write(b"PUB %b 0\r\n\r\n" % self._names.resumed(queue).encode())
-        await asyncio.wait_for(link.flush(), self._connection.patience)
+        async with asyncio.timeout(self._connection.patience):  # which, unlike wait_for, never swallows a cancellation
+            await link.flush()
 
     def forget(self) -> None:
         """Tell everything once more, and read it: the stream may have been lost."""
