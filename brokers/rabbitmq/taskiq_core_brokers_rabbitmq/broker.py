@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, ClassVar, Self, cast
 from weakref import WeakSet
 
+from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
@@ -83,7 +84,7 @@ class RabbitBroker(AsyncBroker):
         self._producer: Producer | None = None
         self._publisher: Publisher | None = None
         self._subscriptions = WeakSet[RabbitSubscription]()
-        self.admin: RabbitAdmin | None = None
+        self.admin: QueueAdmin | None = None
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -134,7 +135,7 @@ class RabbitBroker(AsyncBroker):
             await super().shutdown()
         finally:
             connector, self.connector = self.connector, None
-            if self.admin is not None:
+            if isinstance(self.admin, RabbitAdmin):
                 self.admin.close()
             self._producer = self._publisher = None
             if connector is not None:

@@ -22,14 +22,13 @@ from taskiq_core_brokers_rabbitmq.holdings import Holdings
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
 from taskiq_core_brokers_rabbitmq.session import Session
 from taskiq_core_brokers_rabbitmq.settling import Settler
+from taskiq_core_brokers_rabbitmq.tags import LINGER
 from taskiq_core_brokers_rabbitmq.topology import Topology
 
 logger = logging.getLogger("taskiq.rabbitmq")
 
 _LEAVE_TIMEOUT = 0.4
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
-_LINGER = 0.05
-"""Seconds for the server's channel to hand on its last acknowledgements; see `tags`."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
 """Seconds between two tries to have a connection again."""
 _IDLE = 0.5
@@ -83,7 +82,7 @@ class RabbitSubscription(Subscription):
                     # When this is answered, what was on its way has come.
                     await self._session.channel.call(commands.Basic.Qos(prefetch_count=1), patience=self.connector.patience)
                     await self._settler.give_back(self._session, self._holdings.all())
-                    await asyncio.sleep(_LINGER)
+                    await asyncio.sleep(LINGER)
                 reason = ""
             except BrokerError as refusal:
                 reason = str(refusal)

@@ -8,6 +8,9 @@ from collections.abc import Collection
 
 from taskiq_core_brokers_rabbitmq import frames
 
+LINGER = 0.05
+"""Seconds before a channel is closed, for the server to hand on its last acknowledgements."""
+
 
 class Tags:
     """Delivery tags, in their order."""
