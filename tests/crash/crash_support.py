@@ -13,6 +13,8 @@ on_redis = pytest.mark.parametrize("arena", ["redis"], indirect=True)
 SERVERS = ("redis", "postgres", "nats")
 EVERYWHERE = ("sqlite", *SERVERS)
 on_servers = pytest.mark.parametrize("arena", SERVERS, indirect=True)
+on_every_coordinator = pytest.mark.parametrize("arena", ["sqlite", "redis", "postgres"], indirect=True)
+"""NATS is none, so limits, uniqueness and marks of cancelled tasks are not kept there."""
 on_every_store = pytest.mark.parametrize("arena", EVERYWHERE, indirect=True)
 """For what shows most in the least time; the others run in files and on Redis only."""
 

@@ -121,4 +121,4 @@ class NatsStore(ServerStore):
         return [f"{info.state.messages} messages"] if info.state.messages else []
 
     def _make(self) -> NatsServer:
-        return NatsServer()  # what the kernel has of its files outlives its process
+        return NatsServer("max_payload: 33554432")  # what the kernel has of its files outlives its process

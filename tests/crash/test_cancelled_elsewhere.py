@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 from arena import Arena, is_alive, wait_until
-from crash_support import on_every_store
+from crash_support import on_every_coordinator
 from support.processes import running
 
 from taskiq_core import TaskCancelledError, TaskiqResult
@@ -48,7 +48,7 @@ def goes_on(arena: Arena) -> None:
     arena.wait_empty()
 
 
-@on_every_store
+@on_every_coordinator
 def test_an_async_task(arena: Arena) -> None:
     ids = arena.send("waits", ("a",))
     with arena.worker("--concurrency", "1", app=APP) as worker:
@@ -94,7 +94,7 @@ def test_a_retry_that_waits(arena: Arena) -> None:
         goes_on(arena)
 
 
-@on_every_store
+@on_every_coordinator
 def test_a_thousand_that_wait_and_some_that_run(arena: Arena) -> None:
     running_ids = arena.send("waits", *((f"r{n}",) for n in range(4)))
     with arena.worker("--concurrency", "2", "--prefetch", "0", "--processes", "2", app=APP):

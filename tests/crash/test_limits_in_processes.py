@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 from arena import Arena, Ledger
-from crash_support import on_every_store
+from crash_support import on_every_coordinator
 from support.processes import running
 
 pytestmark = pytest.mark.crash
@@ -35,7 +35,7 @@ def keys_of(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{number}" for number in range(count)]
 
 
-@on_every_store
+@on_every_coordinator
 def test_never_more_at_once_in_four_processes(arena: Arena) -> None:
     keys = keys_of("few", 80)
     ids = arena.send("few", *((key, 0.1) for key in keys))
@@ -65,7 +65,7 @@ def test_several_limits_of_one_task_and_one_of_several(arena: Arena) -> None:
     assert max(most_at_once(ledger, keys) for keys in mine.values()) <= 2
 
 
-@on_every_store
+@on_every_coordinator
 def test_starts_keep_their_distance_in_four_processes(arena: Arena) -> None:
     keys = keys_of("paced", 150)
     ids = arena.send("paced", *((key,) for key in keys))
@@ -79,7 +79,7 @@ def test_starts_keep_their_distance_in_four_processes(arena: Arena) -> None:
     assert min(later - start for start, later in zip(starts, starts[30:], strict=False)) > 0.9
 
 
-@on_every_store
+@on_every_coordinator
 def test_slots_of_killed_workers_come_back(arena: Arena) -> None:
     keys = keys_of("deadly", 6)
     arena.send("deadly_once", *((key,) for key in keys))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from arena import Arena, wait_until
-from crash_support import on_every_store
+from crash_support import on_every_coordinator
 from support.processes import RunningProcess
 
 pytestmark = pytest.mark.crash
@@ -44,7 +44,7 @@ def outcome_of(arena: Arena[Any], task: str, *args: str) -> str:
 
 
 @pytest.mark.parametrize(("kind", "args"), [("single", ["race", "0"]), ("idempotent", ["race"])])
-@on_every_store
+@on_every_coordinator
 def test_of_many_senders_in_four_processes_one_makes_the_task(arena: Arena[Any], kind: str, args: list[str]) -> None:
     sends = race(arena, kind, *args)
     assert sorted(outcome for outcome, _ in sends) == ["duplicate"] * (PROCESSES * SENDERS - 1) + ["queued"]
@@ -56,7 +56,7 @@ def test_of_many_senders_in_four_processes_one_makes_the_task(arena: Arena[Any],
     assert len(ledger.starts["race"]) == 1
 
 
-@on_every_store
+@on_every_coordinator
 def test_debounced_in_four_processes_runs_once(arena: Arena[Any]) -> None:
     sends = race(arena, "debounced", "race", "from-{number}")
     assert [outcome for outcome, _ in sends] == ["queued"] * (PROCESSES * SENDERS)

@@ -20,7 +20,6 @@ from taskiq_core_brokers_nats.delays import Delays
 from taskiq_core_brokers_nats.errors import lost
 from taskiq_core_brokers_nats.holdings import Holdings
 from taskiq_core_brokers_nats.intake import Intake
-from taskiq_core_brokers_nats.leavings import Leavings
 from taskiq_core_brokers_nats.link import Link, pub
 from taskiq_core_brokers_nats.receipt import Receipt
 from taskiq_core_brokers_nats.settling import is_there, settle
@@ -57,7 +56,6 @@ class NatsSubscription(Subscription):
         self._cemetery = cemetery
         names = tuple(dict.fromkeys(queues))
         self._holdings = Holdings(connection, cemetery, lease, self._start)
-        self._leavings = Leavings(connection, topology.names, state, names, lease)
         self._intake = Intake(connection, topology, state, names, lease=lease, holdings=self._holdings)
         self._delays = Delays(connection, topology, state, names, lease=lease, start=self._start)
         self._background: set[asyncio.Task[Any]] = set()
@@ -74,7 +72,6 @@ class NatsSubscription(Subscription):
         self._leave_link = self._connection.on_link(self._linked)
         await self._state.listen(self._changed)
         await self._intake.prepare()
-        self._leavings.begin()
         self._tending = asyncio.get_running_loop().create_task(self._delays.run(), name="taskiq-nats-delays")
         return self
 
@@ -83,7 +80,6 @@ class NatsSubscription(Subscription):
     ) -> None:
         if self._tending is not None:
             self._tending.cancel()
-        self._leavings.end()
         self._state.leave(self._changed)
         self._state.on_claims.discard(self._holdings.hear)
         reason = f"NATS did not answer within {_LEAVE_TIMEOUT} s"
@@ -164,7 +160,6 @@ class NatsSubscription(Subscription):
         if link.server not in self._servers:
             self._servers.add(link.server)
             self._intake.be_quiet(_QUIET)
-            self._leavings.begin()
         self._holdings.ask(link, self._topology.names.claims)
         link.write(b"".join([pub(item.ack, b"+WPI") for item in self._holdings.all()]))
         self._intake.begin(link)
