@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -21,6 +22,9 @@ _REMEMBERED = 10_000
 """How many numbers of messages that are done, or replaced, are kept: servers deliver some of them again, as when killed."""
 _TOLD = 2_000
 """How many of those are told to others after an outage."""
+
+_TOGETHER = 0.05
+"""Seconds between two moments at which messages fall due."""
 
 
 class Holdings:
@@ -160,5 +164,9 @@ class Holdings:
 
 
 def wait(ack: str, seconds: float) -> bytes:
-    """Have a message delivered again after so long."""
-    return pub(ack, b"-NAK " + json.dumps({"delay": max(1, round(seconds * 1e9))}).encode())
+    """Have a message delivered again after so long, or a moment later: together with others that are due then.
+
+    A server looks at all that it has delivered each time that something is due.
+    """
+    together = math.ceil((time.time() + seconds) / _TOGETHER) * _TOGETHER - time.time()
+    return pub(ack, b"-NAK " + json.dumps({"delay": max(1, round(together * 1e9))}).encode())

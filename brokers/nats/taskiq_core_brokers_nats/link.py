@@ -76,7 +76,7 @@ class Link(asyncio.Protocol):
         self._rest: list[bytes] = []
         self._size = 0
         self._needed = 0
-        self._heard = self._loop.time()
+        self._heard = self._watch_at = self._loop.time()
 
     @property
     def usable(self) -> bool:
@@ -96,7 +96,7 @@ class Link(asyncio.Protocol):
     def open_inbox(self) -> None:
         """After the handshake: be ready for requests, and watch the connection."""
         self.write(f"SUB {self._inbox}* 1\r\n".encode())
-        self._loop.call_later(self._pause, self._watch)
+        self._watch_later()
 
     def write(self, commands: bytes) -> None:
         """Write whole commands.
@@ -146,6 +146,11 @@ class Link(asyncio.Protocol):
         for sid in sids:
             self._handlers.pop(sid, None)
 
+    def unsubscribe_soon(self, sid: bytes) -> None:
+        """Nothing goes to its handler any more, from now on."""
+        self.write(b"UNSUB %b\r\n" % sid)
+        self._handlers.pop(sid, None)
+
     async def flush(self) -> None:
         """Return when the server has read all that was written."""
         future: asyncio.Future[None] = self._loop.create_future()
@@ -181,14 +186,21 @@ class Link(asyncio.Protocol):
     def _watch(self) -> None:
         if self._broken is not None:
             return
-        silent = self._loop.time() - self._heard
+        now = self._loop.time()
+        if now > self._watch_at + self._pause:  # we ourselves stood still: that does not count against the server
+            self._heard = now
+        silent = now - self._heard
         if silent >= self.patience and self._pongs:
             self.close(lost(self.place, f"no answer for {self.patience:g} s", certain=False))
             return
         if silent >= self._pause and not self._pongs:
             self._pongs.append(self._loop.create_future())
             self.write(b"PING\r\n")
-        self._loop.call_later(self._pause, self._watch)
+        self._watch_later()
+
+    def _watch_later(self) -> None:
+        self._watch_at = self._loop.time() + self._pause
+        self._loop.call_at(self._watch_at, self._watch)
 
     def _answer(self, msg: Msg) -> None:
         answer = self._answers.pop(msg.subject[len(self._inbox) :], None)
@@ -198,10 +210,7 @@ class Link(asyncio.Protocol):
     # -- asyncio.Protocol -----------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        now = self._loop.time()
-        if now - self._heard > self.patience:  # we ourselves stood still: the time does not count against the server
-            self._loop.call_soon(self._touch)
-        self._heard = now
+        self._heard = self._loop.time()
         if self._rest:
             self._rest.append(data)
             self._size += len(data)
@@ -219,9 +228,6 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.close(lost(self.place, exc or "the server closed the connection", certain=False))
-
-    def _touch(self) -> None:
-        self._heard = self._loop.time()
 
     def _parse(self, data: bytes) -> int:
         """Handle all that is complete; returns how many bytes that was."""

@@ -5,6 +5,7 @@ stands until there is one: it says that there is something again where there was
 """
 
 import asyncio
+import itertools
 import json
 import secrets
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from taskiq_core_brokers_nats.link import Link, Msg, pub
 
 STANDING = 0.5
 """Seconds after which a standing request ends, and is made anew. Those of a process that was killed stay so long."""
+
+_OVERDUE = 0.25
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +53,7 @@ class Pulls:
         self._stream = stream
         self._on_message = on_message
         self._inbox = f"_INBOX.{secrets.token_hex(11)}"
+        self._numbers = itertools.count()
         self._slots: list[_Slot] = []
         self._free: list[_Slot] = []
         self._link: Link | None = None
@@ -87,10 +91,21 @@ class Pulls:
         slot.pull = Pull(consumer, count, standing, asyncio.get_running_loop().create_future())
         terms = {"batch": count, "expires": round(STANDING * 1e9)} if standing else {"batch": count, "no_wait": True}
         self._link.write(pub(subject, json.dumps(terms).encode(), slot.inbox))
+        if standing:
+            asyncio.get_running_loop().call_later(STANDING + _OVERDUE, self._give_up, slot, slot.pull)
         return slot.pull
 
+    def _give_up(self, slot: _Slot, pull: Pull) -> None:
+        """A busy server (2.9.10) does not always say that a request has ended."""
+        if slot.pull is pull and slot in self._slots:
+            self._slots.remove(slot)
+            if self._link is not None and self._link.usable:
+                self._link.unsubscribe_soon(slot.sid)
+            if not pull.ended.done():
+                pull.ended.set_result(None)
+
     def _new_slot(self, link: Link) -> _Slot:
-        slot = _Slot(f"{self._inbox}.{len(self._slots)}")
+        slot = _Slot(f"{self._inbox}.{next(self._numbers)}")
         self._slots.append(slot)
         slot.sid = link.subscribe(slot.inbox, partial(self._received, slot))
         return slot
