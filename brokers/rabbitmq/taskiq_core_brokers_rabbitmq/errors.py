@@ -45,7 +45,10 @@ def refused_opening(place: str, code: int, text: str) -> RabbitError:
     if code == 403:
         return UnusableRabbitError(reason=f"RabbitMQ at {place} refuses the user name or password of the URL.{said}")
     if code == 530:
-        reason = f"RabbitMQ at {place} has no virtual host of that name for this user: create it, grant it, or correct the URL."
+        reason = (
+            f"RabbitMQ at {place} has no virtual host of that name for this user, or no room for more connections to it: "
+            "create it, grant it, or correct the URL."
+        )
         return UnusableRabbitError(reason=reason + said)
     return lost(place, text, certain=True)
 

@@ -55,12 +55,12 @@ async def connect(location: Location, *, name: str, heartbeat: float, patience: 
         writer = None
     except TimeoutError:
         raise lost(location.server, f"no answer for {patience:g} s", certain=True) from None
+    except refusals.AMQPError as error:  # some are errors of the system too
+        raise _explain(location, error) from error
     except ssl.SSLError as error:
         raise lost(location.server, f"TLS failed: {error}", certain=True) from error
     except OSError as error:
         raise lost(location.server, error, certain=True) from error
-    except refusals.AMQPError as error:
-        raise _explain(location, error) from error
     finally:
         if writer is not None:
             writer.transport.abort()
@@ -100,6 +100,7 @@ def _explain(location: Location, error: Exception) -> RabbitError:
     text = " ".join(str(part) for part in error.args) or type(error).__name__
     if isinstance(error, (refusals.AuthenticationError, refusals.ProbableAuthenticationError)):
         return refused_opening(location.server, 403, text)
-    if isinstance(error, refusals.ConnectionNotAllowed):
+    # It says what it expected, and not why the server closed instead of opening the virtual host.
+    if isinstance(error, refusals.ConnectionNotAllowed) or "got <Connection.Close" in text:
         return refused_opening(location.server, 530, text)
     return lost(location.server, text, certain=True)
