@@ -12,6 +12,7 @@ from taskiq_core import clock
 from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.dead_letters import Cemetery, Grave
+from taskiq_core_brokers_nats.forgotten import delete_again
 from taskiq_core_brokers_nats.headers import DETAIL, REASON
 from taskiq_core_brokers_nats.link import Link, Msg, pub
 from taskiq_core_brokers_nats.publishing import Item
@@ -75,6 +76,10 @@ class Holdings:
         held = [key for key, receipt in self._held.items() if receipt.server != link.server]
         if held or done:
             link.write(pub(subject, json.dumps({"held": held, "done": done}).encode()))
+
+    def clean(self, stream: str) -> None:
+        """The server is new: it may have forgotten that what we have done was deleted."""
+        self._start(delete_again(self._connection, stream, list(self._done)))
 
     def ask(self, link: Link, subject: str) -> None:
         """Have all others claim what they hold; those that are not connected yet will do so by themselves."""

@@ -12,7 +12,7 @@ from taskiq_core_brokers_nats.link import Msg, pub
 from taskiq_core_brokers_nats.publishing import Item, publish_all
 from taskiq_core_brokers_nats.receipt import Receipt
 
-_SAME = 0.000_01
+SAME = 0.000_01
 """Seconds by which two readings of a time may differ."""
 
 
@@ -93,7 +93,7 @@ async def acknowledge(connection: Connection, receipts: Sequence[Receipt], timeo
 async def is_there(connection: Connection, receipt: Receipt) -> bool:
     """Whether nobody has put another in its place, or removed it."""
     found = await read(connection, receipt.stream, receipt.sequence)
-    return found is not None and abs(seconds_of(found["time"]) - receipt.stored_at) < _SAME
+    return found is not None and abs(seconds_of(found["time"]) - receipt.stored_at) < SAME
 
 
 async def delete_same(connection: Connection, receipt: Receipt) -> None:

@@ -160,6 +160,7 @@ class NatsSubscription(Subscription):
         if link.server not in self._servers:
             self._servers.add(link.server)
             self._intake.be_quiet(_QUIET)
+            self._holdings.clean(self._topology.names.queues)
         self._holdings.ask(link, self._topology.names.claims)
         link.write(b"".join([pub(item.ack, b"+WPI") for item in self._holdings.all()]))
         self._intake.begin(link)
