@@ -20,8 +20,9 @@ from taskiq_core.exceptions import ConfigurationError, UnknownSchemeError
 logger = logging.getLogger("taskiq.plugins")
 
 _SCHEMES = {
+    "nats": ("nats", "natss", "tls+nats"),
     "postgres": ("postgresql", "postgres"),
-    "rabbitmq": ("amqp", "amqps"),
+    "rabbitmq": ("amqp", "amqps", "rabbitmq"),
     "redis": ("redis", "rediss", "redis+sentinel", "redis+cluster"),
 }
 """Of plugins of the family that are not installed, where it is not their name alone."""

@@ -1,5 +1,6 @@
 """Plugins by URL, over distributions that a test puts on the path."""
 
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -173,7 +174,7 @@ def test_an_unknown_scheme_names_the_known_ones_and_the_nearest(shelf: Shelf) ->
     with pytest.raises(UnknownSchemeError) as caught:
         broker_from_url("reddis://user:secret@host/0")
     text = str(caught.value)
-    assert text.startswith("no broker for 'reddis://'. Installed: memory, ")
+    assert re.match(r"no broker for 'reddis://'\. Installed: (\S+, )*memory, ", text)
     assert text.endswith("Did you mean redis?")
     assert "secret" not in text
 
