@@ -83,7 +83,7 @@ class Arena(Generic[AnyStore]):
         }
 
     def _places(self, url: str, results_url: str) -> dict[str, str]:
-        return {"CRASH_BROKER": f"{url}?lease={self.lease}", "CRASH_RESULTS": results_url}
+        return {"CRASH_BROKER": f"{url}?{self.store.lease_option}={self.lease}", "CRASH_RESULTS": results_url}
 
     @contextmanager
     def worker(

@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 from arena import Arena
 from crash_stores import SQLiteStore
-from server_stores import NatsStore, PostgresStore, RedisStore, ServerStore
+from server_stores import NatsStore, PostgresStore, RabbitStore, RedisStore, ServerStore
 
-SERVERS: dict[str, type[ServerStore]] = {"redis": RedisStore, "postgres": PostgresStore, "nats": NatsStore}
+SERVERS: dict[str, type[ServerStore]] = {
+    "redis": RedisStore,
+    "postgres": PostgresStore,
+    "nats": NatsStore,
+    "rabbitmq": RabbitStore,
+}
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -19,6 +19,8 @@ class Store(Protocol):
     calm_url: str
     """Of the queues, for the test itself: past every trouble that the test makes on the way."""
     calm_results_url: str
+    lease_option: str
+    """What the URL of the queues calls the seconds after which a holder that is not heard of is taken for lost."""
 
     def part(self) -> None:
         """Have results in another place than queues; before the first worker or client."""
@@ -33,6 +35,8 @@ class Store(Protocol):
 
 class SQLiteStore:
     """A file, or two."""
+
+    lease_option = "lease"
 
     def __init__(self, folder: Path) -> None:
         self.move_to(folder / "jobs.db")

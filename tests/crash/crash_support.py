@@ -10,11 +10,11 @@ from support.processes import RunningProcess, children_of
 on_sqlite = pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
 on_redis = pytest.mark.parametrize("arena", ["redis"], indirect=True)
 
-SERVERS = ("redis", "postgres", "nats")
+SERVERS = ("redis", "postgres", "nats", "rabbitmq")
 EVERYWHERE = ("sqlite", *SERVERS)
 on_servers = pytest.mark.parametrize("arena", SERVERS, indirect=True)
 on_every_coordinator = pytest.mark.parametrize("arena", ["sqlite", "redis", "postgres"], indirect=True)
-"""NATS is none, so limits, uniqueness and marks of cancelled tasks are not kept there."""
+"""NATS and RabbitMQ are none, so limits, uniqueness and marks of cancelled tasks are not kept there."""
 on_every_store = pytest.mark.parametrize("arena", EVERYWHERE, indirect=True)
 """For what shows most in the least time; the others run in files and on Redis only."""
 

@@ -8,6 +8,7 @@ from redis import Redis
 from support import nats_servers, postgres_servers
 from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
+from support.rabbitmq_server import RabbitServer
 from support.redis_server import RedisServer
 from support.tcp_ports import LOOPBACK
 from support.tcp_proxy import TcpProxy
@@ -31,12 +32,14 @@ class Server(Protocol):
 class ServerStore(ABC):
     """A server that loses nothing it has answered for, or two, each with a proxy in front of it."""
 
+    lease_option = "lease"
+
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self.server, self.proxy = self.results_server, self.results_proxy = self._start()
+        self.server, self.proxy = self.results_server, self.results_proxy = self._start(self._make())
 
     def part(self) -> None:
-        self.results_server, self.results_proxy = self._start()
+        self.results_server, self.results_proxy = self._start(self._make())
 
     @property
     def url(self) -> str:
@@ -64,8 +67,8 @@ class ServerStore(ABC):
     def _make(self) -> Any:
         """A `Server` that has not been started."""
 
-    def _start(self) -> tuple[Any, TcpProxy]:
-        server = self._stack.enter_context(self._make())
+    def _start(self, server: Server) -> tuple[Any, TcpProxy]:
+        self._stack.enter_context(server)
         return server, self._stack.enter_context(TcpProxy(server.port))
 
 
@@ -103,7 +106,7 @@ class RedisStore(ServerStore):
             return max(client.strlen(key) for key in client.scan_iter("{taskiq}:result:*"))
 
     def _make(self) -> RedisServer:
-        return RedisServer("appendonly yes", "appendfsync always")
+        return _redis()
 
 
 class PostgresStore(ServerStore):
@@ -122,3 +125,36 @@ class NatsStore(ServerStore):
 
     def _make(self) -> NatsServer:
         return NatsServer("max_payload: 33554432")  # what the kernel has of its files outlives its process
+
+
+class RabbitStore(ServerStore):
+    """Queues on RabbitMQ, results on Redis: they are apart from the start."""
+
+    lease_option = "heartbeat"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.results_server, self.results_proxy = self._start(_redis())
+
+    def part(self) -> None:
+        return
+
+    def leftovers(self) -> list[str]:
+        found: str = self.server.erlang(_HELD)
+        return [item.strip('"') for item in found[1:-1].split(",") if item]
+
+    def _make(self) -> RabbitServer:
+        return RabbitServer()
+
+
+_HELD = """
+    [lists:flatten(io_lib:format("~s: ~b", [element(4, amqqueue:get_name(Q)), N]))
+     || Q <- rabbit_amqqueue:list(), amqqueue:is_quorum(Q), {ok, {_, N}, _} <-
+        [ra:leader_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1)],
+        N > 0, re:run(element(4, amqqueue:get_name(Q)), ":(dead|pauses)$") =:= nomatch]
+"""
+"""Queues with messages, those in consumers' hands included; but for dead letters."""
+
+
+def _redis() -> RedisServer:
+    return RedisServer("appendonly yes", "appendfsync always")

@@ -18,7 +18,8 @@ from taskiq_core.exceptions import BrokerError
 pytestmark = [pytest.mark.crash, on_servers]
 
 ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
-CAUSE = "(Redis|PostgreSQL) at .* cannot be reached|(Redis|PostgreSQL) did not answer within"
+SERVER = "(Redis|PostgreSQL|RabbitMQ)"
+CAUSE = f"{SERVER} at .* cannot be reached|{SERVER} did not answer within"
 
 TROUBLES: dict[str, tuple[Callable[[ServerStore], object], Callable[[ServerStore], object]]] = {
     "killed": (lambda store: store.server.kill(), lambda store: store.server.start()),

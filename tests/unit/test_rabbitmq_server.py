@@ -36,7 +36,7 @@ async def send(url: str, queue: str, body: bytes) -> None:
     """Declare a durable queue and send a lasting message to it; the server has confirmed it."""
     async with await aio_pika.connect(url, timeout=DEADLINE) as connection:
         channel = await connection.channel()
-        await channel.declare_queue(queue, durable=True)
+        await channel.declare_queue(queue, durable=True, arguments={"x-queue-type": "quorum"})
         message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(message, queue)
 
