@@ -25,6 +25,9 @@ from taskiq_core_brokers_nats import NatsBroker
 from taskiq_core_brokers_postgres import PostgresBroker
 from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS
 from taskiq_core_brokers_postgres.schema import MIGRATIONS
+from taskiq_core_brokers_rabbitmq import RabbitBroker
+from taskiq_core_brokers_rabbitmq.location import CONNECTION_OPTIONS as RABBITMQ_CONNECTION
+from taskiq_core_brokers_rabbitmq.location import DEFAULT_PREFIX as RABBITMQ_PREFIX
 from taskiq_core_brokers_redis import RedisBroker
 from taskiq_core_brokers_sqlite import SQLiteBroker
 from taskiq_core_result_backends_nats import NatsResultBackend
@@ -239,6 +242,22 @@ def test_forms_of_nats_urls() -> None:
 def test_buckets_of_nats() -> None:
     shelves, _ = tables(section("nats.md", "Streams and subjects"))
     assert [name.removeprefix("KV_taskiq_results_") for name in names(shelves)] == list(AGES)
+
+
+def test_options_in_urls_of_rabbitmq() -> None:
+    (rows,) = tables(section("rabbitmq.md", "Options in URLs"))
+    assert {*names(rows)} == RabbitBroker.url_options | RABBITMQ_CONNECTION
+    defaults = {name: row[1].strip("`") for name, row in zip(names(rows), rows, strict=True)}
+    for name, parameter in inspect.signature(RabbitBroker).parameters.items():
+        if name in defaults and parameter.default is not None:
+            assert defaults[name] == str(parameter.default)
+    assert defaults["prefix"] == RABBITMQ_PREFIX
+
+
+def test_forms_of_rabbitmq_urls() -> None:
+    (rows,) = tables(section("rabbitmq.md"))
+    places = [RabbitBroker.from_url(url).location.place for row in rows for url in CODE.findall(row[0])]
+    assert [place for place in places if "password" in place] == []
 
 
 def tree(text: str) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
+from support.rabbitmq_server import RabbitServer
 from support.redis_certificates import make_certificates
 from support.redis_cluster import running_cluster
 from support.redis_sentinel import running_sentinel
@@ -44,6 +45,10 @@ def _nats(_: Path, stack: ExitStack) -> str:
     return _hosts(stack.enter_context(NatsServer()).url)
 
 
+def _rabbitmq(_: Path, stack: ExitStack) -> str:
+    return _hosts(stack.enter_context(RabbitServer()).url).rpartition("@")[2]
+
+
 def _hosts(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
 
@@ -53,6 +58,7 @@ _NAMED: dict[str, Callable[[Path, ExitStack], str]] = {
     "localhost:6380": _tls,
     "localhost:5432": _postgres,
     "localhost:4222": _nats,
+    "localhost:5672": _rabbitmq,
     "sentinel1:26379,sentinel2:26379,sentinel3:26379": _sentinels,
     "node1:7000,node2:7000,node3:7000": _cluster,
 }
