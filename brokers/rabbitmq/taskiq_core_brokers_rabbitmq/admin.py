@@ -20,27 +20,23 @@ from taskiq_core_brokers_rabbitmq.topology import DELAYS, LEVELS, Topology
 class RabbitAdmin(QueueAdmin):
     """See ADR 0045.
 
-    :param sender: the connection of the process.
+    :param publisher: that of the process, on its connection; raises before the broker is started.
     :param connect: makes a connector for one call.
     :param leased: how many messages of a queue the workers of this process hold: the server does not tell of others.
     """
 
     def __init__(
         self,
-        sender: Connector,
+        publisher: Callable[[], Publisher],
         connect: Callable[[], Connector],
         topology: Topology,
-        publisher: Publisher,
         leased: Callable[[str], int],
     ) -> None:
-        self._sender = sender
+        self._publisher = publisher
         self._connect = connect
         self._topology = topology
-        self._publisher = publisher
         self._leased = leased
         self._evacuations = WeakSet[RabbitEvacuation]()
-        self._pauses = Pauses(sender, connect, topology, publisher)
-        self._dead = DeadLetters(connect, topology, publisher)
 
     async def depth(self, queue: str) -> QueueDepth:
         found = await self._ask(queue, lambda name: commands.Queue.Declare(queue=name, passive=True))
@@ -52,26 +48,26 @@ class RabbitAdmin(QueueAdmin):
 
     async def _ask(self, queue: str, question: Callable[[str], Any]) -> dict[str, int]:
         """Ask one question about each queue of AMQP that a queue has; the counts of messages in the answers, by name."""
-        link = await self._sender.link()
-        topology = self._topology
+        connector, topology = self._publisher().connector, self._topology
+        link = await connector.link()
         known = [topology.ready(queue, level) for level in LEVELS] + [topology.delayed(queue, delay) for delay in DELAYS]
         names = sorted(await topology.marked(link, known))
-        channel = await link.channel(self._sender.patience)
-        answers = await channel.call(*map(question, names), patience=self._sender.patience)
+        channel = await link.channel(connector.patience)
+        answers = await channel.call(*map(question, names), patience=connector.patience)
         channel.close()
         return {name: int(answer.message_count) for name, answer in zip(names, answers, strict=True)}
 
     async def pause(self, queue: str) -> None:
-        await self._pauses.pause(queue)
+        await self._pauses().pause(queue)
 
     async def resume(self, queue: str) -> None:
-        await self._pauses.resume(queue)
+        await self._pauses().resume(queue)
 
     async def paused(self) -> frozenset[str]:
-        return await self._pauses.all()
+        return await self._pauses().all()
 
     def evacuate(self, queue: str) -> Evacuation:
-        evacuation = RabbitEvacuation(self._connect, self._topology, self._publisher, queue)
+        evacuation = RabbitEvacuation(self._connect, self._topology, self._publisher(), queue)
         self._evacuations.add(evacuation)
         return evacuation
 
@@ -85,20 +81,22 @@ class RabbitAdmin(QueueAdmin):
     async def dead_letters(
         self, *, queue: str | None = None, limit: int = 100, before: str | None = None
     ) -> Sequence[DeadLetter]:
-        await self._prepare()
-        return await self._dead.newest(queue, limit, before)
+        return await (await self._dead()).newest(queue, limit, before)
 
     async def find_dead(self, ids: Sequence[str]) -> Sequence[DeadLetter]:
-        await self._prepare()
-        return await self._dead.find(ids)
+        return await (await self._dead()).find(ids)
 
     async def requeue_dead(self, ids: Sequence[str], bodies: Mapping[str, bytes] | None = None) -> int:
-        await self._prepare()
-        return await self._dead.requeue(ids, bodies or {})
+        return await (await self._dead()).requeue(ids, bodies or {})
 
     async def purge_dead(self, ids: Sequence[str] | None = None, *, older_than: float | None = None) -> int:
-        await self._prepare()
-        return await self._dead.purge(ids, older_than)
+        return await (await self._dead()).purge(ids, older_than)
 
-    async def _prepare(self) -> None:
-        await self._topology.ensure_base(await self._sender.link())
+    async def _dead(self) -> DeadLetters:
+        """With their queue declared."""
+        publisher = self._publisher()
+        await self._topology.ensure_base(await publisher.connector.link())
+        return DeadLetters(self._connect, self._topology, publisher)
+
+    def _pauses(self) -> Pauses:
+        return Pauses(self._connect, self._topology, self._publisher())

@@ -84,7 +84,8 @@ class RabbitBroker(AsyncBroker):
         self._producer: Producer | None = None
         self._publisher: Publisher | None = None
         self._subscriptions = WeakSet[RabbitSubscription]()
-        self.admin: QueueAdmin | None = None
+        self._admin = RabbitAdmin(self._started, partial(self._connect, "admin"), self.topology, self._held)
+        self.admin: QueueAdmin | None = self._admin
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -105,8 +106,6 @@ class RabbitBroker(AsyncBroker):
             await self._reach(self.connector)
             self._publisher = Publisher(self.connector, self.topology, self._patience)
             self._producer = Producer(self._publisher, self.send_timeout)
-            connect = partial(self._connect, "admin")
-            self.admin = RabbitAdmin(self.connector, connect, self.topology, self._publisher, self._held)
         await super().startup()
 
     def _connect(self, role: str) -> Connector:
@@ -135,8 +134,7 @@ class RabbitBroker(AsyncBroker):
             await super().shutdown()
         finally:
             connector, self.connector = self.connector, None
-            if isinstance(self.admin, RabbitAdmin):
-                self.admin.close()
+            self._admin.close()
             self._producer = self._publisher = None
             if connector is not None:
                 connector.close()
@@ -152,11 +150,14 @@ class RabbitBroker(AsyncBroker):
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         for queue in queues:
             self.topology.word(queue)
-        if self._publisher is None:
-            raise RabbitError(reason="the RabbitMQ broker is not started: call `await broker.startup()` first.")
-        subscription = RabbitSubscription(self._connect("worker"), self.topology, self._publisher, queues)
+        subscription = RabbitSubscription(self._connect("worker"), self.topology, self._started(), queues)
         self._subscriptions.add(subscription)
         return subscription
+
+    def _started(self) -> Publisher:
+        if self._publisher is None:
+            raise RabbitError(reason="the RabbitMQ broker is not started: call `await broker.startup()` first.")
+        return self._publisher
 
     def _held(self, queue: str) -> int:
         return sum(subscription.held(queue) for subscription in self._subscriptions)

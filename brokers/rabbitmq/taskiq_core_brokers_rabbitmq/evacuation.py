@@ -16,7 +16,6 @@ from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, DUE, 
 from taskiq_core_brokers_rabbitmq.frames import Incoming
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
 from taskiq_core_brokers_rabbitmq.shelf import all_came
-from taskiq_core_brokers_rabbitmq.tags import LINGER, Tags
 from taskiq_core_brokers_rabbitmq.topology import DELAYS, LEVELS, Topology
 
 _FEW = 500
@@ -72,7 +71,6 @@ class RabbitEvacuation(Evacuation):
         self._fresh: deque[_Held] = deque()
         """Those of them that nobody has seen yet."""
         self._shown: set[str] = set()
-        self._tags = Tags()
         self._takes = 0
         self._busy = asyncio.Lock()
 
@@ -91,9 +89,8 @@ class RabbitEvacuation(Evacuation):
         self._connector.close()
 
     async def next(self, limit: int) -> Sequence[Waiting]:
-        # A busy queue may say that it is empty while its messages are on their way.
-        while len(self._fresh) < limit and await asyncio.shield(asyncio.ensure_future(self._fetch(limit - len(self._fresh)))):
-            pass
+        if len(self._fresh) < limit:
+            await asyncio.shield(asyncio.ensure_future(self._fetch(limit - len(self._fresh))))
         found = [self._fresh.popleft() for _ in range(min(limit, len(self._fresh)))]
         self._shown.update(item.name for item in found)
         return [item.shown() for item in found]
@@ -114,7 +111,6 @@ class RabbitEvacuation(Evacuation):
         if self._channel is None or self._channel.closed is not None or self._channel.wire is not link:
             self._held.clear()
             self._fresh.clear()
-            self._tags = Tags()
             self._channel = await link.channel(self._connector.patience)
         return self._channel
 
@@ -148,7 +144,6 @@ class RabbitEvacuation(Evacuation):
             level = (name if ":delay:" not in name else message.routing_key).replace(".", ":").rpartition(":")[2]
             held = _Held(message, self._queue, int(level))
             self._held[held.name] = held
-            self._tags.add(held.tag)
             if held.task_id and held.name not in self._shown:
                 self._fresh.append(held)
 
@@ -175,8 +170,7 @@ class RabbitEvacuation(Evacuation):
             some = held[start : start + _FEW]
             await self._publisher.publish([item.copy() for item in some])
             await self._acknowledge(channel, some)
-        await asyncio.sleep(LINGER)
 
     async def _acknowledge(self, channel: Channel, held: Sequence[_Held]) -> None:
-        acks = self._tags.acks(channel.number, [item.tag for item in held])
+        acks = b"".join(frames.ack(channel.number, item.tag) for item in held)
         await channel.call(commands.Basic.Qos(prefetch_count=1), after=acks, patience=self._connector.patience)

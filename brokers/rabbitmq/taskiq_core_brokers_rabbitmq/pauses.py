@@ -23,19 +23,17 @@ async def paused_among(link: Link, topology: Topology, queues: Collection[str]) 
 class Pauses:
     """Marks cannot be listed: so there is a queue of AMQP too, with a message for each name that may be marked.
 
-    :param sender: the connection of the process.
     :param connect: makes a connector for one call.
     """
 
-    def __init__(self, sender: Connector, connect: Callable[[], Connector], topology: Topology, publisher: Publisher) -> None:
-        self._sender = sender
+    def __init__(self, connect: Callable[[], Connector], topology: Topology, publisher: Publisher) -> None:
         self._connect = connect
         self._topology = topology
         self._publisher = publisher
 
     async def pause(self, queue: str) -> None:
         """As `QueueAdmin.pause`."""
-        link = await self._sender.link()
+        link = await self._publisher.connector.link()
         if not await paused_among(link, self._topology, [queue]):
             await self._topology.ensure_pauses(link)
             # The name first: a mark that nobody finds could not be taken away.
@@ -44,7 +42,7 @@ class Pauses:
 
     async def resume(self, queue: str) -> None:
         """As `QueueAdmin.resume`."""
-        link = await self._sender.link()
+        link = await self._publisher.connector.link()
         if await paused_among(link, self._topology, [queue]):
             name = self._topology.pause_mark(queue)
             unmark = commands.Queue.Unbind(queue=self._topology.sink, exchange=self._topology.marks, routing_key=name)
@@ -54,7 +52,7 @@ class Pauses:
 
     async def all(self) -> frozenset[str]:
         """As `QueueAdmin.paused`."""
-        link = await self._sender.link()
+        link = await self._publisher.connector.link()
         await self._topology.ensure_pauses(link)
         async with holding(self._connect(), self._topology.pauses) as shelf:
             names = {message.body.decode() for message in shelf.messages}

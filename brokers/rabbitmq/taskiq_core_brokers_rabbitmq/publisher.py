@@ -49,7 +49,7 @@ class Publisher:
     """Of one process; serves senders, and workers that give messages back."""
 
     def __init__(self, connector: Connector, topology: Topology, patience: float) -> None:
-        self._connector = connector
+        self.connector = connector
         self._topology = topology
         self._patience = patience
         self._channel: Channel | None = None
@@ -116,7 +116,7 @@ class Publisher:
 
     async def _open(self) -> tuple[Channel, Link]:
         async with self._opening:
-            link = await self._connector.link()
+            link = await self.connector.link()
             if self._channel is None or self._channel.closed is not None or self._channel.wire is not link:
                 channel = link.reserve()
                 channel.on_confirm, channel.on_return, channel.on_closed = self._confirmed, self._returned, self._closed
