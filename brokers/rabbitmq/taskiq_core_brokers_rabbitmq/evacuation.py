@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
 from pamqp import commands
@@ -15,7 +15,7 @@ from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, DUE, due_in, number
 from taskiq_core_brokers_rabbitmq.frames import Incoming
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
-from taskiq_core_brokers_rabbitmq.shelf import all_came
+from taskiq_core_brokers_rabbitmq.shelf import AT_ONCE, acknowledge, all_came
 from taskiq_core_brokers_rabbitmq.topology import DELAYS, LEVELS, Topology
 
 _FEW = 500
@@ -27,7 +27,10 @@ _MOST = 60_000
 class _Held:
     """A message in our hands."""
 
-    def __init__(self, message: Incoming, queue: str, level: int) -> None:
+    def __init__(self, message: Incoming, queue: str, source: str) -> None:
+        # Queues of what is ready are named after their level, and routes through the delays end with it.
+        level = int(message.routing_key.replace(".", ":").rpartition(":")[2])
+        self.source = source
         found = frames.unpack_properties(message.properties)
         headers = found.headers or {}
         self.tag = message.tag
@@ -71,6 +74,8 @@ class RabbitEvacuation(Evacuation):
         self._fresh: deque[_Held] = deque()
         """Those of them that nobody has seen yet."""
         self._shown: set[str] = set()
+        self._came: list[Incoming] = []
+        """What a consumer has been given, until it is read."""
         self._takes = 0
         self._busy = asyncio.Lock()
 
@@ -111,7 +116,9 @@ class RabbitEvacuation(Evacuation):
         if self._channel is None or self._channel.closed is not None or self._channel.wire is not link:
             self._held.clear()
             self._fresh.clear()
+            self._came.clear()
             self._channel = await link.channel(self._connector.patience)
+            self._channel.on_delivery = self._came.append
         return self._channel
 
     async def _fetch(self, limit: int) -> bool:
@@ -130,8 +137,7 @@ class RabbitEvacuation(Evacuation):
 
     async def _take(self, channel: Channel, name: str, count: int) -> None:
         """Take at most so many out of one queue of AMQP, by a consumer: a `basic.get` for each takes long."""
-        came: list[Incoming] = []
-        channel.on_delivery = came.append
+        came = self._came
         patience = self._connector.patience
         self._takes += 1
         tag = f"take {self._takes}"  # another each time: what an old one holds would count as its prefetch
@@ -139,10 +145,15 @@ class RabbitEvacuation(Evacuation):
         await channel.call(*begin, patience=patience)
         await all_came(channel, name, came, patience, most=count)
         await channel.call(commands.Basic.Cancel(consumer_tag=tag), patience=patience)
-        for message in came:
-            # Queues of what is ready are named after their level, and routes through the delays end with it.
-            level = (name if ":delay:" not in name else message.routing_key).replace(".", ":").rpartition(":")[2]
-            held = _Held(message, self._queue, int(level))
+        # The answer to one more question stands behind whatever was still on its way to that consumer.
+        await channel.call(commands.Basic.Qos(prefetch_count=1), patience=patience)
+        self._keep(name, came)
+        came.clear()
+
+    def _keep(self, source: str, messages: Iterable[Incoming]) -> None:
+        """They are in our hands."""
+        for message in messages:
+            held = _Held(message, self._queue, source)
             self._held[held.name] = held
             if held.task_id and held.name not in self._shown:
                 self._fresh.append(held)
@@ -155,7 +166,12 @@ class RabbitEvacuation(Evacuation):
         async with self._busy:
             channel = await self._open()
             found = [name for name in names if name in self._held]
-            await self._acknowledge(channel, [self._held[name] for name in found])
+            for start in range(0, len(found), AT_ONCE):
+                some = [self._held[name] for name in found[start : start + AT_ONCE]]
+                sources = dict.fromkeys(item.source for item in some)
+                tags = [item.tag for item in some]
+                for source, more in await acknowledge(channel, tags, sources, self._connector.patience):
+                    self._keep(source, [more])
             for name in found:
                 del self._held[name]
             self._shown.difference_update(names)
@@ -166,11 +182,9 @@ class RabbitEvacuation(Evacuation):
             pass
         channel = await self._open()
         held = list(self._held.values())
-        for start in range(0, len(held), _FEW):
-            some = held[start : start + _FEW]
+        for start in range(0, len(held), AT_ONCE):
+            some = held[start : start + AT_ONCE]
             await self._publisher.publish([item.copy() for item in some])
-            await self._acknowledge(channel, some)
-
-    async def _acknowledge(self, channel: Channel, held: Sequence[_Held]) -> None:
-        acks = b"".join(frames.ack(channel.number, item.tag) for item in held)
-        await channel.call(commands.Basic.Qos(prefetch_count=1), after=acks, patience=self._connector.patience)
+            # Few enough to be on their way when this is answered, and done before the next copies are confirmed.
+            acks = b"".join(frames.ack(channel.number, item.tag) for item in some)
+            await channel.call(commands.Basic.Qos(prefetch_count=1), after=acks, patience=self._connector.patience)

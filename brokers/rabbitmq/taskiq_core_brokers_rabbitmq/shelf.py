@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from pamqp import commands
@@ -15,6 +15,8 @@ from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError
 from taskiq_core_brokers_rabbitmq.frames import Incoming
 from taskiq_core_brokers_rabbitmq.link import Link
 
+AT_ONCE = 30
+"""Acknowledgements that a channel sends on without waiting."""
 _LOCKED = 405
 _PAUSE = 0.02
 _WAIT = 30.0
@@ -24,19 +26,21 @@ _WAIT = 30.0
 class Shelf:
     """What is held."""
 
-    def __init__(self, channel: Channel, patience: float) -> None:
+    def __init__(self, channel: Channel, name: str, patience: float) -> None:
         self.messages: list[Incoming] = []
         self._channel = channel
+        self._name = name
         self._patience = patience
 
-    async def remove(self, messages: Iterable[Incoming]) -> None:
+    async def remove(self, messages: Sequence[Incoming]) -> None:
         """Delete these for good.
 
         :raises RabbitError: if the server does not answer; they may be gone.
         """
-        acks = b"".join(frames.ack(self._channel.number, message.tag) for message in messages)
-        # The server handles what a channel sends in order: its answer to the last says that it has the others.
-        await self._channel.call(commands.Basic.Qos(prefetch_count=0), after=acks, patience=self._patience)
+        for start in range(0, len(messages), AT_ONCE):
+            tags = [message.tag for message in messages[start : start + AT_ONCE]]
+            more = await acknowledge(self._channel, tags, [self._name], self._patience)
+            self.messages += [message for _, message in more]
 
 
 @asynccontextmanager
@@ -54,7 +58,7 @@ async def holding(connector: Connector, name: str) -> AsyncGenerator[Shelf]:
         turn = f"{name}:reader"
         await _take_turn(link, turn, patience)
         channel = await link.channel(patience)
-        shelf = Shelf(channel, patience)
+        shelf = Shelf(channel, name, patience)
         channel.on_delivery = shelf.messages.append
         await channel.call(commands.Basic.Consume(queue=name, consumer_tag="all"), patience=patience)
         await all_came(channel, name, shelf.messages, patience)
@@ -90,6 +94,20 @@ async def _take_turn(link: Link, turn: str, patience: float) -> None:
             return
         finally:
             channel.close()
+
+
+async def acknowledge(
+    channel: Channel, tags: Sequence[int], names: Collection[str], patience: float
+) -> list[tuple[str, Incoming]]:
+    """Acknowledge at most `AT_ONCE` deliveries of these queues of AMQP; when this returns, the queues have done it.
+
+    A channel sends a quorum queue so many commands at a time; others it keeps until those are answered, and forgets when it is
+    closed. The answer to a `basic.get` comes after theirs. It may be one message more in our hands: returns those, and whose.
+    """
+    acks = b"".join(frames.ack(channel.number, tag) for tag in tags)
+    gets = [commands.Basic.Get(queue=name) for name in names]
+    answers = await channel.call(*gets, after=acks, patience=patience)
+    return [(name, answer) for name, answer in zip(names, answers, strict=True) if isinstance(answer, Incoming)]
 
 
 async def all_came(channel: Channel, name: str, came: list[Incoming], patience: float, *, most: float = math.inf) -> None:
