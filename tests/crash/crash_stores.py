@@ -21,6 +21,8 @@ class Store(Protocol):
     calm_results_url: str
     lease_option: str
     """What the URL of the queues calls the seconds after which a holder that is not heard of is taken for lost."""
+    buries: bool
+    """Whether the broker takes at once from a dead worker what it held; else the leases do that later."""
 
     def part(self) -> None:
         """Have results in another place than queues; before the first worker or client."""
@@ -37,6 +39,7 @@ class SQLiteStore:
     """A file, or two."""
 
     lease_option = "lease"
+    buries = True
 
     def __init__(self, folder: Path) -> None:
         self.move_to(folder / "jobs.db")

@@ -33,6 +33,7 @@ class ServerStore(ABC):
     """A server that loses nothing it has answered for, or two, each with a proxy in front of it."""
 
     lease_option = "lease"
+    buries = True
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -119,6 +120,8 @@ class PostgresStore(ServerStore):
 
 
 class NatsStore(ServerStore):
+    buries = False
+
     def leftovers(self) -> list[str]:
         info = nats_servers.ask(self.server.url, lambda jetstream: jetstream.stream_info("taskiq-queues"))
         return [f"{info.state.messages} messages"] if info.state.messages else []

@@ -37,7 +37,9 @@ def test_a_pill_among_bystanders(arena: Arena, task: str, kind: str) -> None:
     ledger = arena.ledger()
     assert 1 < len(ledger.starts["pill"]) <= MOST_STARTS
     assert ledger.lost(KEYS) == []
-    assert all(len(rows) == 2 for key, rows in ledger.doubled().items() if key != "pill")
+    # Where nobody tells who was on a CPU, a pill strikes once more among others before it is suspected.
+    most = 2 if arena.store.buries else 3
+    assert all(len(rows) <= most for key, rows in ledger.doubled().items() if key != "pill")
 
 
 def test_many_pills_at_once(arena: Arena) -> None:

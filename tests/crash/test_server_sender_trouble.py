@@ -18,7 +18,7 @@ from taskiq_core.exceptions import BrokerError
 pytestmark = [pytest.mark.crash, on_servers]
 
 ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
-SERVER = "(Redis|PostgreSQL|RabbitMQ)"
+SERVER = "(Redis|PostgreSQL|RabbitMQ|NATS)"
 CAUSE = f"{SERVER} at .* cannot be reached|{SERVER} did not answer within"
 
 TROUBLES: dict[str, tuple[Callable[[ServerStore], object], Callable[[ServerStore], object]]] = {

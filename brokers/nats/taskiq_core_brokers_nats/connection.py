@@ -95,7 +95,7 @@ class Connection:
             raise lost(self.location.server, reason, certain=True)
         try:
             async with asyncio.timeout(self.patience):
-                await self._ready.wait()
+                await _first(self._ready.wait(), self._failed.wait())
         except TimeoutError:
             pass
         if self.link is None:
@@ -174,6 +174,7 @@ class Connection:
                 continue
             pause = _PAUSES[0]
             self._failure = None
+            self._failed.clear()
             self._outage.over()
             await self._use(link)
 
