@@ -1,17 +1,23 @@
 """What every plugin does at its start."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.outage import Outage
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
 from taskiq_core_brokers_postgres.migrations import require_version, upgrade
 
+logger = logging.getLogger("taskiq.postgres")
+
 _PAUSE = 0.25
 """Seconds between two tries to reach PostgreSQL."""
+_MOMENT = 1.0
+"""Seconds."""
 
 
 async def open_tables(database: Database, seconds: float, *, migrate: bool) -> None:
@@ -22,8 +28,61 @@ async def open_tables(database: Database, seconds: float, *, migrate: bool) -> N
     """
     _refuse_other_loops()
     await database.open()
+    await _see_to_tables(database, seconds, migrate=migrate)
+
+
+async def _see_to_tables(database: Database, seconds: float, *, migrate: bool) -> None:
     async with connected(database, seconds) as connection:
         await (upgrade if migrate else require_version)(connection, database.location)
+
+
+class Opening:
+    """`open_tables` for those who can start without a server: tasks can be sent while there is none for their results."""
+
+    def __init__(self, database: Database, *, migrate: bool) -> None:
+        self._database = database
+        self._migrate = migrate
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """Return when the tables are there; at the latest after a moment, and then go on trying.
+
+        :raises PostgresError: if the server refuses, or the tables are not of this version; only if that is known in time.
+        :raises ConfigurationError: in an event loop that is not of asyncio.
+        """
+        _refuse_other_loops()
+        await self._database.open()
+        self._task = asyncio.get_running_loop().create_task(self._open(), name="taskiq-postgres-opening")
+        if (await asyncio.wait([self._task], timeout=_MOMENT))[0]:
+            self._task.result()
+        else:
+            self._task.add_done_callback(_note)
+
+    async def close(self) -> None:
+        """Try no more."""
+        task, self._task = self._task, None
+        while task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop():
+            task.cancel()  # more than once, as the driver may lose one
+            await asyncio.wait([task], timeout=_MOMENT)
+
+    async def _open(self) -> None:
+        outage = Outage(logger, "The tables of results in PostgreSQL can be used")
+        while True:
+            try:
+                await _see_to_tables(self._database, _MOMENT, migrate=self._migrate)
+            except PostgresError as error:
+                if not error.passing:
+                    raise
+                outage.say("The tables of results in PostgreSQL cannot be looked after yet, trying again", error)
+                await asyncio.sleep(_PAUSE)
+            else:
+                outage.over()
+                return
+
+
+def _note(opening: asyncio.Task[None]) -> None:
+    if not opening.cancelled() and (error := opening.exception()) is not None:
+        logger.error("The tables of results in PostgreSQL cannot be used: %s", error)
 
 
 @asynccontextmanager

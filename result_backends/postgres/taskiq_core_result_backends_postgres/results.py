@@ -19,7 +19,7 @@ from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.expiry import Expiry
 from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, flag, locate, options_in
-from taskiq_core_brokers_postgres.opening import open_tables
+from taskiq_core_brokers_postgres.opening import Opening
 from taskiq_core_brokers_postgres.owner import OwnsTables
 from taskiq_core_brokers_postgres.results_table import STORE, columns_of, in_range
 from taskiq_core_result_backends_postgres.arrivals import Arrivals
@@ -81,6 +81,7 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, OwnsTables, As
         self._arrivals: Arrivals | None = None
         self._shared_wait: SharedWait[bytes] | None = None
         self._expiry: Expiry | None = None
+        self._opening: Opening | None = None
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -98,7 +99,8 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, OwnsTables, As
         if self.database is not None and self.database.usable:
             return
         database = Database(self.location, _PATIENCE)
-        await open_tables(database, _PATIENCE, migrate=self._migrate)
+        self._opening = Opening(database, migrate=self._migrate)
+        await self._opening.begin()
         self.database = database
         self._arrivals = Arrivals(database, self._poll_interval)
         self._shared_wait = SharedWait(self._fetch_patiently, self._arrivals.open)
@@ -107,10 +109,10 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, OwnsTables, As
 
     async def shutdown(self) -> None:
         database, self.database = self.database, None
-        for part in (self._arrivals, self._expiry, database):
+        for part in (self._opening, self._arrivals, self._expiry, database):
             if part is not None:
                 await part.close()
-        self._arrivals = self._expiry = None
+        self._opening = self._arrivals = self._expiry = None
 
     # -- results --------------------------------------------------------------------------------------------------------------
 
