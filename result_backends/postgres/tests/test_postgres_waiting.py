@@ -100,10 +100,29 @@ async def test_what_is_asked_for_in_an_outage_is_an_error_with_a_reason(start_po
         await backend.wait_results(["id"])
 
 
-async def test_a_server_that_is_not_there_is_said_at_the_start(start_postgres: StartPostgres, monkeypatch) -> None:
-    monkeypatch.setattr("taskiq_core_result_backends_postgres.results._PATIENCE", 0.5)
+async def test_a_server_that_is_not_there_is_said_at_the_start_and_waited_for(start_postgres: StartPostgres, caplog) -> None:
     server = start_postgres()
     server.stop()
-    with pytest.raises(PostgresError, match="cannot be reached") as caught:
-        await PostgresResultBackend(server.url.replace("taskiq@", "taskiq:secret@")).startup()
-    assert "secret" not in str(caught.value)
+    backend = await started(server.url.replace("taskiq@", "taskiq:secret@"))
+    assert "cannot be reached" in caplog.text
+    assert "secret" not in caplog.text
+    server.start()
+    with anyio.fail_after(DEADLINE):
+        while not await written(backend):
+            await anyio.sleep(0.05)
+    await backend.shutdown()
+
+
+async def written(backend: PostgresResultBackend) -> bool:
+    """Whether there are tables, which nobody but it has made."""
+    try:
+        await stored(backend)
+    except ResultBackendError:
+        return False
+    return True
+
+
+async def test_a_start_on_a_database_that_does_not_exist_fails(start_postgres: StartPostgres) -> None:
+    server = start_postgres()
+    with pytest.raises(PostgresError, match="nowhere"):
+        await started(server.url.replace("/postgres", "/nowhere"))
