@@ -17,7 +17,7 @@ logger = logging.getLogger("taskiq.postgres")
 _PAUSE = 0.25
 """Seconds between two tries to reach PostgreSQL."""
 _MOMENT = 1.0
-"""Seconds."""
+"""Seconds for a start, in which a server that is away is noticed and told of."""
 
 
 async def open_tables(database: Database, seconds: float, *, migrate: bool) -> None:
@@ -69,7 +69,7 @@ class Opening:
         outage = Outage(logger, "The tables of results in PostgreSQL can be used")
         while True:
             try:
-                await _see_to_tables(self._database, _MOMENT, migrate=self._migrate)
+                await _see_to_tables(self._database, _MOMENT / 2, migrate=self._migrate)
             except PostgresError as error:
                 if not error.passing:
                     raise
