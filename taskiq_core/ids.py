@@ -3,6 +3,7 @@
 import os
 
 from taskiq_core import clock
+from taskiq_core.portable_text import is_portable
 
 _LONGEST = 255
 
@@ -25,5 +26,8 @@ def check_task_id(task_id: object) -> str:
         raise ValueError(msg)  # noqa: TRY004 - one error for whatever is wrong with an id
     if not 0 < len(task_id) <= _LONGEST:
         msg = f"a task id is a text of 1 to {_LONGEST} characters, not of {len(task_id)}"
+        raise ValueError(msg)
+    if not is_portable(task_id):
+        msg = f"a task id holds no NUL and no half characters, which not every store can keep: not {task_id!r}"
         raise ValueError(msg)
     return task_id

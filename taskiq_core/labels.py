@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from taskiq_core.portable_text import is_portable
+
 T = TypeVar("T")
 
 
@@ -64,9 +66,9 @@ def parse_priority(value: Any) -> int:
 
 
 def check_queue(value: Any) -> str:
-    """A queue's name: a text without commas."""
-    if not isinstance(value, str) or not value or "," in value:
-        msg = f"a queue is named by a text without commas, not {value!r}"
+    """A queue's name: a text without commas, which every store can hold."""
+    if not isinstance(value, str) or not value or "," in value or not is_portable(value):
+        msg = f"a queue is named by a text without commas, NUL and half characters, not {value!r}"
         raise ValueError(msg)
     return value
 

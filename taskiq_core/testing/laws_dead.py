@@ -60,6 +60,14 @@ class DeadLetterLaws(BrokerSuite):
         assert [item.detail for item in await admin_of(broker).dead_letters()] == [None]
 
     @law(Capability.DEAD_LETTER)
+    async def test_a_reason_may_hold_a_nul(self, broker: AsyncBroker) -> None:
+        """A message is rejected whatever is said of it; a NUL may be replaced, and nothing else."""
+        await reject(broker, messages(1), "a NUL \0 within")
+        (letter,) = await admin_of(broker).dead_letters()
+        assert letter.reason.startswith("a NUL ")
+        assert letter.reason.endswith(" within")
+
+    @law(Capability.DEAD_LETTER)
     async def test_dead_letters_are_found_by_id(self, broker: AsyncBroker) -> None:
         """`find_dead` gives the letters in the order asked for, and leaves out what does not exist."""
         await reject(broker, messages(3))

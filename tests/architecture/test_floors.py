@@ -34,6 +34,7 @@ FLOORS = tuple(
         low_share
         message
         options
+        portable_text
         progress
         records
         result

@@ -84,6 +84,14 @@ class DropsDetails(MemoryAdmin):
         return [replace(item, detail=None) for item in await super().dead_letters(queue=queue, limit=limit, before=before)]
 
 
+class EndsReasonsAtTheNul(MemoryAdmin):
+    async def dead_letters(
+        self, *, queue: str | None = None, limit: int = 100, before: str | None = None
+    ) -> Sequence[DeadLetter]:
+        letters = await super().dead_letters(queue=queue, limit=limit, before=before)
+        return [replace(item, reason=item.reason.partition("\0")[0]) for item in letters]
+
+
 class CountsNoDeliveries(MemoryAdmin):
     async def dead_letters(
         self, *, queue: str | None = None, limit: int = 100, before: str | None = None
@@ -135,6 +143,7 @@ LIARS = (
     (LeavesAGapInTheLine, "discard_removes_the_parked"),
     (LooksBeforeItDiscards, "each_is_received_or_discarded"),
     (DropsDetails, "dead_letters_tell_what_happened"),
+    (EndsReasonsAtTheNul, "a_reason_may_hold_a_nul"),
     (CountsNoDeliveries, "dead_letters_tell_what_happened"),
     (FindsInItsOwnOrder, "dead_letters_are_found_by_id"),
     (TurnsPagesByPlace, "dead_letters_are_turned_page_by_page"),

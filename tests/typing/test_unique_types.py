@@ -49,7 +49,7 @@ async def test_types() -> None:
     async with broker:
         handle = await unique.kiq(1)
         assert_type(handle, AsyncTaskiqTask[str])
-        assert_type(handle.outcome, Literal["queued", "duplicate", "unknown"])
+        assert_type(handle.outcome, Literal["queued", "pending", "duplicate", "unknown"])
         assert_type(await handle, str)
         kicker = debounced.kicker().with_idempotency_key("key", ttl=timedelta(days=1))
         assert_type(await (await kicker.kiq(3)), int)

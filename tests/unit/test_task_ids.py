@@ -18,6 +18,8 @@ WRONG: list[tuple[Any, str]] = [
     (7, "not int"),
     ("", "not of 0"),
     ("x" * 256, "not of 256"),
+    ("a\0b", "no NUL"),
+    ("half \ud800", "no half characters"),
 ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from taskiq_core.delivery import Delivery, Settlement, StoredResult, Verdict
+from taskiq_core.portable_text import made_portable
 from taskiq_core_brokers_postgres import parking
 from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.claiming import arrays
@@ -87,7 +88,7 @@ class Settling:
         elif self._done:
             steps.append((_DONE, *arrays(self._done)))
         if self._dead:
-            told = [(item.reason or "rejected", item.detail, item.body) for item in self._dead]
+            told = [(made_portable(item.reason or "rejected"), item.detail, item.body) for item in self._dead]
             steps.append(
                 (BURY, *arrays([item.delivery for item in self._dead]), *([*column] for column in zip(*told, strict=True)))
             )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taskiq_core.abc.records import RecordPage, RecordStore
+from taskiq_core.portable_text import is_portable, made_portable
 from taskiq_core.records import TaskRecord, TaskStatus, Transition
 from taskiq_core.stores.record_fold import RecordFold
 from taskiq_core_result_backends_postgres.stored import OnTables
@@ -99,16 +100,10 @@ def _earliest(since: float | None) -> float:
 
 
 def _storable(step: Transition) -> Transition:
-    """PostgreSQL's texts have no NUL, and nothing that is not in UTF-8."""
-    facts: dict[str, Any] = {name: getattr(step, name) for name in _FACTS}
-    if all(text is None or (text.isprintable() and text.isascii()) for text in facts.values()):
+    facts: dict[str, Any] = {name: text for name in _FACTS if (text := getattr(step, name))}
+    if all(map(is_portable, facts.values())):
         return step
-    facts = {name: _text(text) for name, text in facts.items() if text}
-    return dataclasses.replace(step, **facts)
-
-
-def _text(text: str) -> str:
-    return text.replace("\0", "�").encode(errors="replace").decode()
+    return dataclasses.replace(step, **{name: made_portable(text) for name, text in facts.items()})
 
 
 def _row(fold: RecordFold) -> dict[str, object]:
