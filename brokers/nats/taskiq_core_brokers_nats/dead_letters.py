@@ -11,8 +11,8 @@ from taskiq_core import clock
 from taskiq_core.delivery import DeadLetter
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import WRONG_SEQUENCE, NatsError
-from taskiq_core_brokers_nats.headers import ATTEMPTS, EXPECTED, MESSAGE_ID, PRIORITY, fields_of, headers_of, told
-from taskiq_core_brokers_nats.names import Names, place_of, text_of, token
+from taskiq_core_brokers_nats.headers import ATTEMPTS, EXPECTED, MESSAGE_ID, PRIORITY, fields_of, headers_of, number_in, told
+from taskiq_core_brokers_nats.names import Names, place_of, priority_of, text_of, token
 from taskiq_core_brokers_nats.publishing import Item, publish_all
 
 _NOT_THERE = {10037, 10043, 10057}
@@ -162,11 +162,11 @@ def _letter(message: Mapping[str, Any]) -> tuple[DeadLetter, int]:
         queue,
         reason,
         seconds_of(message["time"]),
-        int(fields.get(ATTEMPTS, 0)),
+        number_in(fields, ATTEMPTS),
         task_id,
         detail,
     )
-    return letter, int(fields.get(PRIORITY, 5))
+    return letter, priority_of(fields.get(PRIORITY, ""))
 
 
 def seconds_of(text: str) -> float:

@@ -121,14 +121,11 @@ class Delays:
 
     async def _promote(self, due: Sequence[Receipt]) -> None:
         """Make them ready. Should we die half-way, the next one does it again, and the stream knows what it has already had."""
-        names = self._topology.names
+        names, places = self._topology.names, [place_of(item.subject) for item in due]
+        await self._state.tell_levels({(queue, str(priority)) for queue, priority, _ in places})
         items = [
-            Item(
-                names.ready(*place_of(item.subject)),
-                headers_of({EXPECTED: 0, MESSAGE_ID: f"due-{item.key}"}),
-                item.body,
-            )
-            for item in due
+            Item(names.ready(*place), headers_of({EXPECTED: 0, MESSAGE_ID: f"due-{item.key}"}), item.body)
+            for place, item in zip(places, due, strict=True)
         ]
         results = await publish_all(self._connection, items, self._connection.patience)
         answers = [

@@ -10,7 +10,7 @@ from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.dead_letters import delete, seconds_of
 from taskiq_core_brokers_nats.errors import CONSUMER_NOT_FOUND, MESSAGE_NOT_FOUND, NatsError
-from taskiq_core_brokers_nats.headers import DELAY, REASON, fields_of
+from taskiq_core_brokers_nats.headers import DELAY, REASON, fields_of, number_in
 from taskiq_core_brokers_nats.names import DELAYED, Names, place_of
 from taskiq_core_brokers_nats.state import State
 
@@ -60,8 +60,8 @@ class NatsEvacuation(Evacuation):
             body = base64.b64decode(message.get("data", ""))
             if REASON in fields:
                 continue
-            if DELAY in fields:
-                self._late.append(_Late(number, subject, body, seconds_of(message["time"]) + int(fields[DELAY]) / 1000))
+            if delay := number_in(fields, DELAY):
+                self._late.append(_Late(number, subject, body, seconds_of(message["time"]) + delay / 1000))
             elif number > delivered:
                 found.append(self._waiting(number, subject, body, None))
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
 _BEGIN = b"NATS/1.0\r\n"
+_DIGITS = 15
+"""Of numbers in headers, at the most."""
 
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 """Which message is to be replaced; 0: the subject has to be free."""
@@ -36,8 +38,14 @@ def fields_of(headers: bytes) -> dict[str, str]:
     for line in headers.split(b"\r\n")[1:]:
         name, colon, value = line.partition(b":")
         if colon:
-            fields[name.decode()] = value.strip().decode(errors="replace")
+            fields[name.decode(errors="replace")] = value.strip().decode(errors="replace")
     return fields
+
+
+def number_in(fields: Mapping[str, str], name: str, missing: int = 0) -> int:
+    """The number in a field; `missing` where there is none, also in a field that somebody else has written."""
+    text = fields.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else missing
 
 
 def rejection(reason: str, detail: bytes | None) -> dict[str, object]:
@@ -49,6 +57,9 @@ def rejection(reason: str, detail: bytes | None) -> dict[str, object]:
 
 
 def told(fields: Mapping[str, str]) -> tuple[str, bytes | None]:
-    """Reason and detail, as `rejection` was given them."""
-    detail = fields.get(DETAIL)
-    return unquote(fields.get(REASON, "")), None if detail is None else base64.b64decode(detail)
+    """Reason and detail, as `rejection` was given them; no detail where it was written by somebody else and is not readable."""
+    reason, detail = unquote(fields.get(REASON, "")), fields.get(DETAIL)
+    try:
+        return reason, None if detail is None else base64.b64decode(detail)
+    except ValueError:
+        return reason, None

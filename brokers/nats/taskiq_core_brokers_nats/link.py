@@ -46,9 +46,9 @@ def pub(subject: str, data: bytes, reply: str = "", headers: bytes = b"") -> byt
     """The command that publishes. `headers` are complete, see `headers_of`."""
     if headers:
         return b"HPUB %b %d %d\r\n%b%b\r\n" % (
-            f"{subject} {reply}".encode(), len(headers), len(headers) + len(data), headers, data,
+            f"{subject} {reply}".encode(errors="surrogateescape"), len(headers), len(headers) + len(data), headers, data,
         )  # fmt: skip
-    return b"PUB %b %d\r\n%b\r\n" % (f"{subject} {reply}".encode(), len(data), data)
+    return b"PUB %b %d\r\n%b\r\n" % (f"{subject} {reply}".encode(errors="surrogateescape"), len(data), data)
 
 
 class Link(asyncio.Protocol):
@@ -246,7 +246,10 @@ class Link(asyncio.Protocol):
                 handler = self._handlers.get(fields[2])
                 if handler is not None:
                     after = body + head
-                    _hand(handler, Msg(fields[1].decode(), reply, data[body:after], data[after : body + length]))
+                    _hand(
+                        handler,
+                        Msg(fields[1].decode(errors="surrogateescape"), reply, data[body:after], data[after : body + length]),
+                    )
                 start = body + length + 2
             else:
                 self._control(line)

@@ -4,6 +4,7 @@ import base64
 import re
 from dataclasses import dataclass
 
+from taskiq_core.defaults import DEFAULT_PRIORITY
 from taskiq_core.exceptions import MessageRefusedError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
@@ -12,6 +13,7 @@ _LONGEST_QUEUE = 200
 
 DELAYED = "delayed"
 """In place of a priority: the consumer of all that is delayed in a queue."""
+LEVELS = frozenset({*map(str, range(10)), DELAYED})
 
 
 def token(text: str) -> str:
@@ -22,10 +24,13 @@ def token(text: str) -> str:
 
 
 def text_of(found: str) -> str:
-    """What a token stands for."""
-    if not found.startswith("="):
-        return found
-    return base64.urlsafe_b64decode(found[1:] + "=" * (-len(found[1:]) % 4)).decode()
+    """What a token stands for; one that somebody else has written, and that stands for nothing, for itself."""
+    if found.startswith("="):
+        try:
+            return base64.urlsafe_b64decode(found[1:] + "=" * (-len(found[1:]) % 4)).decode()
+        except ValueError:
+            pass
+    return found.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def queue_token(queue: str) -> str:
@@ -100,10 +105,15 @@ class Names:
     def filter(self, queue: str, level: str) -> str:
         """The subjects that this consumer has."""
         part = "d" if level == DELAYED else "q"
-        return f"{self.prefix}.{part}.{queue_token(queue)}.{'>' if level == DELAYED else level + '.*'}"
+        return f"{self.prefix}.{part}.{queue_token(queue)}.{'*.*' if level == DELAYED else level + '.*'}"
 
 
 def place_of(subject: str) -> tuple[str, int, str]:
     """Queue, priority and task id of a subject of a message."""
     queue, priority, task_id = subject.rsplit(".", 3)[1:]
-    return text_of(queue), int(priority), text_of(task_id)
+    return text_of(queue), priority_of(priority), text_of(task_id)
+
+
+def priority_of(text: str) -> int:
+    """The priority that a text is; the usual one for what somebody else has written."""
+    return int(text) if text in LEVELS and text != DELAYED else DEFAULT_PRIORITY

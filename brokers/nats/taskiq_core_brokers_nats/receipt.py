@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from taskiq_core.delivery import Delivery
-from taskiq_core_brokers_nats.headers import ATTEMPTS, DEATHS, DELAY, EXPECTED, REASON, fields_of, headers_of
+from taskiq_core_brokers_nats.headers import ATTEMPTS, DEATHS, DELAY, EXPECTED, REASON, fields_of, headers_of, number_in
 from taskiq_core_brokers_nats.link import Msg
 from taskiq_core_brokers_nats.names import place_of
 from taskiq_core_brokers_nats.publishing import Item
@@ -74,7 +74,7 @@ def receipt_of(msg: Msg, server: str) -> Receipt:
     begin = 2 if len(parts) == 9 else 4
     fields = fields_of(msg.headers) if b"Taskiq-" in msg.headers else {}
     stored_at = int(parts[begin + 5]) / 1e9
-    delay = fields.get(DELAY)
+    delay = number_in(fields, DELAY)
     return Receipt(
         msg.subject,
         msg.reply,
@@ -84,9 +84,9 @@ def receipt_of(msg: Msg, server: str) -> Receipt:
         f"{parts[begin + 3]}.{parts[begin + 5]}",
         int(parts[begin + 2]),
         stored_at,
-        int(fields.get(ATTEMPTS, 0)),
-        int(fields.get(DEATHS, 0)),
-        None if delay is None else stored_at + int(delay) / 1000,
+        number_in(fields, ATTEMPTS),
+        number_in(fields, DEATHS),
+        stored_at + delay / 1000 if delay else None,
         REASON in fields,
         fields,
         msg.data,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.link import Msg
-from taskiq_core_brokers_nats.names import Names, text_of
+from taskiq_core_brokers_nats.names import LEVELS, Names, text_of
 
 
 class State:
@@ -114,8 +114,11 @@ class State:
 
 
 def _note(parts: list[str], paused: set[str], levels: dict[str, set[str]]) -> None:
-    queue = text_of(parts[3])
-    if parts[2] == "paused":
-        paused.add(queue)
-    else:
-        levels.setdefault(queue, set()).add(parts[4])
+    """What is not ours is passed over."""
+    match parts[2:]:
+        case ["paused", queue]:
+            paused.add(text_of(queue))
+        case ["level", queue, level] if level in LEVELS:
+            levels.setdefault(text_of(queue), set()).add(level)
+        case _:
+            pass
