@@ -14,6 +14,7 @@ from benchmarks.footprint import footprint
 from benchmarks.idle import idle
 from benchmarks.nats_raw import NATS
 from benchmarks.postgres_raw import POSTGRES
+from benchmarks.rabbitmq_raw import RABBITMQ
 from benchmarks.redis_raw import REDIS
 from benchmarks.report import as_json, as_row, machine
 from benchmarks.server_drain import draining
@@ -46,6 +47,7 @@ BENCHMARKS: Sequence[Benchmark] = (
     *on_server(REDIS),
     *on_server(POSTGRES),
     *on_server(NATS),
+    *on_server(RABBITMQ),
     *limit_cost.BENCHMARKS,
 )
 

@@ -46,12 +46,12 @@ def free_port() -> int:
         return port
 
 
-def wait_until(answers: Callable[[], object], process: "subprocess.Popen[bytes]") -> None:
+def wait_until(answers: Callable[[], object], process: "subprocess.Popen[bytes]", patience: float = _PATIENCE) -> None:
     """Return when a server that was started answers.
 
     :raises OSError: what `answers` raises, if the server has ended or takes too long.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         try:
             answers()

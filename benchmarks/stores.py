@@ -37,7 +37,7 @@ class Store(Generic[S]):
     """What the raw loops are written over."""
     server: Callable[[], AbstractContextManager[S]]
     url: Callable[[S], str]
-    """For our broker."""
+    """For our broker; behind a space another for the results, where those are kept elsewhere."""
     client: Callable[[S], AbstractAsyncContextManager[Any]]
     """For the raw loops."""
     add_singly: Raw

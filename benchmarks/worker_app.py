@@ -6,10 +6,10 @@ from pathlib import Path
 
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.tasks import add_tasks
-from benchmarks.workers import REPORT, URL
-from taskiq_core import TaskiqEvents, TaskiqState, broker_from_url
+from benchmarks.workers import REPORT, URL, broker_at
+from taskiq_core import TaskiqEvents, TaskiqState
 
-broker = broker_from_url(os.environ[URL])
+broker = broker_at(os.environ[URL])
 stopwatch = Stopwatch.on(broker)
 add_tasks(broker)
 

@@ -38,6 +38,12 @@ class Drained:
         return (end[0] - begin[0]) / (end[1] - begin[1])
 
 
+def broker_at(place: str) -> AsyncBroker:
+    """The broker of a URL, or of two with a space between them: then the second is where results go."""
+    url, _, results = place.partition(" ")
+    return broker_from_url(url, results=results or True)
+
+
 class Arena:
     """A store of its own, clients of it, and workers."""
 
@@ -49,7 +55,7 @@ class Arena:
 
     def client(self) -> tuple[AsyncBroker, Tasks]:
         """A broker that is not started yet, and the tasks that the workers know."""
-        broker = broker_from_url(self.url)
+        broker = broker_at(self.url)
         return broker, add_tasks(broker)
 
     def drain(self, loop: str = "asyncio") -> Drained:
