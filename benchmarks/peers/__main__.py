@@ -6,10 +6,11 @@ import sys
 from benchmarks.peers import rates
 from benchmarks.peers.nats_peers import NATS_PEERS
 from benchmarks.peers.postgres_peers import POSTGRES_PEERS
+from benchmarks.peers.rabbitmq_peers import RABBITMQ_PEERS
 from benchmarks.peers.redis_peers import REDIS_PEERS
 from benchmarks.report import machine
 
-ON_SERVERS = {"redis": REDIS_PEERS, "postgres": POSTGRES_PEERS, "nats": NATS_PEERS}
+ON_SERVERS = {"redis": REDIS_PEERS, "postgres": POSTGRES_PEERS, "nats": NATS_PEERS, "rabbitmq": RABBITMQ_PEERS}
 
 
 def main() -> int:

@@ -58,6 +58,10 @@ class Peer(ABC):
     answers = True
     """Whether there are results to wait for."""
 
+    def server(self) -> Server:
+        """What is measured."""
+        return Server.named(sys.argv[1])
+
     @abstractmethod
     async def stored(self) -> int:
         """How many results, or finished tasks, the server keeps."""
@@ -112,7 +116,7 @@ async def _working(peer: Peer, folder: Path) -> dict[str, float]:
     begin = time.perf_counter()
     await peer.send_many(peer.drains)
     figures = {"send_in_bulk": peer.drains / (time.perf_counter() - begin)}
-    server = Server.named(sys.argv[1])
+    server = peer.server()
     report, before = folder / "report.json", server.cpu()
     with (folder / "worker.log").open("w+") as log:
         variables = {**os.environ, _COUNT: str(peer.drains), _REPORT: str(report)}

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from support.server_programs import POSTGRES, REDIS
+from support.server_programs import POSTGRES, RABBITMQ, REDIS
 
 ROOT = Path(__file__).parents[2]
 BUDGET = ROOT / "benchmarks" / "budget.toml"
@@ -22,6 +22,7 @@ def run_benchmarks(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_every_benchmark_runs_and_every_limit_has_its_figure(tmp_path: Path) -> None:
     REDIS.path()
     POSTGRES.path()
+    RABBITMQ.path()
     names = run_benchmarks("--list").stdout.split()
     found = tmp_path / "figures.json"
     run = run_benchmarks("--tiny", "--json", str(found))

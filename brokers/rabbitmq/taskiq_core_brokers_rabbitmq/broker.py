@@ -19,12 +19,13 @@ from taskiq_core_brokers_rabbitmq.admin import RabbitAdmin
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.errors import RabbitError, lost
 from taskiq_core_brokers_rabbitmq.location import locate, options_in
+from taskiq_core_brokers_rabbitmq.overdue import CONSUMER_TIMEOUT, warn_of_long_tasks
 from taskiq_core_brokers_rabbitmq.producer import Producer
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
 from taskiq_core_brokers_rabbitmq.subscription import RabbitSubscription
 from taskiq_core_brokers_rabbitmq.topology import QueueType, Topology
 
-_SECONDS = {"send_timeout", "heartbeat"}
+_SECONDS = {"send_timeout", "heartbeat", "consumer_timeout"}
 _PAUSE = 0.25
 """Seconds between two tries to reach RabbitMQ at the start."""
 _MOST_PATIENCE = 5.0
@@ -41,6 +42,7 @@ class RabbitBroker(AsyncBroker):
         On quorum queues only.
     :param send_timeout: seconds within which a send is accepted, refused, or of unknown outcome.
     :param heartbeat: seconds without a sign of life after which a connection is given up.
+    :param consumer_timeout: seconds of the option of this name in rabbitmq.conf, near which the worker warns.
     """
 
     capabilities = (
@@ -69,11 +71,13 @@ class RabbitBroker(AsyncBroker):
         delivery_limit: int = 100,
         send_timeout: float = SEND_TIMEOUT,
         heartbeat: float = 10.0,
+        consumer_timeout: float = CONSUMER_TIMEOUT,
     ) -> None:
         super().__init__(result_backend, task_id_generator)
         self.location = locate(url, prefix)
         self.send_timeout = positive_seconds("send_timeout", send_timeout)
         self._heartbeat = max(1.0, positive_seconds("heartbeat", heartbeat))
+        self._consumer_timeout = positive_seconds("consumer_timeout", consumer_timeout)
         self._patience = min(_MOST_PATIENCE, 0.6 * self.send_timeout)
         if queue_type not in {None, "quorum", "classic"}:
             raise ConfigurationError(reason=f"queue_type is quorum or classic, not {queue_type!r}.")
@@ -150,7 +154,9 @@ class RabbitBroker(AsyncBroker):
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         for queue in queues:
             self.topology.word(queue)
-        subscription = RabbitSubscription(self._connect("worker"), self.topology, self._started(), queues)
+        limit = self._consumer_timeout
+        subscription = RabbitSubscription(self._connect("worker"), self.topology, self._started(), queues, limit)
+        warn_of_long_tasks(limit, self.get_all_tasks().values())
         self._subscriptions.add(subscription)
         return subscription
 

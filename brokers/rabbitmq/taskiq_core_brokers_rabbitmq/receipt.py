@@ -8,7 +8,7 @@ class Receipt:
 
     __slots__ = (
         *("attempts", "channel", "copied", "forgotten", "generation"),
-        *("level", "nonce", "settled", "source", "tag", "task_id"),
+        *("level", "nonce", "settled", "since", "source", "tag", "task_id"),
     )
 
     def __init__(self, nonce: str, level: int, task_id: str, attempts: int) -> None:
@@ -19,6 +19,8 @@ class Receipt:
         """Deliveries before this one."""
         self.channel: Channel | None = None
         """None while nobody holds it, because the connection broke."""
+        self.since = 0.0
+        """When it came over that channel, by the clock of the event loop."""
         self.tag = 0
         self.source = 0
         self.generation = 0

@@ -59,6 +59,7 @@ class Session:
         self._tags = Tags()
         self._counts = topology.kind(link) == "quorum"
         self._queues: Collection[str] = ()
+        self._loop = asyncio.get_running_loop()
 
     @property
     def usable(self) -> bool:
@@ -199,4 +200,5 @@ class Session:
 
     def _hold(self, receipt: Receipt, tag: int, source: int, generation: int) -> None:
         self._tags.add(tag)
+        receipt.since = self._loop.time()
         receipt.channel, receipt.tag, receipt.source, receipt.generation = self.channel, tag, source, generation

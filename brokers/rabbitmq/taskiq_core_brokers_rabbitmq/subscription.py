@@ -19,6 +19,7 @@ from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.doubts import CLAIM_EVERY, Doubts
 from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, UnusableRabbitError, of_consumer
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
+from taskiq_core_brokers_rabbitmq.overdue import Overdue
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
 from taskiq_core_brokers_rabbitmq.session import Session
 from taskiq_core_brokers_rabbitmq.settling import Settler
@@ -38,12 +39,15 @@ _IDLE = 0.5
 class RabbitSubscription(Subscription):
     """A consumer of some queues, on a connection of its own. What it holds is its own as long as that connection lives."""
 
-    def __init__(self, connector: Connector, topology: Topology, publisher: Publisher, queues: Sequence[str]) -> None:
+    def __init__(
+        self, connector: Connector, topology: Topology, publisher: Publisher, queues: Sequence[str], consumer_timeout: float
+    ) -> None:
         self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self.connector = connector
         self._topology = topology
         self._queues = tuple(dict.fromkeys(queues))
         self._holdings = Holdings()
+        self._overdue = Overdue(consumer_timeout, self._holdings.all)
         self._settler = Settler(self._holdings, publisher, topology, connector.patience)
         self._session: Session | None = None
         self._opening = asyncio.Lock()
@@ -54,11 +58,13 @@ class RabbitSubscription(Subscription):
         self.doubts = Doubts(self._cleared, self._finished)
 
     async def __aenter__(self) -> Self:
+        self._overdue.start()
         try:
             await self._open()
         except BaseException as error:
             if isinstance(error, RabbitError) and not isinstance(error, UnusableRabbitError):
                 return self  # it passes; the first receive tries again
+            self._overdue.stop()
             self.connector.close()
             raise
         return self
@@ -67,6 +73,7 @@ class RabbitSubscription(Subscription):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stopped = True
+        self._overdue.stop()
         if self._resting is not None:
             self._resting.cancel()
         if self._reopening is not None:
