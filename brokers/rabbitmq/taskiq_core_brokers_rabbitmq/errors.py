@@ -1,6 +1,7 @@
 """What RabbitMQ's refusals mean for the person who has to act on them."""
 
 import re
+import ssl
 
 from taskiq_core.exceptions import BrokerError, ConfigurationError
 
@@ -51,6 +52,17 @@ def refused_opening(place: str, code: int, text: str) -> RabbitError:
         )
         return UnusableRabbitError(reason=reason + said)
     return lost(place, text, certain=True)
+
+
+def refused_tls(place: str, error: ssl.SSLError) -> RabbitError:
+    """The connection could not be encrypted."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = (
+            f"RabbitMQ at {place} has a certificate that is not trusted: name the authority that made it in the URL, "
+            f"?cafile=..., and the host as the certificate does. (TLS says: {error.verify_message})"
+        )
+        return UnusableRabbitError(reason=reason)
+    return lost(place, f"TLS failed: {error} (If it takes no TLS on this port: write amqp://.)", certain=True)
 
 
 def explain_closing(place: str, error: ChannelClosedError) -> RabbitError:

@@ -53,7 +53,8 @@ class Location:
             if "certfile" in self.tls:
                 context.load_cert_chain(self.tls["certfile"], self.tls.get("keyfile"))
         except (OSError, ssl.SSLError) as error:
-            reason = f"The files of the amqps URL (cafile, certfile, keyfile) cannot be used: {error}"
+            files = ", ".join(f"{name}={file}" for name, file in self.tls.items() if name != "verify")
+            reason = f"The files of the amqps URL cannot be used ({files}): {error}"
             raise ConfigurationError(reason=reason) from error
         if self.tls.get("verify") == "false":
             context.check_hostname = False

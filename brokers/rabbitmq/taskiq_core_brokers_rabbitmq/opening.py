@@ -12,7 +12,7 @@ from aiormq import exceptions as refusals
 from aiormq.connection import TransportFactory
 from yarl import URL
 
-from taskiq_core_brokers_rabbitmq.errors import RabbitError, lost, refused_opening
+from taskiq_core_brokers_rabbitmq.errors import RabbitError, lost, refused_opening, refused_tls
 from taskiq_core_brokers_rabbitmq.link import Link, version_of
 from taskiq_core_brokers_rabbitmq.location import Location
 
@@ -58,7 +58,7 @@ async def connect(location: Location, *, name: str, heartbeat: float, patience: 
     except refusals.AMQPError as error:  # some are errors of the system too
         raise _explain(location, error) from error
     except ssl.SSLError as error:
-        raise lost(location.server, f"TLS failed: {error}", certain=True) from error
+        raise refused_tls(location.server, error) from error
     except OSError as error:
         raise lost(location.server, error, certain=True) from error
     finally:
@@ -103,4 +103,15 @@ def _explain(location: Location, error: Exception) -> RabbitError:
     # It says what it expected, and not why the server closed instead of opening the virtual host.
     if isinstance(error, refusals.ConnectionNotAllowed) or "got <Connection.Close" in text:
         return refused_opening(location.server, 530, text)
-    return lost(location.server, text, certain=True)
+    return lost(location.server, text + _hint(location, text), certain=True)
+
+
+def _hint(location: Location, text: str) -> str:
+    """What may be the matter where a server hangs up in the middle of the handshake."""
+    if "reset" not in text and "SSL" not in text:
+        return ""
+    if location.tls is None:
+        return " (If it wants TLS on this port: write amqps://.)"
+    if "certfile" not in location.tls:
+        return " (If it wants a certificate of its clients: name yours in the URL, ?certfile=...&keyfile=....)"
+    return " (It may not trust the authority of the certificate in certfile.)"
