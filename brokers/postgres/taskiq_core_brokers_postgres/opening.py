@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.outage import Outage
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
 from taskiq_core_brokers_postgres.migrations import require_version, upgrade
@@ -17,7 +16,7 @@ logger = logging.getLogger("taskiq.postgres")
 _PAUSE = 0.25
 """Seconds between two tries to reach PostgreSQL."""
 _MOMENT = 1.0
-"""Seconds for a start, in which a server that is away is noticed and told of."""
+"""Seconds that a start waits for a server."""
 
 
 async def open_tables(database: Database, seconds: float, *, migrate: bool) -> None:
@@ -56,6 +55,8 @@ class Opening:
         if (await asyncio.wait([self._task], timeout=_MOMENT))[0]:
             self._task.result()
         else:
+            server = self._database.location.server
+            logger.warning("PostgreSQL at %s cannot be reached yet; the tables of results are looked after when it can", server)
             self._task.add_done_callback(_note)
 
     async def close(self) -> None:
@@ -66,18 +67,14 @@ class Opening:
             await asyncio.wait([task], timeout=_MOMENT)
 
     async def _open(self) -> None:
-        outage = Outage(logger, "The tables of results in PostgreSQL can be used")
         while True:
             try:
-                await _see_to_tables(self._database, _MOMENT / 2, migrate=self._migrate)
+                return await _see_to_tables(self._database, self._database.patience, migrate=self._migrate)
             except PostgresError as error:
                 if not error.passing:
                     raise
-                outage.say("The tables of results in PostgreSQL cannot be looked after yet, trying again", error)
+                logger.debug("The tables of results cannot be looked after yet, trying again: %s", error)
                 await asyncio.sleep(_PAUSE)
-            else:
-                outage.over()
-                return
 
 
 def _note(opening: asyncio.Task[None]) -> None:
