@@ -103,7 +103,8 @@ def _storable(step: Transition) -> Transition:
     facts: dict[str, Any] = {name: text for name in _FACTS if (text := getattr(step, name))}
     if all(map(is_portable, facts.values())):
         return step
-    return dataclasses.replace(step, **{name: made_portable(text) for name, text in facts.items()})
+    facts = {name: made_portable(text) for name, text in facts.items()}
+    return dataclasses.replace(step, **facts)
 
 
 def _row(fold: RecordFold) -> dict[str, object]:
