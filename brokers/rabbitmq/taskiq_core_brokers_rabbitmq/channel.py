@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from pamqp import commands, frame
 
 from taskiq_core_brokers_rabbitmq import frames
-from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, lost
+from taskiq_core_brokers_rabbitmq.errors import BlockedError, ChannelClosedError, RabbitError, blocked, lost
 from taskiq_core_brokers_rabbitmq.frames import Incoming
 
 
@@ -17,6 +17,7 @@ class Wire(Protocol):
 
     place: str
     frame_max: int
+    blocked: str
 
     def write(self, data: bytes) -> None: ...
     def drop(self, number: int) -> None: ...
@@ -35,6 +36,7 @@ class Channel:
         self.on_confirm: Callable[[int, bool, bool], None] = _ignore
         """Gets a number, whether it means all up to it too, and whether they are accepted."""
         self.on_closed: Callable[[RabbitError], None] = _ignore
+        self.on_blocked: Callable[[BlockedError], None] = _ignore
         self._answers: deque[asyncio.Future[Any]] = deque()
         self._message: Incoming | None = None
         self._missing = 0
@@ -69,7 +71,8 @@ class Channel:
         return future
 
     async def call(self, *questions: Any, patience: float, after: bytes = b"") -> list[Any]:
-        """`ask`, and wait for the answers. Who gets none within `patience` seconds gives the connection up.
+        """`ask`, and wait for the answers. Who gets none within `patience` seconds gives the connection up, unless
+        the server has said that it is blocked: that passes.
 
         Cancelling leaves the answers to nobody.
 
@@ -81,18 +84,20 @@ class Channel:
             async with asyncio.timeout(patience):
                 return [await future for future in futures]
         except TimeoutError:
+            if self.wire.blocked:
+                raise blocked(self.wire.place, self.wire.blocked, certain=False) from None
             self.wire.abort(f"no answer for {patience:g} s")
             raise lost(self.wire.place, f"no answer for {patience:g} s", certain=False) from None
         finally:
             for future in futures:
                 future.cancel()
 
-    def close(self) -> None:
-        """Close it for good; returns at once."""
+    def close(self, why: RabbitError | None = None) -> None:
+        """Close it for good; returns at once. What waits for an answer fails, with `why`."""
         if self.closed is None:
             closing = commands.Channel.Close(reply_code=200, reply_text="", class_id=0, method_id=0)
             self.wire.write(frame.marshal(closing, self.number))
-            self.fail(lost(self.wire.place, "the channel is closed", certain=True))
+            self.fail(why or lost(self.wire.place, "the channel is closed", certain=True))
 
     def fail(self, error: RabbitError) -> None:
         """Everything in flight and later fails with `error`."""

@@ -28,6 +28,12 @@ class UnusableRabbitError(RabbitError, ConfigurationError):
     """RabbitMQ cannot be used as it is, and trying again will not help."""
 
 
+class BlockedError(RabbitError):
+    """The server takes no messages for a while; it delivers them."""
+
+    passing: bool = True
+
+
 class ChannelClosedError(RabbitError):
     """The server closed a channel, for one of the reasons of AMQP. What was in flight on it may have taken effect."""
 
@@ -38,6 +44,15 @@ class ChannelClosedError(RabbitError):
 def lost(place: str, why: object, *, certain: bool) -> RabbitError:
     """The connection broke, or could not be made."""
     return RabbitError(reason=f"RabbitMQ at {place} cannot be reached: {why}", certain=certain, passing=True)
+
+
+def blocked(place: str, why: str, *, certain: bool) -> BlockedError:
+    """The server's alarm, of which `why` is its word."""
+    reason = (
+        f"RabbitMQ at {place} takes no messages now, as it is short of memory or disk space ({why}). It delivers what it has, "
+        "and takes messages again once there is room: let workers empty its queues, or give it more."
+    )
+    return BlockedError(reason=reason, certain=certain)
 
 
 def refused_opening(place: str, code: int, text: str) -> RabbitError:

@@ -12,7 +12,7 @@ from pamqp import commands, frame
 
 from taskiq_core_brokers_rabbitmq import frames
 from taskiq_core_brokers_rabbitmq.channel import Channel
-from taskiq_core_brokers_rabbitmq.errors import RabbitError, lost
+from taskiq_core_brokers_rabbitmq.errors import RabbitError, blocked, lost
 
 _INHERITED: list["Link"] = []
 """Links of the process that we were forked from; kept, because to close one would make that process deaf to its own."""
@@ -148,6 +148,8 @@ class Link(asyncio.Protocol):
             self._break(lost(self.place, f"it closed the connection: {found.reply_text}", certain=False))
         elif isinstance(found, commands.Connection.Blocked):
             self.blocked = str(found.reason)
+            for channel in list(self._channels.values()):
+                channel.on_blocked(blocked(self.place, self.blocked, certain=False))
         elif isinstance(found, commands.Connection.Unblocked):
             self.blocked = ""
 

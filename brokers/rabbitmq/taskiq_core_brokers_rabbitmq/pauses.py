@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Collection
 
-from pamqp import commands
-
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.link import Link
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
@@ -38,15 +36,13 @@ class Pauses:
             await self._topology.ensure_pauses(link)
             # The name first: a mark that nobody finds could not be taken away.
             await self._publisher.publish([Letter(queue.encode(), "", 0, target=self._topology.pauses)])
-            await self._topology.tell(link, [f"pause {queue}"], after=self._topology.mark(self._topology.pause_mark(queue)))
+            await self._topology.tell(link, [f"pause {queue}"], after=self._topology.pausing(queue))
 
     async def resume(self, queue: str) -> None:
         """As `QueueAdmin.resume`."""
         link = await self._publisher.connector.link()
         if await paused_among(link, self._topology, [queue]):
-            name = self._topology.pause_mark(queue)
-            unmark = commands.Queue.Unbind(queue=self._topology.sink, exchange=self._topology.marks, routing_key=name)
-            await self._topology.tell(link, [f"resume {queue}"], after=unmark)
+            await self._topology.tell(link, [f"resume {queue}"], after=self._topology.resuming(queue))
             async with holding(self._connect(), self._topology.pauses) as shelf:
                 await shelf.remove([message for message in shelf.messages if message.body == queue.encode()])
 

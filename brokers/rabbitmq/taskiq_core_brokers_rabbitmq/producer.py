@@ -35,10 +35,12 @@ class Producer:
         if not letters:
             return
         failure: RabbitError | None = None
+        under_way = False
         limit = min(self._timeout, seconds_left()) - _MARGIN
         try:
             async with asyncio.timeout(limit):
                 while True:
+                    under_way = True
                     try:
                         await self._publisher.publish(letters)
                     except RabbitError as error:
@@ -46,13 +48,14 @@ class Producer:
                         if not (error.certain and error.passing):
                             outcome = "refused" if error.certain else "unknown"
                             raise SendTaskError(reason=error.reason, outcome=outcome) from error
+                        under_way = False
                         await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))
                     else:
                         return
         except TimeoutError:
             # Tries that failed took nothing; the one that was cut off may have been carried out.
             reason = failure.reason if failure else f"RabbitMQ did not answer within {limit:.1f} s."
-            raise SendTaskError(reason=reason, outcome="unknown") from failure
+            raise SendTaskError(reason=reason, outcome="unknown" if under_way else "refused") from failure
 
 
 def _letter(message: BrokerMessage) -> Letter:

@@ -12,7 +12,7 @@ from pamqp import commands
 from taskiq_core_brokers_rabbitmq import frames
 from taskiq_core_brokers_rabbitmq.channel import Channel
 from taskiq_core_brokers_rabbitmq.connector import Connector
-from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, explain_closing, lost
+from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, blocked, explain_closing, lost
 from taskiq_core_brokers_rabbitmq.frames import Incoming, Properties
 from taskiq_core_brokers_rabbitmq.link import Link
 from taskiq_core_brokers_rabbitmq.topology import Topology, delay_key, path
@@ -98,9 +98,9 @@ class Publisher:
 
     async def _publish(self, letters: Sequence[Letter]) -> tuple[_Batch, Link]:
         channel, link = await self._open()
-        await self._prepare(link, letters)
         if link.blocked:
-            raise RabbitError(reason=f"RabbitMQ at {link.place} takes no messages now: {link.blocked}", passing=True)
+            raise blocked(link.place, link.blocked, certain=True)
+        await self._prepare(link, letters)
         if channel.closed is not None:
             raise lost(link.place, "the connection broke", certain=True)
         batch = self._write(channel, link, letters)
@@ -108,11 +108,27 @@ class Publisher:
             async with asyncio.timeout(self._patience):
                 await batch.done
         except TimeoutError:
+            if link.blocked:
+                raise blocked(link.place, link.blocked, certain=False) from None
             link.abort(f"no confirm for {self._patience:g} s")
             raise lost(link.place, f"no confirm for {self._patience:g} s", certain=False) from None
         except ChannelClosedError as error:
             raise RabbitError(reason=explain_closing(link.place, error).reason, certain=False, passing=True) from error
         return batch, link
+
+    async def announce(self, what: str, nonces: Sequence[str]) -> None:
+        """Tell all workers of messages, if the server takes any now. Nobody waits for that to arrive.
+
+        :raises RabbitError: if there is no connection.
+        """
+        if not nonces:
+            return
+        channel, link = await self._open()
+        if not link.blocked and channel.closed is None:
+            self._number += 1  # the server counts it
+            address = (self._topology.news.encode(), b"")
+            body = f"{what} {' '.join(nonces)}".encode()
+            link.write(frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, body))
 
     async def _open(self) -> tuple[Channel, Link]:
         async with self._opening:

@@ -10,6 +10,7 @@ from pamqp import commands
 from taskiq_core.defaults import DEFAULT_PRIORITY
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_rabbitmq import frames
+from taskiq_core_brokers_rabbitmq.alarms import Marks
 from taskiq_core_brokers_rabbitmq.doubts import Doubts, Says
 from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, MORE, number
 from taskiq_core_brokers_rabbitmq.errors import RabbitError
@@ -44,9 +45,9 @@ class Parts(Protocol):
 
 
 class Session:
-    """Two channels: one for the work, one for the news."""
+    """Two channels: one for the work, one for the news. Its connection sends nothing, lest an alarm stop it: see `Marks`."""
 
-    def __init__(self, link: Link, topology: Topology, holdings: Holdings, parts: Parts) -> None:
+    def __init__(self, link: Link, topology: Topology, holdings: Holdings, parts: Parts, marks: Marks) -> None:
         self.link = link
         self.channel = link.reserve()
         self.feed = Feed(self.channel)
@@ -54,6 +55,7 @@ class Session:
         self._topology = topology
         self._holdings = holdings
         self._parts = parts
+        self._marks = marks
         self._news = link.reserve()
         self._changed = asyncio.Event()
         self._tags = Tags()
@@ -89,7 +91,7 @@ class Session:
         # After the news are heard, so that nothing is missed.
         places = {topology.ready(queue, level): (queue, level) for queue in queues for level in LEVELS}
         pauses = {topology.pause_mark(queue): queue for queue in queues}
-        marked = await topology.marked(self.link, [*places, *pauses])
+        marked = await self._marks.among(self.link, places, pauses)
         for name in sorted(marked & places.keys()):
             self.feed.add(name, *places[name])
         self.paused.update(pauses[mark] for mark in marked & pauses.keys())
@@ -190,13 +192,6 @@ class Session:
         for delivery in deliveries:
             self.feed.settled(delivery.receipt)
         return self._tags.acks(self.channel.number, {delivery.receipt.tag for delivery in deliveries})
-
-    def tell(self, what: Says, nonces: Sequence[str]) -> None:
-        """Tell all workers of messages that we had when we lost our connection; nobody waits for that to arrive."""
-        if nonces and self.usable:
-            address = (self._topology.news.encode(), b"")
-            body = f"{what} {' '.join(nonces)}".encode()
-            self.link.write(frames.publication(self._news.number, self.link.frame_max, address, frames.NO_PROPERTIES, body))
 
     def _hold(self, receipt: Receipt, tag: int, source: int, generation: int) -> None:
         self._tags.add(tag)

@@ -1,5 +1,6 @@
 """Carrying out verdicts: what goes on is published anew and confirmed, then all are acknowledged in one write."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 
 from pamqp import commands
@@ -7,6 +8,7 @@ from pamqp import commands
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_rabbitmq.dead_letters import dead_headers
 from taskiq_core_brokers_rabbitmq.envelope import copy_of
+from taskiq_core_brokers_rabbitmq.errors import RabbitError
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
 from taskiq_core_brokers_rabbitmq.receipt import Receipt
@@ -65,7 +67,8 @@ class Settler:
             if item.delivery.receipt.channel is not session.channel:
                 back = _comes_back(item)
                 (self._holdings.released if back else self._holdings.settled_unknown)(item.delivery)
-                session.tell("free" if back else "done", [item.delivery.receipt.nonce])
+                with contextlib.suppress(RabbitError):  # then it takes longer
+                    await self._publisher.announce("free" if back else "done", [item.delivery.receipt.nonce])
         if not ours:
             return
         acks = session.acks(ours)

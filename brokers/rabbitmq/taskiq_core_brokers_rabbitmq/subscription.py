@@ -15,6 +15,7 @@ from pamqp import commands
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core.exceptions import BrokerError
+from taskiq_core_brokers_rabbitmq.alarms import Marks
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.doubts import CLAIM_EVERY, Doubts
 from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, UnusableRabbitError, of_consumer
@@ -46,6 +47,8 @@ class RabbitSubscription(Subscription):
         self.connector = connector
         self._topology = topology
         self._queues = tuple(dict.fromkeys(queues))
+        self._publisher = publisher
+        self._marks = Marks(topology, publisher)
         self._holdings = Holdings()
         self._overdue = Overdue(consumer_timeout, self._holdings.all)
         self._settler = Settler(self._holdings, publisher, topology, connector.patience)
@@ -53,7 +56,7 @@ class RabbitSubscription(Subscription):
         self._opening = asyncio.Lock()
         self._receiving = self._stopped = False
         self._resting: asyncio.TimerHandle | None = None
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[object]] = set()
         self._reopening: asyncio.Task[None] | None = None
         self.doubts = Doubts(self._cleared, self._finished)
 
@@ -144,7 +147,7 @@ class RabbitSubscription(Subscription):
                 again = self._session is not None
                 if self._session is not None and self._session.channel.closed is not None:
                     self.connector.close()
-                session = Session(await self.connector.link(), self._topology, self._holdings, self)
+                session = Session(await self.connector.link(), self._topology, self._holdings, self, self._marks)
                 try:
                     await session.open(self._queues, self.connector.patience)
                 except BaseException:
@@ -153,14 +156,14 @@ class RabbitSubscription(Subscription):
                 self._session = session
                 if again:
                     self.doubts.outage()
-                    self._claim(session)
+                    self._start(self._claim())
             return self._session
 
-    def _claim(self, session: Session) -> bool:
+    async def _claim(self) -> bool:
         """Tell others what is still ours, or settled without the server's knowing; False if nothing is."""
         orphans, done = self._holdings.orphans(), self._holdings.to_tell()
-        session.tell("mine", orphans)
-        session.tell("done", done)
+        await self._publisher.announce("mine", orphans)
+        await self._publisher.announce("done", done)
         return bool(orphans or done)
 
     def broken(self, session: Session, error: RabbitError) -> None:
@@ -180,7 +183,8 @@ class RabbitSubscription(Subscription):
         try:
             while not self._stopped:
                 try:
-                    claims = self._claim(await self._open())
+                    await self._open()
+                    claims = await self._claim()
                 except RabbitError as error:
                     logger.debug("No connection yet: %s", error)
                     await asyncio.sleep(pause * random.uniform(0.7, 1.3))
@@ -240,13 +244,13 @@ class RabbitSubscription(Subscription):
         except BrokerError as error:  # then the end of the connection does the same
             logger.warning("Some messages could not be given back yet: %s", error)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[object]) -> None:
         self._background.discard(task)
         if not task.cancelled():
             task.exception()  # told to whoever waited; nobody else misses it

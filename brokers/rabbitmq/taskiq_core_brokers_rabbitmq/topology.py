@@ -13,7 +13,7 @@ from pamqp import commands
 
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core_brokers_rabbitmq import frames
-from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, explain_closing
+from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, blocked, explain_closing
 from taskiq_core_brokers_rabbitmq.link import Link
 
 LEVELS = range(10)
@@ -198,8 +198,17 @@ class Topology:
     # -- marks ----------------------------------------------------------------------------------------------------------------
 
     def pause_mark(self, queue: str) -> str:
-        """The mark of a queue that is paused."""
-        return f"pause {self.word(queue)}"
+        """The mark of a queue that is paused, and the exchange that is there as long as it is."""
+        return f"{self.prefix}:pause:{self.word(queue)}"
+
+    def pausing(self, queue: str) -> list[Any]:
+        """The methods that set the mark of a queue that is paused, so that it can be asked for by name too."""
+        name = self.pause_mark(queue)
+        return [_exchange(name, "fanout"), _binding(self.sink, name, ""), _onward(name, self.marks, name)]
+
+    def resuming(self, queue: str) -> list[Any]:
+        """The methods that take it away; nothing happens to one that is not there."""
+        return [commands.Exchange.Delete(exchange=self.pause_mark(queue))]
 
     def mark(self, name: str) -> Any:
         """The method that sets a mark: a binding, which lasts as long as queues do, and is set again without harm."""
@@ -210,10 +219,16 @@ class Topology:
 
         A message to a mark that nobody has set comes back; others end in a queue that keeps nothing. (To ask for queues by
         their names would be an error for each that is not there, in the server's log too.)
+
+        :raises BlockedError: if the server takes no messages now.
+        :raises RabbitError: if the connection broke.
         """
+        if link.blocked:
+            raise blocked(link.place, link.blocked, certain=True)
         await self.ensure_base(link)
         channel = link.reserve()
         missing: set[str] = set()
+        channel.on_blocked = channel.close
         channel.on_return = lambda message: missing.add(message.routing_key)
         data = channel.prepare(commands.Channel.Open())
         exchange = self.marks.encode()
@@ -225,10 +240,10 @@ class Topology:
 
     # -- news -----------------------------------------------------------------------------------------------------------------
 
-    async def tell(self, link: Link, news: Iterable[str], *, after: Any = None) -> None:
-        """Tell every worker, once the server has carried out a method; when this returns the news is on its way."""
+    async def tell(self, link: Link, news: Iterable[str], *, after: Iterable[Any] = ()) -> None:
+        """Tell every worker, once the server has carried out some methods; when this returns the news is on its way."""
         channel = link.reserve()
-        data = channel.prepare(commands.Channel.Open()) + (channel.prepare(after) if after is not None else b"")
+        data = b"".join(channel.prepare(method) for method in (commands.Channel.Open(), *after))
         address = (self.news.encode(), b"")
         for text in news:
             data += frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, text.encode())
