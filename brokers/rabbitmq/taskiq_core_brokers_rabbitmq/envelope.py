@@ -36,6 +36,15 @@ def due_in(letter: Letter, delay: float) -> Letter:
     return letter
 
 
+def still_to_wait(headers: Mapping[str, Any] | None) -> float:
+    """Seconds until a message is due that has passed through the queues for delays; 0 if one passage was enough.
+
+    By what was left when it was sent and, as it may have lain about since, by the clock: whichever is sooner.
+    """
+    more = number(headers, MORE)
+    return max(0.0, min(more, number(headers, DUE) - time.time() * 1000) / 1000) if more > 0 else 0.0
+
+
 def copy_of(
     delivery: Delivery, level: int, task_id: str, *, attempts: int, body: bytes | None = None, delay: float | None = None
 ) -> Letter:

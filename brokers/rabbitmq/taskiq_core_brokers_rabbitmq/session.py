@@ -12,7 +12,7 @@ from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_rabbitmq import frames
 from taskiq_core_brokers_rabbitmq.alarms import Marks
 from taskiq_core_brokers_rabbitmq.doubts import Doubts, Says
-from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, MORE, number
+from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, number, still_to_wait
 from taskiq_core_brokers_rabbitmq.errors import RabbitError
 from taskiq_core_brokers_rabbitmq.feed import Feed, Look
 from taskiq_core_brokers_rabbitmq.frames import Incoming
@@ -153,8 +153,8 @@ class Session:
             return
         self._hold(receipt, message.tag, source.index, generation)
         delivery = Delivery(message.body, receipt, receipt.attempts + 1, source.queue, number(headers, DEATHS) + back)
-        if (more := number(headers, MORE)) > 0:
-            self._parts.send_on(self, [Settlement(delivery, Verdict.RETRY, delay=more / 1000)])
+        if (seconds := still_to_wait(headers)) > 0:
+            self._parts.send_on(self, [Settlement(delivery, Verdict.RETRY, delay=seconds)])
         elif returned and self._holdings.is_settled(nonce):
             self.finish([delivery])
         elif returned:
