@@ -62,10 +62,10 @@ class Link(asyncio.Protocol):
         self.patience = patience
         self.info: dict[str, Any] = {}
         self.on_broken: Callable[[], None] | None = None
-        self.greeted: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._transport: asyncio.Transport | None = None
+        self._opener: object = None
         self._broken: NatsError | None = None
         self._handlers: dict[bytes, Handler] = {}
         self._sids = itertools.count(2)
@@ -88,13 +88,16 @@ class Link(asyncio.Protocol):
         """Which process of a server it is connected to."""
         return str(self.info.get("server_id", ""))
 
-    def begin(self, transport: asyncio.Transport) -> None:
-        """Use `transport`, from the handshake on; answers come to one inbox."""
-        self._transport = transport
-        self._handlers[b"1"] = self._answer
+    def begin(self, transport: asyncio.Transport, info: dict[str, Any], opener: object) -> None:
+        """Use `transport`, on which we are logged in; `info` is the server's greeting.
+
+        `opener` lives as long as the link: the streams by which the connection was opened would close it with their end.
+        """
+        self._transport, self.info, self._opener = transport, info, opener
 
     def open_inbox(self) -> None:
-        """After the handshake: be ready for requests, and watch the connection."""
+        """Be ready for requests, whose answers come to one inbox, and watch the connection."""
+        self._handlers[b"1"] = self._answer
         self.write(f"SUB {self._inbox}* 1\r\n".encode())
         self._watch_later()
 
@@ -171,8 +174,7 @@ class Link(asyncio.Protocol):
         answers, self._answers = self._answers, {}
         for answer in answers.values():
             answer(self._broken)
-        waiting: list[asyncio.Future[Any]] = [self.greeted, *self._pongs]
-        for future in waiting:
+        for future in self._pongs:
             if not future.done():
                 future.set_exception(self._broken)
                 future.exception()  # whoever no longer waits for it shall not be told of it by the garbage collector
@@ -264,9 +266,6 @@ class Link(asyncio.Protocol):
             future = self._pongs.popleft()
             if not future.done():
                 future.set_result(None)
-        elif line.startswith(b"INFO "):
-            if not self.greeted.done():
-                self.greeted.set_result(line[5:])
         elif line.startswith(b"-ERR"):
             self._refused(line[4:].decode(errors="replace").strip(" '"))
 

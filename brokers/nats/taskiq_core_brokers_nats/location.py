@@ -11,6 +11,7 @@ from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.url_options import refuse_unknown
 
 DEFAULT_PREFIX = "taskiq"
+_NO_HOST = re.compile(r"[/?#@\\\[\]\s]")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FORMS = "nats://user:password@host:4222 or tls+nats://host:4222 (TLS), with more servers of the cluster after commas"
 _SCHEMES = {"nats": False, "natss": True, "tls": True, "tls+nats": True}
@@ -81,6 +82,8 @@ def locate(url: str, prefix: str | None = None) -> Location:
     for option in sorted(_FILES & query.keys()):
         if not Path(query[option]).is_file():
             raise ConfigurationError(reason=f"There is no file {query[option]} ({option} in the NATS URL).")
+    if who and "credentials" in query:
+        raise ConfigurationError(reason="The NATS URL names a user or token and a credentials file too: choose one of them.")
     identity = Identity(
         user=unquote(user) if colon else "",
         password=unquote(password),
@@ -118,7 +121,10 @@ def _address(text: str) -> tuple[str, int]:
         host, _, port = text.rpartition(":")
     if port and not (port.isdigit() and 0 < int(port) < 65536):
         raise ConfigurationError(reason=f"The port in the NATS URL is not a number below 65536. Write {_FORMS}.")
-    return (unquote(host) or "localhost", int(port or 4222))
+    host = unquote(host) or "localhost"
+    if _NO_HOST.search(host):
+        raise ConfigurationError(reason=f"The NATS URL names no host. Write {_FORMS}.")
+    return (host, int(port or 4222))
 
 
 def _context(query: dict[str, str]) -> ssl.SSLContext:

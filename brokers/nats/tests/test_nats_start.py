@@ -1,10 +1,7 @@
 """What may be wrong when a broker starts: each is said at once, or as soon as the time is over."""
 
-from pathlib import Path
-
 import pytest
 from support.nats_fixtures import StartNats
-from support.redis_certificates import make_certificates
 from support.tcp_ports import free_port
 
 from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageTooLargeError
@@ -22,32 +19,6 @@ async def refused(broker: NatsBroker, says: str, kind: type[Exception] = Configu
 
 async def test_no_server() -> None:
     await refused(NatsBroker(f"nats://u:hunter2@127.0.0.1:{free_port()}", send_timeout=0.5), "cannot be reached", BrokerError)
-
-
-async def test_credentials(start_nats: StartNats) -> None:
-    server = start_nats(user="worker", password="right/@one")
-    async with NatsBroker(server.url) as broker:
-        await broker.kick_many(messages(1))
-    bare = f"127.0.0.1:{server.port}"
-    await refused(NatsBroker(f"nats://worker:hunter2@{bare}"), "refuses the user")
-    await refused(NatsBroker(f"nats://{bare}"), "refuses the user")
-
-
-async def test_a_server_without_tls(nats_url: str) -> None:
-    await refused(NatsBroker(nats_url.replace("nats://", "tls+nats://")), "has no TLS")
-
-
-async def test_tls(start_nats: StartNats, tmp_path: Path) -> None:
-    """A server that wants TLS gets it; it is trusted for what its certificate says, and no more."""
-    certificates = make_certificates(tmp_path)
-    server = start_nats(tls=certificates)
-    trusting = f"{server.url}?tls_ca={certificates.ca}"
-    async with NatsBroker(trusting) as broker:
-        sent = messages(2)
-        await broker.kick_many(sent)
-        assert bodies(await whats_there(broker)) == bodies(sent)
-    await refused(NatsBroker(server.url), "cannot be trusted")
-    await refused(NatsBroker(f"{trusting}&tls_hostname=another.host"), "cannot be trusted")
 
 
 async def test_a_server_without_jetstream(start_nats: StartNats) -> None:
