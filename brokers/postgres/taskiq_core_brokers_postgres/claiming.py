@@ -11,6 +11,7 @@ from taskiq_core.delivery import Delivery
 from taskiq_core.low_share import LowShare
 from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.schema import HELD, MAIN, READY
 
 _LOWEST, _HIGHEST = -(1 << 15), (1 << 15) - 1
@@ -78,8 +79,6 @@ class Claim:
 
     def __init__(self, queues: Sequence[str], name: str, lease: float) -> None:
         self.worker = random.getrandbits(62) | 1
-        self.last_hold = 0
-        """The newest hold of which all is known."""
         self._queues = list(queues)
         self._lease = lease
         self._name = name
@@ -90,16 +89,25 @@ class Claim:
         self._whole_walk_at = 0.0
 
     async def take(self, database: Database, limit: int) -> list[Delivery]:
-        """Take up to `limit` ready messages under a lease, which is renewed by that."""
+        """Take up to `limit` ready messages under a lease, which is renewed by that.
+
+        :raises PostgresError: if nothing was taken for want of an answer.
+        """
         now = time.monotonic()
         if now >= self._whole_walk_at:
             self.rewind()
             self._whole_walk_at = now + _WHOLE_WALK
         owed = self._share.owed(limit)
-        rows = await self._low(database, owed) if owed else []
-        left = limit - len(rows)
-        if left:
-            rows += await self._highest(database, left)
+        rows: list[Any] = []
+        try:
+            if owed:
+                rows += await self._low(database, owed)
+            if len(rows) < limit:
+                await self._highest(database, limit, rows)
+        except PostgresError:
+            if not rows:
+                raise
+            self.rewind()  # what was taken before is held, and delivered
         self._share.delivered(len(rows))
         rows.sort(key=_order)
         return [
@@ -125,22 +133,24 @@ class Claim:
             self._low_places[low] = min(row[1] for row in rows)
         return list(rows)
 
-    async def _highest(self, database: Database, limit: int) -> Sequence[Any]:
-        """What was claimed leaves dead entries at the beginning of the index, until the table is vacuumed.
+    async def _highest(self, database: Database, limit: int, taken: list[Any]) -> None:
+        """Fill `taken` up to the limit.
+
+        What was claimed leaves dead entries at the beginning of the index, until the table is vacuumed.
 
         So a busy consumer begins where its last claim ended, but for higher priorities. What comes back to a place before that,
         by other consumers or late commits, it finds when it has no more, or soon.
         """
-        rows: Sequence[Any] = ()
+        low = len(taken)
         if self._passed is not None:
-            rows = await self._fetch(database, limit, (self._passed[0] + 1, _HIGHEST, _BEGIN), self._passed)
-        if len(rows) < limit:
-            rows = [*rows, *await self._fetch(database, limit - len(rows), _ALL)]
+            taken += await self._fetch(database, limit - low, (self._passed[0] + 1, _HIGHEST, _BEGIN), self._passed)
+        if len(taken) < limit:
+            taken += await self._fetch(database, limit - len(taken), _ALL)
         self._passed = None
-        if len(rows) == limit:
-            lowest = min(row[0] for row in rows)
-            self._passed = lowest, lowest, min(row[1] for row in rows if row[0] == lowest)
-        return rows
+        if len(taken) == limit:
+            highest = taken[low:]
+            lowest = min(row[0] for row in highest)
+            self._passed = lowest, lowest, min(row[1] for row in highest if row[0] == lowest)
 
     async def _fetch(self, database: Database, limit: int, *parts: _Part) -> Sequence[Any]:
         lowest, highest, first = ([*column] for column in zip(*parts, strict=True))

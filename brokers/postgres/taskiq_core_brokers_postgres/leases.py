@@ -10,7 +10,7 @@ from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.claiming import arrays
 from taskiq_core_brokers_postgres.database import Database
-from taskiq_core_brokers_postgres.schema import FORGOTTEN, HELD, MAIN, READY, STRAY
+from taskiq_core_brokers_postgres.schema import FORGOTTEN, HELD, MAIN, READY
 
 _CHUNK = 1000
 
@@ -18,19 +18,19 @@ _RENEW = f"""WITH before AS (SELECT lease_until <= now() AS over FROM taskiq.wor
     INSERT INTO taskiq.workers (id, kind, name, queues, lease_until)
     VALUES ($1, {MAIN}, $2, $4, now() + $3::float8 * interval '1 second')
     ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, queues = excluded.queues
-    RETURNING coalesce((SELECT over FROM before), true)"""
+    RETURNING coalesce((SELECT over FROM before), true), nextval('taskiq.holds')"""
 RENEW_ONLY = "UPDATE taskiq.workers SET lease_until = now() + $2::float8 * interval '1 second' WHERE id = $1 RETURNING id"
 """For a worker that has its row."""
 _RETIRE = "UPDATE taskiq.workers SET queues = '{}' WHERE id = $1"
 _LOST = """SELECT given.task_id, given.hold FROM unnest($1::text[], $2::bigint[]) AS given(task_id, hold)
            WHERE NOT EXISTS (SELECT FROM taskiq.messages WHERE task_id = given.task_id AND hold = given.hold)"""
-_MOVE = """WITH moved AS MATERIALIZED (
-        SELECT task_id FROM taskiq.messages WHERE {} ORDER BY task_id FOR UPDATE SKIP LOCKED),
+_MOVE = f"""WITH moved AS MATERIALIZED (
+        SELECT task_id FROM taskiq.messages WHERE {{}} ORDER BY task_id FOR UPDATE SKIP LOCKED),
     row AS (INSERT INTO taskiq.workers (id, kind, name, lease_until)
-        SELECT $1::bigint, {}, $2, now() + $3::float8 * interval '1 second' WHERE EXISTS (SELECT FROM moved))
+        SELECT $1::bigint, {FORGOTTEN}, $2, now() + $3::float8 * interval '1 second' WHERE EXISTS (SELECT FROM moved))
     UPDATE taskiq.messages AS message SET worker = $1 FROM moved WHERE message.task_id = moved.task_id"""
-_STRAY = _MOVE.format(f"state = {HELD} AND worker = $4 AND hold <= $5 AND task_id <> ALL ($6::text[])", STRAY)
-_FORGET = _MOVE.format("(task_id, hold) IN (SELECT * FROM unnest($4::text[], $5::bigint[]))", FORGOTTEN)
+_STRAY = _MOVE.format(f"state = {HELD} AND worker = $4 AND hold <= $5 AND task_id <> ALL ($6::text[])")
+_FORGET = _MOVE.format("(task_id, hold) IN (SELECT * FROM unnest($4::text[], $5::bigint[]))")
 
 _FREE = f"""UPDATE taskiq.messages AS free SET state = {READY}, hold = 0, worker = 0"""
 _IS_OVER = "lease_until <= now() AND now() > pg_postmaster_start_time() + $1::float8 * interval '1 second'"
@@ -61,16 +61,17 @@ class Leases:
         self._queues = list(queues)
         self.seconds = seconds
 
-    async def renew(self, deliveries: Sequence[Delivery], last_hold: int) -> tuple[Sequence[Delivery], bool]:
-        """Renew, but for what is held since `last_hold` or longer and is not among these: that has one lease more.
+    async def renew(self) -> tuple[bool, int]:
+        """Return whether the lease had ended before, and a number above those of all claims that have begun."""
+        ((was_over, number),) = await self._database.fetch(_RENEW, self._worker, self._name, self.seconds, self._queues)
+        return was_over, number
 
-        Returns those that are lost, and whether the lease had ended before.
-        """
-        rows = await self._database.fetch(_RENEW, self._worker, self._name, self.seconds, self._queues)
+    async def part(self, deliveries: Sequence[Delivery], last_hold: int) -> Sequence[Delivery]:
+        """What is held since `last_hold` or longer and is not among these has one lease more. Returns those that are lost."""
         ids, holds = arrays(deliveries)
         await self._database.fetch(_STRAY, *self._new_row(), self._worker, last_hold, ids)
         lost = {(row[0], row[1]) for row in await self._database.fetch(_LOST, ids, holds)} if ids else set[Any]()
-        return [item for item in deliveries if (item.receipt.id, item.receipt.hold) in lost], bool(rows[0][0])
+        return [item for item in deliveries if (item.receipt.id, item.receipt.hold) in lost]
 
     async def retire(self) -> None:
         """Receive nothing more: nobody is to be called for us. What is held stays so."""

@@ -18,10 +18,8 @@ PARKED: Final = 3
 
 MAIN: Final = 0
 """The row of a worker itself, in `workers.kind`."""
-STRAY: Final = 1
-"""What a worker holds and does not extend."""
-FORGOTTEN: Final = 2
-"""What a worker said that it forgets: the end of this lease is nobody's death."""
+FORGOTTEN: Final = 1
+"""What a worker holds and does not extend, or said that it forgets: the end of this lease is nobody's death."""
 
 _BUSY = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0"
 # A row of these is written again and again: room for the next version beside it keeps them off the indexes (HOT).

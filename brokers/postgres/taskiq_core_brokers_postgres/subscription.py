@@ -18,6 +18,7 @@ from taskiq_core_brokers_postgres import dead_letters, parking, thread_client
 from taskiq_core_brokers_postgres.bell import Bell
 from taskiq_core_brokers_postgres.claiming import Claim
 from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.known_claims import KnownClaims
 from taskiq_core_brokers_postgres.leases import Leases
 from taskiq_core_brokers_postgres.settling import Settling, new_insert
 from taskiq_core_brokers_postgres.upkeep import Upkeep
@@ -51,6 +52,7 @@ class PostgresSubscription(Subscription):
         self._poll_interval = poll_interval
         self._dead_ttl = dead_ttl
         self._claim = Claim(self._queues, self.consumer, lease)
+        self._known = KnownClaims()
         self._leases = Leases(database, self._claim.worker, self.consumer, self._queues, lease)
         self._upkeep = Upkeep(database, self._queues, self._leases, self._claim.worker)
         self._next_upkeep = 0.0
@@ -62,7 +64,7 @@ class PostgresSubscription(Subscription):
     async def __aenter__(self) -> Self:
         self._bell.start()
         # What can never work is said here, rather than by each receive. And who has a lease sees that it ended, in an outage.
-        await self._leases.renew((), 0)
+        await self._leases.renew()
         return self
 
     async def __aexit__(
@@ -111,14 +113,17 @@ class PostgresSubscription(Subscription):
         if time.monotonic() >= self._next_upkeep:
             await self._upkeep.run(ready=False)
             self._next_upkeep = time.monotonic() + _UPKEEP
+        self._known.begin()
         claiming: asyncio.Task[list[Delivery]] = self._start(self._claim.take(self._database, limit))
         try:
             taken = await asyncio.shield(claiming)
         except asyncio.CancelledError:
             self._start(self._give_back(claiming))
             raise
-        if taken:
-            self._claim.last_hold = taken[0].receipt.hold
+        except BrokerError:
+            self._known.end()
+            raise
+        self._known.end(taken)
         return taken
 
     async def _give_back(self, claiming: asyncio.Task[list[Delivery]]) -> None:
@@ -128,6 +133,8 @@ class PostgresSubscription(Subscription):
                 await self._claim.give_back(self._database, taken)
         except BrokerError as error:  # then the end of the lease, or of the subscription, does the same
             logger.warning("Some messages could not be given back yet: %s", error)
+        finally:
+            self._known.end()
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         if settlements:
@@ -138,9 +145,11 @@ class PostgresSubscription(Subscription):
                 self._claim.rewind()
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        lost, was_over = await self._leases.renew(deliveries, self._claim.last_hold)
+        mark = self._known.mark()
+        was_over, number = await self._leases.renew()
         if was_over:
             self._upkeep.reprieve()
+        lost = await self._leases.part(deliveries, self._known.until(mark, number))
         if self._dead_ttl is not None:  # here, for the worker calls this every third of a lease, whatever else it does
             await dead_letters.expire(self._database, self._dead_ttl)
         return lost
