@@ -40,6 +40,11 @@ class Replacing(FirstCounts):
     stores_result: bool = True
     result_ttl: float | None = None
 
+    @property
+    def option(self) -> str:
+        """As it is written at the task."""
+        return 'Unique(on_conflict="replace")' if self.kind == "unique" else super().option
+
     def check(self, broker: Sender) -> None:
         """See `Guard`."""
         super().check(broker)

@@ -1,10 +1,14 @@
 """What a send or a task needs of its broker: there, or refused with a sentence that says what to do."""
 
 from datetime import timedelta
+from typing import Final
 
 from taskiq_core.abc.sender import Sender
 from taskiq_core.capability import Capability
 from taskiq_core.exceptions import UnsupportedOptionError
+
+COORDINATORS: Final = 'Redis, PostgreSQL or SQLite, as in broker_from_url("amqp://...", results="redis://...")'
+"""Our result backends that keep shared state for several processes, and how one is given to a broker that has none."""
 
 
 def require_capability(broker: Sender, capability: Capability, subject: str, option: str) -> None:
@@ -14,13 +18,16 @@ def require_capability(broker: Sender, capability: Capability, subject: str, opt
     """
     if capability in broker.capabilities:
         return
+    remedy = "Drop the option or use a broker that has it."
+    if Capability.BATCH not in broker.capabilities:  # then it may be a plugin for Taskiq, and those declare nothing
+        name = type(broker).__name__
+        remedy += f" If this broker does serve it, declare it: `{name}.capabilities |= Capability.{capability.name}`."
     raise UnsupportedOptionError(
         subject=subject,
         option=option,
         provider=type(broker).__name__,
         capability=str(capability.name),
-        remedy="Drop the option or use a broker that has it. If this broker does serve it, declare it: "
-        f"`{type(broker).__name__}.capabilities |= Capability.{capability.name}`.",
+        remedy=remedy,
     )
 
 
@@ -48,9 +55,10 @@ def require_coordinator(broker: Sender, subject: str, option: str) -> None:
     """
     coordinator = broker.coordinator
     if coordinator is None:
-        provider, remedy = type(broker).__name__, "Give the broker a result backend that is a coordinator too, or one beside it"
+        provider = type(broker).__name__
+        remedy = f"Give the broker a result backend that is a coordinator too ({COORDINATORS}), or one beside it"
     elif Capability.CROSS_PROCESS in broker.capabilities and not coordinator.cross_process:
-        provider, remedy = type(coordinator).__name__, "Other processes would not see its state: use one that is on a server"
+        provider, remedy = type(coordinator).__name__, f"Other processes would not see its state: use {COORDINATORS}"
     else:
         return
     remedy = f"{remedy}, with with_coordinator(...). Or drop the option."

@@ -18,6 +18,7 @@ from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
 from taskiq_core.ids import check_task_id
 from taskiq_core.outbox import Outbox
 from taskiq_core.removal import record_removed, store_removed
+from taskiq_core.requirements import COORDINATORS
 from taskiq_core.result import TaskiqResult
 from taskiq_core.task_events import TaskCancelled
 
@@ -102,7 +103,7 @@ class Tasks:
         if found is None:
             raise ConfigurationError(
                 reason=f"{type(self._broker).__name__} cannot cancel: it has no coordinator. Give it a result backend that is "
-                "one (memory, SQLite, Redis), or a coordinator of its own with broker.with_coordinator(...)."
+                f"one ({COORDINATORS}), or a coordinator of its own with broker.with_coordinator(...)."
             )
         return found
 

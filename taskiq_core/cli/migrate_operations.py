@@ -8,6 +8,7 @@ import anyio
 import click
 
 from taskiq_core.abc.queue_admin import QueueAdmin
+from taskiq_core.abc.schema_owner import SchemaOwner
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.cli import logs
 from taskiq_core.cli.exit_codes import CRASHED, INCOMPLETE, STOPPED, WRONG_CONFIGURATION
@@ -54,6 +55,7 @@ class _Mover:
             self._scope.cancel()
 
     async def run(self) -> None:
+        await _refuse_emptiness(self._source)
         async with self._source, self._target:
             with anyio.CancelScope() as self._scope:
                 await self._run()
@@ -93,6 +95,14 @@ class _Mover:
             click.echo("Stopped before all was moved: the same command goes on with the rest.", err=True)
         if self._source.admin is not None and (dead := await _count_dead(self._source.admin, queues)):
             click.echo(f"Dead letters stay in the source: {dead}{'' if dead < _MANY_DEAD else ' or more'}")
+
+
+async def _refuse_emptiness(source: AsyncBroker) -> None:
+    """Before the start, which would make what is missing."""
+    if isinstance(source, SchemaOwner):
+        version = await source.schema_version()
+        if not version.found:
+            raise ConfigurationError(reason=f"Nobody has ever used {version.place} as a broker: look at the URL after --from.")
 
 
 async def _count_dead(admin: QueueAdmin, queues: Sequence[str]) -> int:

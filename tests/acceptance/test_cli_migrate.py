@@ -93,6 +93,7 @@ def test_a_paused_queue_wants_a_decision(tmp_path: Path, migrate: Migrate) -> No
     ("arguments", "sentence"),
     [
         (("--from", "nosuch://me:secret@there", "--to", "sqlite:///new.db"), "nosuch://"),
+        (("--from", "sqlite:///odl.db", "--to", "sqlite:///new.db"), "look at the URL after --from"),
         (("--from", "memory://", "--to", "sqlite:///new.db"), "The source keeps its messages in one process"),
         (("--from", "redis://me:secret@127.0.0.1:1/0", "--to", "sqlite:///new.db"), "Redis at 127.0.0.1:1"),
         (("--from", "sqlite:///old.db", "--to", "sqlite:///../{here}/old.db"), "Source and target are the same place"),
@@ -105,6 +106,7 @@ def test_mistakes_are_said_in_a_sentence(tmp_path: Path, migrate: Migrate, argum
     assert sentence in said
     assert "secret" not in said
     assert "Traceback" not in said
+    assert not (tmp_path / "odl.db").exists()
 
 
 def test_urls_may_come_from_the_environment(tmp_path: Path, migrate: Migrate) -> None:
