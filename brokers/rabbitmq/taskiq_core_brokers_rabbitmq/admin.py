@@ -53,8 +53,10 @@ class RabbitAdmin(QueueAdmin):
         known = [topology.ready(queue, level) for level in LEVELS] + [topology.delayed(queue, delay) for delay in DELAYS]
         names = sorted(await topology.marked(link, known))
         channel = await link.channel(connector.patience)
-        answers = await channel.call(*map(question, names), patience=connector.patience)
-        channel.close()
+        try:
+            answers = await channel.call(*map(question, names), patience=connector.patience)
+        finally:
+            channel.close()
         return {name: int(answer.message_count) for name, answer in zip(names, answers, strict=True)}
 
     async def pause(self, queue: str) -> None:

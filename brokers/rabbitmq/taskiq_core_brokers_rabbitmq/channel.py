@@ -92,6 +92,14 @@ class Channel:
             for future in futures:
                 future.cancel()
 
+    async def finish(self, data: bytes, *, patience: float) -> None:
+        """Write frames, wait until the server has handled them, and close; raises as `call`."""
+        # It handles what a channel sends in order, so one answer stands for all.
+        try:
+            await self.call(commands.Basic.Qos(prefetch_count=1), after=data, patience=patience)
+        finally:
+            self.close()
+
     def close(self, why: RabbitError | None = None) -> None:
         """Close it for good; returns at once. What waits for an answer fails, with `why`."""
         if self.closed is None:
@@ -127,12 +135,14 @@ class Channel:
         _, _, found = frame.unmarshal(whole)
         if isinstance(found, commands.Channel.Close):
             self.wire.write(frame.marshal(commands.Channel.CloseOk(), self.number))
+            if self.closed is not None:
+                return  # ours has crossed it and is answered too; until then the number is not free
             self.wire.drop(self.number)
             self.fail(ChannelClosedError(reason=str(found.reply_text), code=found.reply_code or 0))
         elif isinstance(found, commands.Channel.CloseOk):
             self.wire.drop(self.number)
         elif isinstance(found, commands.Basic.Cancel):
-            self.fail(RabbitError(reason="RabbitMQ cancelled a consumer: its queue was deleted or moved", passing=True))
+            self.close(RabbitError(reason="RabbitMQ cancelled a consumer: its queue was deleted or moved", passing=True))
         else:
             self._answer(found)
 

@@ -6,6 +6,7 @@ their channel, and what is written goes out as it is. See ADR 0043.
 
 import asyncio
 import os
+from heapq import heappop, heappush
 from typing import Any, cast
 
 from pamqp import commands, frame
@@ -25,7 +26,14 @@ class Link(asyncio.Protocol):
     """
 
     def __init__(
-        self, writer: asyncio.StreamWriter, place: str, *, frame_max: int, heartbeat: float, version: tuple[int, ...]
+        self,
+        writer: asyncio.StreamWriter,
+        place: str,
+        *,
+        frame_max: int,
+        channel_max: int,
+        heartbeat: float,
+        version: tuple[int, ...],
     ) -> None:
         self.place = place
         self.frame_max = frame_max
@@ -38,7 +46,9 @@ class Link(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", writer.transport)
         self._heartbeat = heartbeat
         self._channels: dict[int, Channel] = {}
-        self._next = 1
+        self._channel_max = channel_max
+        self._most = 0  # the highest number that a channel ever had
+        self._free: list[int] = []
         self._rest = b""
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
@@ -55,17 +65,26 @@ class Link(asyncio.Protocol):
     async def channel(self, patience: float) -> Channel:
         """A new channel.
 
-        :raises RabbitError: if the connection broke.
+        :raises RabbitError: if the connection broke, or has as many channels as the server allows.
         """
         channel = self.reserve()
         await channel.call(commands.Channel.Open(), patience=patience)
         return channel
 
     def reserve(self) -> Channel:
-        """A channel whose opening is the caller's first question on it."""
+        """A channel whose opening is the caller's first question on it; raises as `channel`."""
         if self.broken is not None:
             raise self.broken
-        number, self._next = self._next, self._next + 1
+        if self._free:
+            number = heappop(self._free)
+        elif self._most < self._channel_max:
+            number = self._most = self._most + 1
+        else:
+            raise RabbitError(
+                reason=f"RabbitMQ at {self.place} allows {self._channel_max} channels on a connection and all are in use: "
+                "raise channel_max in rabbitmq.conf.",
+                passing=True,
+            )
         channel = self._channels[number] = Channel(self, number)
         return channel
 
@@ -75,10 +94,9 @@ class Link(asyncio.Protocol):
             self._transport.write(data)
 
     def drop(self, number: int) -> None:
-        """A channel is no more."""
-        self._channels.pop(number, None)
-        if not self._channels:
-            self._next = 1
+        """Both sides have closed a channel: its number is free."""
+        if self._channels.pop(number, None) is not None:
+            heappush(self._free, number)
 
     def abort(self, why: str) -> None:
         """Give the connection up."""

@@ -91,6 +91,7 @@ async def _shake_hands(
         writer,
         location.server,
         frame_max=opened.connection_tune.frame_max or 131072,
+        channel_max=opened.connection_tune.channel_max or 65535,
         heartbeat=heartbeat,
         version=version_of(opened.server_properties),
     )

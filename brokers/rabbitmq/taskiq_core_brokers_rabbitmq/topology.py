@@ -234,8 +234,7 @@ class Topology:
         exchange = self.marks.encode()
         for name in names:
             data += frames.publication(channel.number, link.frame_max, (exchange, name.encode()), frames.NO_PROPERTIES, b"")
-        await channel.call(commands.Basic.Qos(prefetch_count=1), after=data, patience=self.patience)
-        channel.close()
+        await channel.finish(data, patience=self.patience)
         return set(names) - missing
 
     # -- news -----------------------------------------------------------------------------------------------------------------
@@ -247,9 +246,7 @@ class Topology:
         address = (self.news.encode(), b"")
         for text in news:
             data += frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, text.encode())
-        # The server handles what a channel sends in order, so this answer stands for all.
-        await channel.call(commands.Basic.Qos(prefetch_count=1), after=data, patience=self.patience)
-        channel.close()
+        await channel.finish(data, patience=self.patience)
 
 
 _QUORUM = {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-dead-letter-strategy": "at-least-once"}
