@@ -19,7 +19,7 @@ from taskiq_core.dead_letters import DeadLetters
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.defaults import EVENTS_DRAIN, MAX_MESSAGE_SIZE, SEND_TIMEOUT
 from taskiq_core.events import EventHandler, TaskiqEvents
-from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, TaskBrokerMismatchError
+from taskiq_core.exceptions import ConfigurationError, MessageHeldUpError, MessageRefusedError, TaskBrokerMismatchError
 from taskiq_core.group_commit import GroupCommit
 from taskiq_core.ids import new_task_id
 from taskiq_core.kicker import AsyncKicker
@@ -88,7 +88,7 @@ class AsyncBroker(BrokerParts, BrokerTransactions, BrokerEvents, TaskRegistrar, 
         self.event_handlers: dict[TaskiqEvents, list[EventHandler]] = {event: [] for event in TaskiqEvents}
         self._home: tuple[int, anyio.lowlevel.EventLoopToken] | None = None
         self._registry: TaskRegistry[AnyTask] = TaskRegistry(shared_tasks)
-        self._group: GroupCommit[BrokerMessage] = GroupCommit(self.kick_many, splits=MessageRefusedError)
+        self._group: GroupCommit[BrokerMessage] = GroupCommit(self.kick_many, splits=(MessageRefusedError, MessageHeldUpError))
         self._sender = MessageSender(self)
 
     @classmethod

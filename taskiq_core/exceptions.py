@@ -3,7 +3,7 @@
 ```
 TaskiqError
 ├── SendTaskError                  the broker did not take the message: `outcome` says refused or unknown
-│   └── MessageTooLargeError · MessageRefusedError · SharedBrokerSendTaskError
+│   └── MessageTooLargeError · MessageRefusedError · MessageHeldUpError · SharedBrokerSendTaskError
 ├── DuplicateTaskError             a unique task whose place is taken, with `on_conflict="raise"`
 ├── BrokerError                    a broker could not be reached or used
 ├── ResultBackendError
@@ -71,6 +71,15 @@ class MessageTooLargeError(SendTaskError):
 
 class MessageRefusedError(SendTaskError):
     """The broker is well but can never take this message; of a batch with such a message it has taken none."""
+
+    outcome: str = "refused"
+
+
+class MessageHeldUpError(SendTaskError):
+    """A transaction of somebody's, not ended yet, stands in the way; of a batch with such a message nothing was taken.
+
+    It can be sent when that transaction has ended.
+    """
 
     outcome: str = "refused"
 

@@ -85,12 +85,12 @@ class _Caller(Generic[T]):
 class GroupCommit(Generic[T]):
     """Shares `flush` between concurrent callers; not for use by several event loops. It must end soon when it is cancelled.
 
-    `flush` gets 1 to `max_batch` items in the order of their submission. With an error of the kind `splits` it says that it has
-    taken none of them, because some item is wrong: then halves of the batch are tried, so that only the wrong ones fail.
+    `flush` gets 1 to `max_batch` items in the order of their submission. With an error of a kind in `splits` it says that it
+    has taken none of them because of some item: then halves of the batch are tried, so that only such items fail.
     """
 
     def __init__(
-        self, flush: Callable[[list[T]], Awaitable[None]], *, max_batch: int = 1000, splits: type[Exception] | tuple[()] = ()
+        self, flush: Callable[[list[T]], Awaitable[None]], *, max_batch: int = 1000, splits: tuple[type[Exception], ...] = ()
     ) -> None:
         if max_batch < 1:
             msg = f"max_batch is 1 or more, not {max_batch}"

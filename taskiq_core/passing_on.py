@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from taskiq_core.exceptions import MessageRefusedError, MessageTooLargeError, UnsupportedOptionError
+from taskiq_core.exceptions import MessageHeldUpError, MessageRefusedError, MessageTooLargeError, UnsupportedOptionError
 from taskiq_core.message import BrokerMessage
 
 K = TypeVar("K")
@@ -29,6 +29,7 @@ class PassedOn(Generic[K]):
     ) -> None:
         """Send all, in batches as large as the broker takes them. After an error, what was accepted before it is noted.
 
+        :raises MessageHeldUpError: if some have to be sent later; all others are sent.
         :raises Exception: whatever else the broker raises, as it does when it cannot be reached.
         """
         sized: list[tuple[K, BrokerMessage]] = []
@@ -38,20 +39,22 @@ class PassedOn(Generic[K]):
                 self.refused.append((key, f"it has {size} bytes, and the target takes {max_size}"))
             else:
                 sized.append((key, message))
-        if sized:
-            await self._send(kick_many, sized)
+        if sized and (held_up := await self._send(kick_many, sized)) is not None:
+            raise held_up
 
     async def _send(
         self, kick_many: Callable[[Sequence[BrokerMessage]], Awaitable[None]], messages: Sequence[tuple[K, BrokerMessage]]
-    ) -> None:
+    ) -> MessageHeldUpError | None:
         try:
             await kick_many([message for _, message in messages])
-        except _REFUSALS as error:
-            if len(messages) == 1:
-                self.refused.append((messages[0][0], str(getattr(error, "reason", "") or error)))
-                return
-            half = len(messages) // 2
-            await self._send(kick_many, messages[:half])
-            await self._send(kick_many, messages[half:])
+        except (*_REFUSALS, MessageHeldUpError) as error:
+            if len(messages) > 1:
+                half = len(messages) // 2
+                first = await self._send(kick_many, messages[:half])
+                return await self._send(kick_many, messages[half:]) or first
+            if isinstance(error, MessageHeldUpError):
+                return error
+            self.refused.append((messages[0][0], str(getattr(error, "reason", "") or error)))
         else:
             self.accepted += [key for key, _ in messages]
+        return None

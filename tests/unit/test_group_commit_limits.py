@@ -250,7 +250,7 @@ async def test_one_wrong_item_fails_alone() -> None:
             link.flushed.pop()
             raise ValueError(len(items))
 
-    group = GroupCommit(flush, splits=ValueError)
+    group = GroupCommit(flush, splits=(ValueError,))
     outcomes: dict[int, str] = {}
 
     async def caller(item: int) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Self
 
+from taskiq_core import clock
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
-from taskiq_core.exceptions import SendTaskError
+from taskiq_core.exceptions import MessageHeldUpError, SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_postgres.admin import PostgresAdmin
@@ -113,13 +114,24 @@ class PostgresBroker(OwnsTables, AsyncBroker):
                 await producer.close(_CLOSING)
             await self._database.close()
 
+    async def kick(self, message: BrokerMessage) -> None:
+        deadline = clock.monotonic() + self.send_timeout
+        try:
+            await super().kick(message)
+        except MessageHeldUpError as error:
+            # Out of the line in which others wait behind it.
+            await self._started().send_when_free(message, deadline - clock.monotonic(), error)
+
     async def kick_many(self, messages: Sequence[BrokerMessage]) -> None:
+        await self._started().send(messages)
+
+    def _started(self) -> Producer:
         if self._producer is None or self.home is None:
             reason = (
                 "the PostgreSQL broker is not started in this process: call `await broker.startup()` first, also after a fork."
             )
             raise SendTaskError(reason=reason, outcome="refused")
-        await self._producer.send(messages)
+        return self._producer
 
     def enlist(self, connection: Any, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
         """See `AsyncBroker`. Takes connections of asyncpg, psycopg 3 and SQLAlchemy, and SQLAlchemy's sessions."""

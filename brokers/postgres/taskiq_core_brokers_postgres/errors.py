@@ -10,7 +10,7 @@ class PostgresError(BrokerError):
 
     `certain` is False where a statement may have been carried out although its answer is missing. `passing` is True where
     trying again may help without anybody's doing. `of_data` is True where nothing is wrong but with what was to be written,
-    `exists` where that is there already.
+    `exists` where that is there already, `held_up` where a lock of somebody else's did not end in time.
     """
 
     __template__ = "{reason}"
@@ -19,6 +19,7 @@ class PostgresError(BrokerError):
     passing: bool = False
     of_data: bool = False
     exists: bool = False
+    held_up: bool = False
 
 
 class UnusablePostgresError(PostgresError, ConfigurationError):
@@ -30,7 +31,8 @@ DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Internal
 
 _GONE = ("08", "57P", "53300")
 """The server ended the connection, is starting or stopping, or has too many."""
-_AGAIN = ("40", "55P03", "57014", "25006")
+_LOCKED = "55P03"
+_AGAIN = ("40", _LOCKED, "57014", "25006")
 """Rolled back: deadlock, lock or statement timeout; or this server has become a replica."""
 _UNIQUE = "23505"
 _OF_DATA = ("21", "22", "23", "54000")
@@ -63,7 +65,7 @@ def explain(error: BaseException, place: str, *, connecting: bool = False) -> Po
         return lost(place, str(error) or type(error).__name__, certain=connecting)
     said = f" (PostgreSQL says: {error})"
     if code.startswith(_AGAIN):
-        return PostgresError(reason=f"PostgreSQL at {place} gave a statement up.{said}", passing=True)
+        return PostgresError(reason=f"PostgreSQL at {place} gave a statement up.{said}", passing=True, held_up=code == _LOCKED)
     for known, sentence in _PERMANENT.items():
         if code.startswith(known):
             return UnusablePostgresError(reason=f"PostgreSQL at {place} {sentence}{said}")

@@ -5,13 +5,15 @@
 import asyncio
 import contextlib
 import itertools
+import math
 import random
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
-from taskiq_core.exceptions import MessageRefusedError, SendTaskError
+from taskiq_core.exceptions import MessageHeldUpError, MessageRefusedError, SendTaskError
 from taskiq_core.group_commit import seconds_left
 from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_postgres.bell import RING
@@ -20,10 +22,15 @@ from taskiq_core_brokers_postgres.duplicates import HopefulInsert
 from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.schema import DELAYED, READY
 
+_HELD_UP_BY = "another transaction, which has not ended, has sent this id, or one of this batch: send when it has ended ({})."
 _PAUSE = 0.1
 """Seconds between two tries."""
 _MARGIN = 0.1
 """Seconds that an answer needs to those who wait for it."""
+_LOCK_WAIT, _SHORT_LOCK_WAIT = 0.2, 0.02
+"""Seconds that a send waits for somebody else's transaction, which has written one of its ids: so long, while it is rare."""
+_HELD_UP = 5.0
+"""Seconds for which it is no longer rare."""
 
 # Times are of the moment, not of the beginning of a transaction, which is the caller's and may be long.
 _INSERT = f"""INSERT INTO taskiq.messages (task_id, queue, priority, state, due, place, body)
@@ -36,7 +43,8 @@ INSERT = f"WITH touched AS ({_INSERT} ON CONFLICT (task_id) DO NOTHING RETURNING
 """For the caller's own transaction, whose commit is the caller's to repeat."""
 
 _SEND = f"""WITH first_time AS (
-        INSERT INTO taskiq.producers AS known (id, batch, at) VALUES ($6, $7, now())
+        INSERT INTO taskiq.producers AS known (id, batch, at)
+        SELECT $6, $7, now() WHERE set_config('lock_timeout', $8, true) IS NOT NULL
         ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at WHERE known.batch < excluded.batch
         RETURNING id),
     touched AS ({_INSERT} WHERE EXISTS (SELECT FROM first_time) {{}} RETURNING queue) {RING}"""
@@ -50,14 +58,17 @@ class Producer:
     def __init__(self, database: Database, timeout: float) -> None:
         self._database = database
         self._timeout = timeout
+        self._held_up_at = -math.inf
+        self._tries_one = False
         self._free: list[int] = []
         self._all: list[int] = []
         self._numbers = itertools.count(1)
         self._insert = HopefulInsert(_SEND.format(""), _SEND.format("ON CONFLICT (task_id) DO NOTHING"))
 
-    async def send(self, messages: Sequence[BrokerMessage]) -> None:
+    async def send(self, messages: Sequence[BrokerMessage], seconds: float = math.inf) -> None:
         """All accepted, or raises. A batch whose answer is lost is sent again, until the time is over.
 
+        :raises MessageHeldUpError: if another transaction, which has not ended, has written one of the ids.
         :raises SendTaskError: its outcome is "unknown" if one of the tries may have taken effect.
         """
         columns = columns_of(messages)
@@ -66,15 +77,19 @@ class Producer:
         async with self._name() as name:
             number, certain = next(self._numbers), True
             failure: PostgresError | None = None
-            limit = min(self._timeout, seconds_left()) - _MARGIN
+            limit = min(self._timeout, seconds, seconds_left()) - _MARGIN
             try:
                 async with asyncio.timeout(limit):
                     while True:
                         try:
-                            await self._insert.run(self._database, *columns, name, number)
+                            await self._insert.run(self._database, *columns, name, number, self._lock_timeout())
                         except PostgresError as error:
                             certain &= error.certain
                             failure = error
+                            if error.held_up:
+                                self._held_up_at = time.monotonic()
+                            if error.held_up and certain:
+                                raise MessageHeldUpError(reason=_HELD_UP_BY.format(error.reason)) from error
                             if not error.passing:
                                 raise _refusal(error, certain=certain) from error
                             await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))
@@ -84,6 +99,28 @@ class Producer:
                 # The try that was cut off may have been carried out.
                 reason = failure.reason if failure else f"PostgreSQL did not answer within {limit:.1f} s."
                 raise SendTaskError(reason=reason, outcome="unknown") from failure
+
+    async def send_when_free(self, message: BrokerMessage, seconds: float, failure: MessageHeldUpError) -> None:
+        """Try for so long to send one that is held up; one such at a time, so that others find free connections.
+
+        Raises as `send`; `failure` if there was no time to try.
+        """
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > _LOCK_WAIT + 2 * _MARGIN:
+            if not self._tries_one:
+                self._tries_one = True
+                try:
+                    return await self.send([message], left)
+                except MessageHeldUpError as error:
+                    failure = error
+                finally:
+                    self._tries_one = False
+            await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))
+        raise failure
+
+    def _lock_timeout(self) -> str:
+        rare = time.monotonic() - self._held_up_at > _HELD_UP
+        return f"{1000 * (_LOCK_WAIT if rare else _SHORT_LOCK_WAIT):.0f}ms"
 
     async def close(self, timeout: float) -> None:
         """Delete the rows of our names, and those of senders that died long ago; if that takes too long, others will."""
