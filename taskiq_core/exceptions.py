@@ -10,17 +10,14 @@ TaskiqError
 │   ├── ResultGetError (ResultUnreadableError) · ResultSetError (ResultStoreAwayError) · ResultIsReadyError
 │   └── ResultBackendNotConfiguredError · TaskiqResultTimeoutError
 ├── ConfigurationError             found at start-up or registration, before any message moves
-│   ├── TaskNameConflictError · TaskBrokerMismatchError
-│   ├── UnsupportedOptionError · UnknownSchemeError
-├── MessageDecodeError · ArgumentError · UnknownTaskError
-├── ResultNotSerializableError · WorkerDiedError · TaskCancelledError
-├── ScheduledTaskCancelledError · SecurityError · SharedBrokerListenError
+│   ├── TaskNameConflictError · TaskBrokerMismatchError · UnsupportedOptionError · UnknownSchemeError
+├── MessageDecodeError · ArgumentError · UnknownTaskError · ResultNotSerializableError · WorkerDiedError
+├── TaskCancelledError · ScheduledTaskCancelledError · SecurityError · SharedBrokerListenError
 └── signals, raised by tasks: NoResultError · TaskRejectedError · TaskRequeuedError · TaskRetry · TaskFailed
 ```
 
 A subclass states its text once, in `__template__`, and its fields as annotations: `__template__ = "Queue {queue} is full."`
-and `queue: str`. Fields are keyword-only; one with a class attribute as default may be left out. An error built so survives the
-wire with its fields, which plain `args` would not.
+and `queue: str`. Fields are keyword-only; one with a default may be left out. Unlike plain `args` they survive the wire.
 """
 
 from typing import Any
@@ -76,10 +73,7 @@ class MessageRefusedError(SendTaskError):
 
 
 class MessageHeldUpError(SendTaskError):
-    """A transaction of somebody's, not ended yet, stands in the way; of a batch with such a message nothing was taken.
-
-    It can be sent when that transaction has ended.
-    """
+    """It, or one of its batch, can be sent when a transaction of somebody's has ended; nothing of the batch was taken."""
 
     outcome: str = "refused"
 
@@ -193,8 +187,6 @@ class UnsupportedOptionError(ConfigurationError):
 
 class UnknownSchemeError(ConfigurationError):
     """A URL names a plugin that is not installed."""
-
-    __template__ = "{reason}"
 
 
 class MessageDecodeError(TaskiqError):
