@@ -3,19 +3,24 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
+from taskiq_core.dead_bounds import DETAIL_BYTES, REASON_BYTES, shortened
 from taskiq_core.wire import pack, unpack
+
+_FRAME = 16
+"""Bytes around the two, at the most."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadDetail:
-    """`error` is one line, type and text; `traceback` is as Python prints it, if there is one."""
+    """`error` is type and text; `traceback` is as Python prints it, if there is one. Of long ones the middle is left out."""
 
     error: str
     traceback: str | None = None
 
     def pack(self) -> bytes:
-        """As brokers keep it."""
-        return pack([self.error, self.traceback])
+        """As brokers keep it, in `DETAIL_BYTES` at the most."""
+        trace = None if self.traceback is None else shortened(self.traceback, DETAIL_BYTES - REASON_BYTES - _FRAME)
+        return pack([shortened(self.error, REASON_BYTES), trace])
 
     @classmethod
     def unpack(cls, body: bytes | None) -> "DeadDetail | None":

@@ -57,7 +57,7 @@ class Settlement:
     delay: float | None = None
     """Seconds; for RELEASE and RETRY."""
     reason: str | None = None
-    """For REJECT: one line that an operator reads."""
+    """For REJECT: one line that an operator reads. Brokers keep `REASON_BYTES` of it, and may cut the rest off."""
     body: bytes | None = None
     """For RETRY, RELEASE and REJECT: the message as it shall come back or be kept; None leaves it as it is."""
     result: StoredResult | None = None
@@ -70,7 +70,11 @@ class Settlement:
     by itself, `delay` after it became the first: one at a time comes, should a call have been lost.
     """
     detail: bytes | None = None
-    """For REJECT: what is to be kept beside the reason; for `DeadLetter.detail`."""
+    """For REJECT: what is to be kept beside the reason; for `DeadLetter.detail`.
+
+    Brokers keep `DETAIL_BYTES` of it, and may cut the rest off; however long it is, they carry the verdict out. Where a body is
+    so large that there is no room beside it, they may cut more.
+    """
 
 
 @dataclass(slots=True)

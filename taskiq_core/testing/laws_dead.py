@@ -8,6 +8,7 @@ from taskiq_core import clock
 from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
+from taskiq_core.dead_bounds import DETAIL_BYTES, REASON_BYTES
 from taskiq_core.defaults import DEFAULT_QUEUE
 from taskiq_core.delivery import DeadLetter, Delivery, Settlement, Verdict
 from taskiq_core.message import BrokerMessage
@@ -66,6 +67,28 @@ class DeadLetterLaws(BrokerSuite):
         (letter,) = await admin_of(broker).dead_letters()
         assert letter.reason.startswith("a NUL ")
         assert letter.reason.endswith(" within")
+
+    @law(Capability.DEAD_LETTER)
+    async def test_however_long_an_error_is_the_message_is_dead_lettered(self, broker: AsyncBroker) -> None:
+        """`REASON_BYTES` and `DETAIL_BYTES` are kept whole, of longer ones at least so much, also beside a big body."""
+        fits = ("\N{SNOWMAN}" * (REASON_BYTES // 3), bytes(range(256)) * (DETAIL_BYTES // 256))
+        for reason, detail in (fits, ("é\n\r" * 100_000, b"\xff\n" * 500_000)):
+            await broker.kick_many(messages(1))
+            async with broker.subscribe(DEFAULT) as subscription:
+                end = Settlement(await take_one(subscription), Verdict.REJECT, reason=reason, detail=detail)
+                end.body = bytes(self.big_body)
+                await subscription.settle([end])
+            assert await whats_there(broker) == []
+            letters = await admin_of(broker).dead_letters()
+            assert len(letters) == 1
+            letter = letters[0]
+            assert letter.detail is not None
+            assert letter.body == end.body
+            assert reason.startswith(letter.reason)
+            assert detail.startswith(letter.detail)
+            assert len(letter.reason.encode()) >= min(len(reason.encode()), REASON_BYTES - 3)
+            assert len(letter.detail) >= min(len(detail), DETAIL_BYTES)
+            await admin_of(broker).purge_dead()
 
     @law(Capability.DEAD_LETTER)
     async def test_dead_letters_are_found_by_id(self, broker: AsyncBroker) -> None:

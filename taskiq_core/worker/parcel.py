@@ -8,6 +8,7 @@ import anyio
 
 from taskiq_core import clock
 from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.dead_bounds import REASON_BYTES, shortened
 from taskiq_core.dead_detail import DeadDetail
 from taskiq_core.delivery import Delivery, Settlement, StoredResult, Verdict
 from taskiq_core.exceptions import ResultNotSerializableError
@@ -120,8 +121,10 @@ class Parcel:
         outcome = self.outcome
         result = self.stored if self.together else None
         verdict = self.verdict
-        detail = _detail(outcome) if verdict is Verdict.REJECT else None
-        return Settlement(self.delivery, verdict, outcome.delay, outcome.reason, outcome.body, result, outcome.park, detail)
+        detail, reason = (_detail(outcome) if verdict is Verdict.REJECT else None), outcome.reason
+        if reason is not None:
+            reason = shortened(reason, REASON_BYTES)
+        return Settlement(self.delivery, verdict, outcome.delay, reason, outcome.body, result, outcome.park, detail)
 
     def replace_value(self, backend: AsyncResultBackend[Any], refusal: Exception) -> bool:
         """Store an error in the place of a value that cannot be stored; False if that has been tried."""

@@ -21,6 +21,7 @@ FLOORS = tuple(
         canonical
         capability
         clock
+        dead_bounds
         dead_detail
         defaults
         delivery

@@ -84,6 +84,22 @@ class DropsDetails(MemoryAdmin):
         return [replace(item, detail=None) for item in await super().dead_letters(queue=queue, limit=limit, before=before)]
 
 
+class LosesThoseWithLongDetails(MemoryAdmin):
+    async def dead_letters(
+        self, *, queue: str | None = None, limit: int = 100, before: str | None = None
+    ) -> Sequence[DeadLetter]:
+        letters = await super().dead_letters(queue=queue, limit=limit, before=before)
+        return [item for item in letters if len(item.detail or b"") < 100_000]
+
+
+class CutsDetailsShort(MemoryAdmin):
+    async def dead_letters(
+        self, *, queue: str | None = None, limit: int = 100, before: str | None = None
+    ) -> Sequence[DeadLetter]:
+        letters = await super().dead_letters(queue=queue, limit=limit, before=before)
+        return [replace(item, detail=item.detail and item.detail[:1000]) for item in letters]
+
+
 class EndsReasonsAtTheNul(MemoryAdmin):
     async def dead_letters(
         self, *, queue: str | None = None, limit: int = 100, before: str | None = None
@@ -143,6 +159,8 @@ LIARS = (
     (LeavesAGapInTheLine, "discard_removes_the_parked"),
     (LooksBeforeItDiscards, "each_is_received_or_discarded"),
     (DropsDetails, "dead_letters_tell_what_happened"),
+    (LosesThoseWithLongDetails, "however_long_an_error_is_the_message_is_dead_lettered"),
+    (CutsDetailsShort, "however_long_an_error_is_the_message_is_dead_lettered"),
     (EndsReasonsAtTheNul, "a_reason_may_hold_a_nul"),
     (CountsNoDeliveries, "dead_letters_tell_what_happened"),
     (FindsInItsOwnOrder, "dead_letters_are_found_by_id"),

@@ -97,7 +97,7 @@ class NatsBroker(AsyncBroker):
                 await self._connection.close()
                 raise
             link = await self._connection.usable()
-            self.max_message_size = min(self._own_limit, int(link.info["max_payload"]) - OVERHEAD)
+            self.max_message_size = min(self._own_limit, link.max_payload - OVERHEAD)
             self._state.forget()
             self._producer = Producer(self._connection, self._topology, self._state, self.send_timeout)
         await super().startup()

@@ -12,7 +12,7 @@ from taskiq_core.delivery import DeadLetter
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import WRONG_SEQUENCE, NatsError
 from taskiq_core_brokers_nats.headers import ATTEMPTS, EXPECTED, MESSAGE_ID, PRIORITY, fields_of, headers_of, number_in, told
-from taskiq_core_brokers_nats.names import Names, place_of, priority_of, text_of, token
+from taskiq_core_brokers_nats.names import LONGEST_ID, Names, place_of, priority_of, text_of, token
 from taskiq_core_brokers_nats.publishing import Item, publish_all
 
 _NOT_THERE = {10037, 10043, 10057}
@@ -49,7 +49,7 @@ class Cemetery:
         for grave in graves:
             queue, priority, task_id = place_of(grave.subject)
             fields = {
-                MESSAGE_ID: f"{grave.number}-{token(task_id)}",
+                MESSAGE_ID: f"{grave.number}-{token(task_id)[:LONGEST_ID]}",
                 ATTEMPTS: grave.attempts,
                 PRIORITY: priority,
                 **grave.fields,

@@ -4,9 +4,13 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
+from taskiq_core.dead_bounds import DETAIL_BYTES, cut_reason
+
 _BEGIN = b"NATS/1.0\r\n"
 _DIGITS = 15
 """Of numbers in headers, at the most."""
+_ONE_CHARACTER = 12
+"""Bytes of what is quoted, at the most."""
 
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 """Which message is to be replaced; 0: the subject has to be free."""
@@ -48,11 +52,14 @@ def number_in(fields: Mapping[str, str], name: str, missing: int = 0) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else missing
 
 
-def rejection(reason: str, detail: bytes | None) -> dict[str, object]:
-    """Fields of what was rejected."""
-    fields: dict[str, object] = {REASON: quote(reason, safe=" ")}
+def rejection(reason: str, detail: bytes | None, room: int) -> dict[str, object]:
+    """Fields of what was rejected, cut so that they need no more than `room` bytes; a server takes 64 KiB of headers."""
+    said = quote(cut_reason(reason), safe=" ")
+    if len(said) > room:
+        said = quote(reason[: room // _ONE_CHARACTER], safe=" ")
+    fields: dict[str, object] = {REASON: said}
     if detail is not None:
-        fields[DETAIL] = base64.b64encode(detail).decode()
+        fields[DETAIL] = base64.b64encode(detail[: min(DETAIL_BYTES, (room - len(said)) // 4 * 3)]).decode()
     return fields
 
 

@@ -88,6 +88,11 @@ class Link(asyncio.Protocol):
         """Which process of a server it is connected to."""
         return str(self.info.get("server_id", ""))
 
+    @property
+    def max_payload(self) -> int:
+        """Bytes of headers and body, at the most; a server ends a connection with more."""
+        return int(self.info["max_payload"])
+
     def begin(self, transport: asyncio.Transport, info: dict[str, Any], opener: object) -> None:
         """Use `transport`, on which we are logged in; `info` is the server's greeting.
 

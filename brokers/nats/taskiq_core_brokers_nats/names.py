@@ -10,6 +10,8 @@ from taskiq_core.exceptions import MessageRefusedError
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_QUEUE = 200
 """Bytes of a queue's name as it stands in the name of a consumer."""
+LONGEST_ID = 1400
+"""Bytes of a task id as it stands in a subject: 255 characters of any kind need fewer."""
 
 DELAYED = "delayed"
 """In place of a priority: the consumer of all that is delayed in a queue."""
@@ -79,7 +81,7 @@ class Names:
 
     def dead_letter(self, queue: str, task_id: str) -> str:
         """Where a dead letter is."""
-        return f"{self.prefix}.x.{queue_token(queue)}.{token(task_id)}"
+        return f"{self.prefix}.x.{queue_token(queue)}.{token(task_id)[:LONGEST_ID]}"
 
     def paused(self, queue: str) -> str:
         """There is a message here while the queue is paused."""

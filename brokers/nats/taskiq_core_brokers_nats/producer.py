@@ -22,6 +22,8 @@ _PAUSE = 0.1
 """Seconds between two tries."""
 _MARGIN = 0.1
 """Seconds that an answer needs to those who wait for it."""
+_LONGEST_ID = 255
+"""Characters. It is a part of the subject, and a server ends the connection for one that is too long."""
 OVERHEAD = 4096
 """Bytes of a message's subject and headers at the most."""
 
@@ -126,10 +128,12 @@ class Producer:
 
     def _check(self, messages: Sequence[BrokerMessage]) -> None:
         link = self._connection.link
-        limit = None if link is None else int(link.info["max_payload"]) - OVERHEAD
+        limit = None if link is None else link.max_payload - OVERHEAD
         for message in messages:
             if not isinstance(message.message, bytes):  # pyright: ignore[reportUnnecessaryIsInstance] - callers lie
                 raise MessageRefusedError(reason=f"its body is {type(message.message).__name__}, not bytes")
+            if len(message.task_id) > _LONGEST_ID:
+                raise MessageRefusedError(reason=f"its task id is longer than {_LONGEST_ID} characters")
             if limit is not None and len(message.message) > limit:
                 raise MessageTooLargeError(task_name=message.task_name, size=len(message.message), limit=limit)
 

@@ -11,6 +11,8 @@ from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import NatsError, explain, lost, nobody_answers
 from taskiq_core_brokers_nats.link import Link, Msg, pub
 
+LONGEST_SUBJECT = 3800
+"""Characters. A server takes a line of 4096 bytes, in which the subject for the answer and two numbers stand too."""
 _STORED = re.compile(rb'^\{"stream":"[^"]*", ?"seq": ?([0-9]+)')
 
 
@@ -46,6 +48,20 @@ class _Batch:
         return explain(error.get("err_code", 0), error.get("description", ""), self._link.place)
 
 
+def _fits(item: Item, link: Link) -> bool:
+    return len(item.headers) + len(item.data) <= link.max_payload and len(item.subject) <= LONGEST_SUBJECT
+
+
+def _too_big(item: Item, link: Link) -> NatsError:
+    """The server would end the connection, with all that is in flight."""
+    size = len(item.headers) + len(item.data)
+    reason = (
+        f"NATS at {link.place} takes {link.max_payload} bytes with a subject of {LONGEST_SUBJECT}, and these are "
+        f"{size} with a subject of {len(item.subject)}: raise max_payload there."
+    )
+    return NatsError(reason=reason)
+
+
 async def publish_all(connection: Connection, items: Sequence[Item], timeout: float) -> list[int | NatsError]:
     """Publish; returns for each its number in the stream, or why there is none.
 
@@ -54,6 +70,10 @@ async def publish_all(connection: Connection, items: Sequence[Item], timeout: fl
     :raises NatsError: if there is no connection; nothing was written then.
     """
     link = await connection.usable()
+    fitting = [item for item in items if _fits(item, link)]
+    if len(fitting) < len(items):
+        results = iter(await publish_all(connection, fitting, timeout) if fitting else ())
+        return [next(results) if _fits(item, link) else _too_big(item, link) for item in items]
     batch = _Batch(link, len(items))
     replies = [link.expect(partial(batch.answered, index)) for index in range(len(items))]
     try:

@@ -12,6 +12,8 @@ from taskiq_core_brokers_nats.link import Msg, pub
 from taskiq_core_brokers_nats.publishing import Item, publish_all
 from taskiq_core_brokers_nats.receipt import Receipt
 
+_OTHER_HEADERS = 2048
+"""Bytes at the most, beside those that tell why something was rejected."""
 SAME = 0.000_01
 """Seconds by which two readings of a time may differ."""
 
@@ -26,9 +28,10 @@ async def settle(connection: Connection, cemetery: Cemetery, settlements: Sequen
     if done:
         await acknowledge(connection, done, timeout)
     if back:
-        numbers = await replace(connection, [_instead(item) for item in back], timeout)
+        most = (await connection.usable()).max_payload
+        numbers = await replace(connection, [_instead(item, most) for item in back], timeout)
         graves = [
-            _grave(item, number)
+            _grave(item, number, most)
             for item, number in zip(back, numbers, strict=True)
             if item.verdict is Verdict.REJECT and number is not None
         ]
@@ -36,19 +39,24 @@ async def settle(connection: Connection, cemetery: Cemetery, settlements: Sequen
             await cemetery.bury(graves)
 
 
-def _instead(item: Settlement) -> Item:
+def _instead(item: Settlement, most: int) -> Item:
     """What a message that is not done becomes. One that is rejected is marked so first: whoever gets it then buries it."""
     receipt: Receipt = item.delivery.receipt
-    more = rejection(item.reason or "rejected", item.detail) if item.verdict is Verdict.REJECT else {}
+    more = _rejection(item, most) if item.verdict is Verdict.REJECT else {}
     return receipt.item(
         attempts=receipt.attempts + 1, deaths=receipt.deaths, delay=None if more else item.delay, body=item.body, more=more
     )
 
 
-def _grave(item: Settlement, number: int) -> Grave:
+def _grave(item: Settlement, number: int, most: int) -> Grave:
     receipt: Receipt = item.delivery.receipt
-    fields = rejection(item.reason or "rejected", item.detail)
-    return Grave(number, receipt.subject, receipt.attempts + 1, fields, receipt.body if item.body is None else item.body)
+    body = receipt.body if item.body is None else item.body
+    return Grave(number, receipt.subject, receipt.attempts + 1, _rejection(item, most), body)
+
+
+def _rejection(item: Settlement, most: int) -> dict[str, object]:
+    body = item.delivery.body if item.body is None else item.body
+    return rejection(item.reason or "rejected", item.detail, max(0, most - len(body) - _OTHER_HEADERS))
 
 
 async def acknowledge(connection: Connection, receipts: Sequence[Receipt], timeout: float) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from taskiq_core import clock
+from taskiq_core.dead_bounds import DETAIL_BYTES, cut_reason
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
 from taskiq_core.delivery import DeadLetter
 from taskiq_core_brokers_rabbitmq import frames
@@ -25,9 +26,9 @@ _FEW = 500
 
 
 def dead_headers(queue: str, level: int, reason: str, *, attempts: int, detail: bytes | None) -> dict[str, Any]:
-    """What makes a message a dead letter."""
-    headers = {QUEUE: queue, LEVEL: level, REASON: reason, DIED: round(clock.time() * 1000), ATTEMPTS: attempts}
-    return headers if detail is None else {**headers, DETAIL: bytearray(detail)}
+    """What makes a message a dead letter. Cut, as the server takes no headers that are longer than one frame."""
+    headers = {QUEUE: queue, LEVEL: level, REASON: cut_reason(reason), DIED: round(clock.time() * 1000), ATTEMPTS: attempts}
+    return headers if detail is None else {**headers, DETAIL: bytearray(detail[:DETAIL_BYTES])}
 
 
 class DeadLetters:
