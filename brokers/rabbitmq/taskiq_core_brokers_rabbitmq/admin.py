@@ -9,6 +9,7 @@ from pamqp import commands
 from taskiq_core.abc.evacuation import Evacuation
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.delivery import DeadLetter
+from taskiq_core_brokers_rabbitmq.asking import ask_for
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.dead_letters import DeadLetters
 from taskiq_core_brokers_rabbitmq.evacuation import RabbitEvacuation
@@ -51,13 +52,11 @@ class RabbitAdmin(QueueAdmin):
         connector, topology = self._publisher().connector, self._topology
         link = await connector.link()
         known = [topology.ready(queue, level) for level in LEVELS] + [topology.delayed(queue, delay) for delay in DELAYS]
-        names = sorted(await topology.marked(link, known))
-        channel = await link.channel(connector.patience)
-        try:
-            answers = await channel.call(*map(question, names), patience=connector.patience)
-        finally:
-            channel.close()
-        return {name: int(answer.message_count) for name, answer in zip(names, answers, strict=True)}
+        found: dict[str, int] = {}
+        for name in sorted(await topology.marked(link, known)):
+            if (answer := await ask_for(link, question(name), connector.patience)) is not None:
+                found[name] = int(answer.message_count)
+        return found
 
     async def pause(self, queue: str) -> None:
         await self._pauses().pause(queue)

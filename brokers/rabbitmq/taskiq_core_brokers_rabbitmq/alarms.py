@@ -10,12 +10,11 @@ from typing import Any
 
 from pamqp import commands
 
-from taskiq_core_brokers_rabbitmq.errors import BlockedError, ChannelClosedError
+from taskiq_core_brokers_rabbitmq.asking import ask_for
+from taskiq_core_brokers_rabbitmq.errors import BlockedError
 from taskiq_core_brokers_rabbitmq.link import Link
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
 from taskiq_core_brokers_rabbitmq.topology import Topology
-
-_NOT_FOUND = 404
 
 
 class Marks:
@@ -40,13 +39,4 @@ class Marks:
             }
 
     async def _is_there(self, link: Link, question: Any) -> bool:
-        channel = link.reserve()
-        try:
-            await channel.call(commands.Channel.Open(), question, patience=self._topology.patience)
-        except ChannelClosedError as error:
-            if error.code != _NOT_FOUND:
-                raise
-            return False
-        finally:
-            channel.close()
-        return True
+        return await ask_for(link, question, self._topology.patience) is not None

@@ -23,7 +23,7 @@ from taskiq_core_brokers_rabbitmq.overdue import CONSUMER_TIMEOUT, warn_of_long_
 from taskiq_core_brokers_rabbitmq.producer import Producer
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
 from taskiq_core_brokers_rabbitmq.subscription import RabbitSubscription
-from taskiq_core_brokers_rabbitmq.topology import QueueType, Topology
+from taskiq_core_brokers_rabbitmq.topology import DELIVERY_LIMIT, QueueType, Topology
 
 _SECONDS = {"send_timeout", "heartbeat", "consumer_timeout"}
 _PAUSE = 0.25
@@ -38,8 +38,8 @@ class RabbitBroker(AsyncBroker):
     :param url: `amqp://user:password@host:5672/vhost`, or `amqps://` for TLS.
     :param prefix: what the names of all queues and exchanges begin with; two brokers with different ones share nothing.
     :param queue_type: "quorum" or "classic"; None: quorum queues where the server has them as we need them (3.10).
-    :param delivery_limit: how often a message may come back because its holder was lost; then it goes to the dead letters.
-        On quorum queues only.
+    :param delivery_limit: how often a message may come back because its holder was lost; then it goes to the dead letters;
+        100 if not given. Quorum queues alone have it.
     :param send_timeout: seconds within which a send is accepted, refused, or of unknown outcome.
     :param heartbeat: seconds without a sign of life after which a connection is given up.
     :param consumer_timeout: seconds of the option of this name in rabbitmq.conf, near which the worker warns.
@@ -68,7 +68,7 @@ class RabbitBroker(AsyncBroker):
         *,
         prefix: str | None = None,
         queue_type: QueueType | None = None,
-        delivery_limit: int = 100,
+        delivery_limit: int | None = None,
         send_timeout: float = SEND_TIMEOUT,
         heartbeat: float = 10.0,
         consumer_timeout: float = CONSUMER_TIMEOUT,
@@ -81,9 +81,11 @@ class RabbitBroker(AsyncBroker):
         self._patience = min(_MOST_PATIENCE, 0.6 * self.send_timeout)
         if queue_type not in {None, "quorum", "classic"}:
             raise ConfigurationError(reason=f"queue_type is quorum or classic, not {queue_type!r}.")
-        if delivery_limit < 1:
+        if queue_type == "classic" and delivery_limit is not None:
+            raise ConfigurationError(reason="classic queues have no delivery_limit: leave it out, or use queue_type=quorum.")
+        if delivery_limit is not None and delivery_limit < 1:
             raise ConfigurationError(reason=f"delivery_limit is 1 or more, not {delivery_limit}.")
-        self.topology = Topology(self.location.prefix, queue_type, delivery_limit, self._patience)
+        self.topology = Topology(self.location.prefix, queue_type, delivery_limit or DELIVERY_LIMIT, self._patience)
         self.connector: Connector | None = None
         self._producer: Producer | None = None
         self._publisher: Publisher | None = None

@@ -10,6 +10,7 @@ from pamqp import commands
 from taskiq_core import clock
 from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core_brokers_rabbitmq import frames
+from taskiq_core_brokers_rabbitmq.asking import ask_for
 from taskiq_core_brokers_rabbitmq.channel import Channel
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, DUE, due_in, number
@@ -131,9 +132,15 @@ class RabbitEvacuation(Evacuation):
             marked = await topology.marked(await self._connector.link(), names)
             end = len(self._held) + limit
             for name in names:
-                if name in marked and len(self._held) < end:
+                if name in marked and len(self._held) < end and await self._is_there(name):
                     await self._take(channel, name, min(end - len(self._held), _MOST))
             return len(self._held) > end - limit
+
+    async def _is_there(self, name: str) -> bool:
+        """A mark outlives its queue."""
+        link = await self._connector.link()
+        question = commands.Queue.Declare(queue=name, passive=True)
+        return await ask_for(link, question, self._connector.patience) is not None
 
     async def _take(self, channel: Channel, name: str, count: int) -> None:
         """Take at most so many out of one queue of AMQP, by a consumer: a `basic.get` for each takes long."""

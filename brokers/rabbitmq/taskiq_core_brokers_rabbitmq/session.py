@@ -92,7 +92,9 @@ class Session:
         places = {topology.ready(queue, level): (queue, level) for queue in queues for level in LEVELS}
         pauses = {topology.pause_mark(queue): queue for queue in queues}
         marked = await self._marks.among(self.link, places, pauses)
-        for name in sorted(marked & places.keys()):
+        there = sorted(marked & places.keys())
+        await topology.ensure(self.link, [places[name] for name in there])  # a mark outlives its queue
+        for name in there:
             self.feed.add(name, *places[name])
         self.paused.update(pauses[mark] for mark in marked & pauses.keys())
 

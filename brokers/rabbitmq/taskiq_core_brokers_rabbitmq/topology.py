@@ -23,6 +23,7 @@ DELAYS = tuple(1 << exponent for exponent in range(5, 32))
 LONGEST = sum(DELAYS)
 """Milliseconds that one passage through them can take; a longer delay takes several."""
 
+DELIVERY_LIMIT = 100
 _QUORUM_SINCE = (3, 10)
 _NEVER = 1_000_000_000
 """Deliveries; RabbitMQ 4 has a limit where none is given."""
@@ -139,6 +140,7 @@ class Topology:
             [
                 _exchange(self.news, "fanout"),
                 _exchange(self.marks, "direct"),
+                _exchange(self.step(-1), "topic"),
                 _queue(self.sink, {"x-queue-type": "classic", "x-max-length": 0}),
                 _queue(self.dead, self.dead_arguments(link)),
             ],
@@ -159,16 +161,17 @@ class Topology:
         if missing:
             await self.ensure_base(link)
             await self._declare(link, [_queue(self.ready(*place), self.ready_arguments(link)) for place in missing])
-            await self._declare(link, [self.mark(self.ready(*place)) for place in missing])
+            # What waits may be due at any time, also for a queue that was deleted meanwhile.
+            due = [_binding(self.ready(*place), self.step(-1), f"#.{self.word(place[0])}.{place[1]}") for place in missing]
+            await self._declare(link, [*due, *(self.mark(self.ready(*place)) for place in missing)])
 
     async def ensure_delays(self, link: Link, place: tuple[str, int], delays: Iterable[int]) -> None:
         """What messages of a queue and level need that wait, by indexes of `DELAYS`; raises as `ensure`."""
-        queue, level = place
+        queue, _ = place
         await self.ensure(link, [place])
-        steps = [_exchange(self.step(index), "topic") for index in range(-1, len(DELAYS))]
+        steps = [_exchange(self.step(index), "topic") for index in range(len(DELAYS))]
         passing = [_onward(self.step(index - 1), self.step(index), _pattern(index, "0", "#")) for index in range(len(DELAYS))]
         await self._declare(link, [*steps, *passing])
-        await self._declare(link, [_binding(self.ready(queue, level), self.step(-1), f"#.{self.word(queue)}.{level}")])
         for index in delays:
             name = self.delayed(queue, DELAYS[index])
             waiting = _queue(name, self.delay_arguments(link, index))

@@ -9,7 +9,7 @@ from pamqp import commands
 
 from taskiq_core.defaults import DEFAULT_QUEUE
 from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, SendTaskError
-from taskiq_core.testing.broker_tools import DEFAULT, bodies, collect, messages, settle, take_one, whats_there
+from taskiq_core.testing.broker_tools import DEFAULT, admin_of, bodies, collect, messages, settle, take_one, whats_there
 from taskiq_core_brokers_rabbitmq import RabbitBroker
 from taskiq_core_brokers_rabbitmq.topology import DELAYS, LONGEST, path
 
@@ -96,3 +96,25 @@ async def test_a_fork_leaves_the_connection_alone(rabbitmq_url: str, rabbitmq_pr
         assert status == 0
         await broker.kick_many(messages(1))
         assert len(await whats_there(broker)) == 2
+
+
+async def test_the_queue_of_one_priority_is_deleted(rabbitmq_url: str, rabbitmq_prefix: str) -> None:
+    """By an operator. Its mark is still there."""
+    async with RabbitBroker(rabbitmq_url, prefix=rabbitmq_prefix) as broker:
+        await broker.kick_many(messages(1, priority=7))
+        await ask(broker, commands.Queue.Delete(queue=broker.topology.ready(DEFAULT_QUEUE, 7)))
+        sent = messages(1)
+        await broker.kick_many(sent)
+        assert (await admin_of(broker).depth(DEFAULT_QUEUE)).ready == 1
+        assert bodies(await whats_there(broker)) == bodies(sent)
+
+
+async def test_what_waits_outlives_its_ready_queue(rabbitmq_url: str, rabbitmq_prefix: str) -> None:
+    sent = messages(1, delay=1.0)
+    async with RabbitBroker(rabbitmq_url, prefix=rabbitmq_prefix) as broker:
+        await broker.kick_many(sent)
+        await ask(broker, commands.Queue.Delete(queue=broker.topology.ready(DEFAULT_QUEUE, 5)))
+        async with broker.subscribe(DEFAULT) as subscription:
+            taken = await take_one(subscription)
+            assert taken.body == sent[0].message
+            await settle(subscription, [taken])

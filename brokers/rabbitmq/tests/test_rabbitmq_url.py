@@ -25,7 +25,7 @@ def test_defaults() -> None:
 
 def test_the_schemes_lead_here() -> None:
     for scheme in ("amqp", "amqps"):
-        assert isinstance(broker_from_url(f"{scheme}://localhost/?queue_type=classic&delivery_limit=5"), RabbitBroker)
+        assert isinstance(broker_from_url(f"{scheme}://localhost/?queue_type=quorum&delivery_limit=5"), RabbitBroker)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,7 @@ def test_the_schemes_lead_here() -> None:
         "amqp://me:secret@jobs/?queue_type=stream",
         "amqp://me:secret@jobs/?delivery_limit=many",
         "amqp://me:secret@jobs/?delivery_limit=0",
+        "amqp://me:secret@jobs/?queue_type=classic&delivery_limit=5",
         "amqp://me:secret@jobs/?send_timeout=0",
         "amqp://me:secret@jobs/?colour=red",
         "amqp://me:secret@jobs/?prefix=amq.mine",
