@@ -92,8 +92,8 @@ def explain_closing(place: str, error: ChannelClosedError) -> RabbitError:
         return UnusableRabbitError(reason=reason + said)
     if error.code == 403:
         reason = (
-            f"RabbitMQ at {place} does not allow this user what is needed: grant configure and read on names that begin with the "
-            "prefix (`taskiq:` unless given) and on `amq.gen-.*`, and write on these and on `amq.default`."
+            f"RabbitMQ at {place} does not allow this user what is needed: grant configure and read on names that begin with "
+            "the prefix (`taskiq:` unless given) and on `amq.gen-.*`, and write on these and on `amq.default`."
         )
         return UnusableRabbitError(reason=reason + said)
     return RabbitError(reason=f"RabbitMQ at {place} refused a request.{said}", passing=True)
