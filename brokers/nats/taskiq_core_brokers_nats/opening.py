@@ -49,9 +49,18 @@ class _Transport(TcpTransport):
         self.info: dict[str, Any] = {}
         self._place = place
         self._wants_tls = wants_tls
+        self._held = b""
 
     def __bool__(self) -> bool:
         return True  # else nats-py would replace it by one of its own
+
+    def write(self, payload: bytes) -> None:
+        """CONNECT goes with the PING behind it: a write to a server that has closed by then would lose what it said before."""
+        if payload.startswith(b"CONNECT "):
+            self._held = payload
+            return
+        super().write(self._held + payload)  # type: ignore[no-untyped-call]
+        self._held = b""
 
     async def readline(self) -> bytes:
         while True:
@@ -65,7 +74,7 @@ class _Transport(TcpTransport):
             if line.startswith(b"PONG"):
                 return line
             if line.startswith(b"PING"):  # of a server that found the log-in slow; nats-py would take it for an end
-                super().write(b"PONG\r\n")  # type: ignore[no-untyped-call]
+                self.write(b"PONG\r\n")
 
     def streams(self) -> tuple[Any, Any]:
         """What nats-py reads from, and the transport below.
