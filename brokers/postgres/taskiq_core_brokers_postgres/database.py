@@ -8,21 +8,17 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
-import asyncpg
-
+from taskiq_core_brokers_postgres.connecting import connect
 from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
 from taskiq_core_brokers_postgres.location import Location
 
 _inherited: list[Any] = []
 """Connections of the process that this one was forked from: never used, and never closed."""
-_driver: Any = asyncpg  # which has no types
 _CONNECTIONS = 4
 _CLOSING = 0.5
 """Seconds that closing waits for attempts to connect."""
 _HASTE = 0.05
 """Seconds between two attempts to connect: whoever asks meanwhile gets the last error at once."""
-# All statements are made to walk an index in its order, whatever the statistics of a table say that was empty a moment ago.
-_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
 
 
 class Database:
@@ -86,7 +82,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator["Transaction", None]:
         """Several statements as one step; raises as `fetch`."""
-        async with self._borrowed() as connection, connection.transaction():
+        async with self._borrowed() as connection, as_one_step(connection):
             yield Transaction(connection, self)
 
     async def close(self) -> None:
@@ -115,9 +111,9 @@ class Database:
                 raise lost(self.location.server, why, certain=False) from None
             except DRIVER_ERRORS as error:
                 explained = explain(error, self.location.server)
-                if explained.passing:
+                well = explained.held_up or not explained.passing
+                if not well:
                     self._drop_idle()
-                well = not explained.passing and not connection.is_in_transaction()
                 raise explained from error
             finally:
                 if well and not self._closed and not connection.is_closed():
@@ -164,29 +160,24 @@ class Transaction:
         return rows
 
 
+@asynccontextmanager
+async def as_one_step(connection: Any) -> AsyncGenerator[None]:
+    """The block's statements in one transaction. After any error the connection is ended, which makes the server roll back.
+
+    Nothing is sent after an error: where the network is what has failed, nobody would answer.
+    """
+    try:
+        await connection.execute("BEGIN")
+        yield
+        await connection.execute("COMMIT")
+    except BaseException:
+        connection.terminate()
+        raise
+
+
 def _hang_up(attempt: asyncio.Future[Any]) -> None:
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().terminate()
-
-
-async def connect(location: Location, patience: float) -> Any:
-    """A new connection in the event loop that runs; raises as `Database.connect`."""
-    settings = {
-        "application_name": "taskiq",
-        "plan_cache_mode": "force_generic_plan",
-        # Whatever this server's default is: who has waited for a lock must see what the others did meanwhile.
-        "default_transaction_isolation": "read committed",
-        # A statement whose client has given up must not wait for ever on the server.
-        "statement_timeout": str(round(patience * 1000)),
-        **dict.fromkeys(_PLANS, "off"),
-    }
-    try:
-        async with asyncio.timeout(patience):
-            return await _driver.connect(location.dsn, server_settings=settings)
-    except TimeoutError:
-        raise lost(location.server, f"no answer for {patience:g} s", certain=True) from None
-    except (*DRIVER_ERRORS, ValueError) as error:
-        raise explain(error, location.server, connecting=True) from error
 
 
 @cache

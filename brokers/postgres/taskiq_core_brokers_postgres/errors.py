@@ -29,11 +29,12 @@ class UnusablePostgresError(PostgresError, ConfigurationError):
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """What asyncpg raises; a `TimeoutError` is an `OSError`."""
 
-_GONE = ("08", "57P", "53300")
-"""The server ended the connection, is starting or stopping, or has too many."""
+_GONE = ("08", "57P", "25P03", "53300")
+"""The server ended the connection, also one that was silent in a transaction, is starting or stopping, or has too many."""
+_AGAIN = ("40", "57014", "25006")
+"""Rolled back: deadlock or statement timeout; or this server has become a replica."""
 _LOCKED = "55P03"
-_AGAIN = ("40", _LOCKED, "57014", "25006")
-"""Rolled back: deadlock, lock or statement timeout; or this server has become a replica."""
+_WAITED = "works, but another connection holds what this needs locked: pg_stat_activity and pg_locks say which."
 _UNIQUE = "23505"
 _OF_DATA = ("21", "22", "23", "54000")
 
@@ -64,8 +65,10 @@ def explain(error: BaseException, place: str, *, connecting: bool = False) -> Po
     if not code or code.startswith(_GONE):
         return lost(place, str(error) or type(error).__name__, certain=connecting)
     said = f" (PostgreSQL says: {error})"
+    if code == _LOCKED:
+        return PostgresError(reason=f"PostgreSQL at {place} {_WAITED}{said}", passing=True, held_up=True)
     if code.startswith(_AGAIN):
-        return PostgresError(reason=f"PostgreSQL at {place} gave a statement up.{said}", passing=True, held_up=code == _LOCKED)
+        return PostgresError(reason=f"PostgreSQL at {place} gave a statement up.{said}", passing=True)
     for known, sentence in _PERMANENT.items():
         if code.startswith(known):
             return UnusablePostgresError(reason=f"PostgreSQL at {place} {sentence}{said}")

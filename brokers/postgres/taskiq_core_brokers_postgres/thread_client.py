@@ -3,7 +3,8 @@
 import asyncio
 import logging
 
-from taskiq_core_brokers_postgres.database import connect, in_schema
+from taskiq_core_brokers_postgres.connecting import connect
+from taskiq_core_brokers_postgres.database import in_schema
 from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError
 from taskiq_core_brokers_postgres.leases import RENEW_ONLY
 from taskiq_core_brokers_postgres.location import Location

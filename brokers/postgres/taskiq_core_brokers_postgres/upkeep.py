@@ -2,16 +2,22 @@
 
 # ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
 
+import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from taskiq_core.outage import Outage
 from taskiq_core_brokers_postgres import parking
 from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.leases import Leases
 from taskiq_core_brokers_postgres.schema import DELAYED, PARKED, READY
+
+logger = logging.getLogger("taskiq.postgres")
 
 _CHUNK = 1000
 
@@ -57,6 +63,7 @@ class Upkeep:
         self._leases = leases
         self._worker = worker
         self._leases_count_from = 0.0
+        self._outage = Outage(logger, "What is due, and what lost its holder, comes back again")
 
     async def _look(self, *, ready: bool) -> Outlook:
         ((found, *seconds, over),) = await self._database.fetch(_LOOK, self._queues, self._worker, ready)
@@ -71,12 +78,25 @@ class Upkeep:
             self._leases_count_from = time.monotonic() + self._leases.seconds
 
     async def run(self, *, ready: bool = True) -> Outlook:
-        """Do what is to be done, and return what was seen before; with `ready` also whether there is something to claim."""
+        """Do what is to be done, and return what was seen before; with `ready` also whether there is something to claim.
+
+        What cannot be done now, for somebody has locked it, keeps nobody from claiming: it is told, and done later.
+
+        :raises PostgresError: if nothing could be seen.
+        """
         outlook = await self._look(ready=ready)
         if outlook.next_due <= 0:
-            await self._database.fetch(_PROMOTE)
+            await self._do(self._database.fetch(_PROMOTE))
         if outlook.next_parked <= 0:
-            await parking.wake_due(self._database)
+            await self._do(parking.wake_due(self._database))
         if outlook.next_lease_end <= 0:
-            await self._leases.sweep()
+            await self._do(self._leases.sweep())
         return outlook
+
+    async def _do(self, work: Awaitable[Any]) -> None:
+        try:
+            await work
+        except PostgresError as error:
+            self._outage.say("What is due, or lost its holder, does not come back for now", error)
+        else:
+            self._outage.over()
