@@ -110,7 +110,7 @@ class RabbitBroker(AsyncBroker):
                 self.connector.close()
             self.connector = self._connect("sender")
             await self._reach(self.connector)
-            self._publisher = Publisher(self.connector, self.topology, self._patience)
+            self._publisher = Publisher(self.connector, self.topology, self._patience, self._limited)
             self._producer = Producer(self._publisher, self.send_timeout)
         await super().startup()
 
@@ -166,6 +166,9 @@ class RabbitBroker(AsyncBroker):
         if self._publisher is None:
             raise RabbitError(reason="the RabbitMQ broker is not started: call `await broker.startup()` first.")
         return self._publisher
+
+    def _limited(self, size: int) -> None:
+        self.max_message_size = min(self.max_message_size, size)
 
     def _held(self, queue: str) -> int:
         return sum(subscription.held(queue) for subscription in self._subscriptions)

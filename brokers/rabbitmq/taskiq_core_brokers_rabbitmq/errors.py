@@ -34,6 +34,19 @@ class BlockedError(RabbitError):
     passing: bool = True
 
 
+class TooLargeError(RabbitError):
+    """The server takes no messages of that size, in bytes; of a batch with one it has taken none."""
+
+    __template__ = (
+        "its body is {size} bytes, and RabbitMQ at {place} takes {limit} at most: store the data elsewhere and send a "
+        "reference, or raise max_message_size in rabbitmq.conf."
+    )
+    size: int
+    limit: int
+    place: str
+    reason: str = ""
+
+
 class ChannelClosedError(RabbitError):
     """The server closed a channel, for one of the reasons of AMQP. What was in flight on it may have taken effect."""
 

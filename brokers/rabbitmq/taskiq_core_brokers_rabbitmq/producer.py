@@ -9,7 +9,7 @@ from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, Send
 from taskiq_core.group_commit import seconds_left
 from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_rabbitmq.envelope import due_in
-from taskiq_core_brokers_rabbitmq.errors import RabbitError
+from taskiq_core_brokers_rabbitmq.errors import RabbitError, TooLargeError
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
 from taskiq_core_brokers_rabbitmq.topology import Topology
 
@@ -29,6 +29,7 @@ class Producer:
     async def send(self, messages: Sequence[BrokerMessage]) -> None:
         """All accepted, or raises.
 
+        :raises MessageRefusedError: for a message that is not what it should be, or too large; nothing was sent.
         :raises SendTaskError: its outcome is "unknown" if some may have been accepted.
         """
         letters = [_letter(message) for message in messages]
@@ -43,6 +44,8 @@ class Producer:
                     under_way = True
                     try:
                         await self._publisher.publish(letters)
+                    except TooLargeError as error:
+                        raise MessageRefusedError(reason=str(error)) from error
                     except RabbitError as error:
                         failure = error
                         if not (error.certain and error.passing):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, blocked, explain_closing, lost
 from taskiq_core_brokers_rabbitmq.frames import Incoming, Properties
 from taskiq_core_brokers_rabbitmq.link import Link
+from taskiq_core_brokers_rabbitmq.size_limit import SizeLimit
 from taskiq_core_brokers_rabbitmq.topology import Topology, delay_key, path
 
 _PAUSE = 0.05
@@ -46,12 +47,16 @@ class _Batch:
 
 
 class Publisher:
-    """Of one process; serves senders, and workers that give messages back."""
+    """Of one process; serves senders, and workers that give messages back.
 
-    def __init__(self, connector: Connector, topology: Topology, patience: float) -> None:
+    :param learnt: gets the most bytes that a message may have, when they are known.
+    """
+
+    def __init__(self, connector: Connector, topology: Topology, patience: float, learnt: Callable[[int], None]) -> None:
         self.connector = connector
         self._topology = topology
         self._patience = patience
+        self._sizes = SizeLimit(topology, patience, learnt)
         self._channel: Channel | None = None
         self._nonce = ""
         self._number = 0
@@ -101,6 +106,7 @@ class Publisher:
         if link.blocked:
             raise blocked(link.place, link.blocked, certain=True)
         await self._prepare(link, letters)
+        await self._sizes.check(link, (len(letter.body) for letter in letters))
         if channel.closed is not None:
             raise lost(link.place, "the connection broke", certain=True)
         batch = self._write(channel, link, letters)
@@ -113,6 +119,7 @@ class Publisher:
             link.abort(f"no confirm for {self._patience:g} s")
             raise lost(link.place, f"no confirm for {self._patience:g} s", certain=False) from None
         except ChannelClosedError as error:
+            self._sizes.learn(error)
             raise RabbitError(reason=explain_closing(link.place, error).reason, certain=False, passing=True) from error
         return batch, link
 

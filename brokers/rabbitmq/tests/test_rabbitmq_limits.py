@@ -1,9 +1,12 @@
-"""Limits that operators set: channels of a connection."""
+"""Limits that operators set: of channels, and of messages."""
+
+import asyncio
 
 import pytest
 from support.rabbitmq_fixtures import StartRabbit
 
-from taskiq_core.testing.broker_tools import admin_of, messages, whats_there
+from taskiq_core.exceptions import MessageRefusedError, MessageTooLargeError
+from taskiq_core.testing.broker_tools import admin_of, bodies, messages, whats_there
 from taskiq_core_brokers_rabbitmq import RabbitBroker
 from taskiq_core_brokers_rabbitmq.errors import RabbitError
 
@@ -27,3 +30,22 @@ async def test_channels_of_a_connection(start_rabbitmq: StartRabbit) -> None:
         for channel in opened:
             channel.close()
         assert len(await whats_there(broker)) == 20
+
+
+async def test_a_message_that_is_too_large_is_refused_and_harms_nobody(start_rabbitmq: StartRabbit) -> None:
+    async with RabbitBroker(start_rabbitmq("max_message_size = 1000000").url) as broker:
+        small, large = messages(2)
+        large.message = b"x" * 1_000_001
+        refused, _ = await asyncio.gather(broker.kick_many([large]), broker.kick_many([small]), return_exceptions=True)
+        assert isinstance(refused, MessageRefusedError)
+        assert "1000001 bytes" in str(refused)
+        assert "1000000 at most" in str(refused)
+        large.message = b"x" * 1_000_000
+        await broker.kick_many([large])
+        assert bodies(await whats_there(broker)) == bodies([small, large])
+
+        @broker.task
+        async def read(text: str) -> None: ...
+
+        with pytest.raises(MessageTooLargeError, match="the limit is 1000000"):
+            await read.kiq("x" * 1_000_001)
