@@ -99,7 +99,10 @@ class Delays:
     def _ended(self, name: str, pull: Pull, ended: asyncio.Future[None]) -> None:
         ended.exception()  # a link that has ended is seen by who uses it next
         if self._asked.get(name) is pull:
-            self._asked[name] = None
+            if pull.doubtful:
+                del self._asked[name]  # so that the consumer is made anew, if need be
+            else:
+                self._asked[name] = None
         self._news.set()
 
     def _came(self, _: Pull, msg: Msg) -> None:

@@ -11,7 +11,7 @@ from taskiq_core.exceptions import MessageRefusedError, MessageTooLargeError, Se
 from taskiq_core.group_commit import seconds_left
 from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.errors import MESSAGE_NOT_FOUND, WRONG_SEQUENCE, NatsError
+from taskiq_core_brokers_nats.errors import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, WRONG_SEQUENCE, NatsError
 from taskiq_core_brokers_nats.headers import DELAY, EXPECTED, MESSAGE_ID, headers_of
 from taskiq_core_brokers_nats.names import DELAYED, token
 from taskiq_core_brokers_nats.publishing import Item, publish_all
@@ -106,7 +106,7 @@ class Producer:
             try:
                 await self._connection.api(f"STREAM.MSG.GET.{self._topology.names.queues}", {"last_by_subj": subject})
             except NatsError as error:
-                if error.code != MESSAGE_NOT_FOUND:
+                if error.code not in {MESSAGE_NOT_FOUND, STREAM_NOT_FOUND}:
                     raise
             else:
                 found.add(message.task_id)

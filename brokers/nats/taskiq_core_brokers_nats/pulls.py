@@ -20,6 +20,8 @@ STANDING = 0.5
 """Seconds after which a standing request ends, and is made anew. Those of a process that was killed stay so long."""
 
 _OVERDUE = 0.25
+_NO_CONSUMER = {"409", "503"}
+"""Statuses that say, among other things, that there is no such consumer, or none any more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +33,8 @@ class Pull:
     standing: bool
     ended: asyncio.Future[None]
     taken: list[Msg] = field(default_factory=list[Msg])
+    doubtful: bool = False
+    """Ended otherwise than such requests do: the server may have lost the consumer."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +102,7 @@ class Pulls:
     def _give_up(self, slot: _Slot, pull: Pull) -> None:
         """A busy server (2.9.10) does not always say that a request has ended."""
         if slot.pull is pull and slot in self._slots:
+            pull.doubtful = True
             self._slots.remove(slot)
             if self._link is not None and self._link.usable:
                 self._link.unsubscribe_soon(slot.sid)
@@ -123,6 +128,7 @@ class Pulls:
             if pull.left > 0:
                 return
         slot.pull = None
+        pull.doubtful = msg.status in _NO_CONSUMER
         self._free.append(slot)
         if pull.ended.done():
             return

@@ -160,15 +160,24 @@ async def test_delays_outlive_the_server(start_nats: StartNats) -> None:
 async def test_streams_that_were_deleted_are_made_again(nats_url: str, nats_prefix: str) -> None:
     """As when a server without a disk is started anew."""
     async with NatsBroker(nats_url, prefix=nats_prefix) as broker, broker.subscribe(["default"]) as subscription:
-        await broker.kick_many(messages(1))
-        await settle(subscription, await collect(subscription, 1))
+        await broker.kick_many([*messages(1), *messages(1, delay=0.05)])
+        await settle(subscription, await collect(subscription, 2))
         for name in ("queues", "state", "dead"):
             await broker._connection.api(f"STREAM.DELETE.{nats_prefix}-{name}")
-        sent = messages(2)
+        sent = [*messages(2), *messages(1, delay=0.05)]
         await broker.kick_many(sent)
-        taken = await received(subscription, 2)
+        taken = await received(subscription, 3)
         assert bodies(taken) == bodies(sent)
         await settled(subscription, taken)
+
+
+@pytest.mark.parametrize("part", ["5", "delayed"])
+async def test_a_consumer_that_was_deleted_is_made_again(nats_url: str, nats_prefix: str, part: str) -> None:
+    async with NatsBroker(nats_url, prefix=nats_prefix) as broker, broker.subscribe(["default"]) as subscription:
+        for _ in range(2):
+            await broker.kick_many(messages(1, delay=0.05))
+            await settled(subscription, await received(subscription, 1))
+            await broker._connection.api(f"CONSUMER.DELETE.{nats_prefix}-queues.default-{part}")
 
 
 async def test_an_orphan_that_nobody_waited_for_counts_its_death(nats_url: str, nats_prefix: str) -> None:
