@@ -29,8 +29,9 @@ from taskiq_core_brokers_rabbitmq.topology import Topology
 
 logger = logging.getLogger("taskiq.rabbitmq")
 
-_LEAVE_TIMEOUT = 0.4
-"""Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
+_LEAVE_TIMEOUT, _GIVE_BACK_TIMEOUT = 0.4, 1.0
+"""Seconds for an answer when leaving, and for what is given back after it: with what the worker itself needs to stop they stay
+below the 2 s that stopping may take beyond the grace."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
 """Seconds between two tries to have a connection again."""
 _IDLE = 0.5
@@ -82,16 +83,20 @@ class RabbitSubscription(Subscription):
         if self._reopening is not None:
             self._reopening.cancel()
         self.doubts.take_all()  # they go back as they are, when the connection is closed
-        reason = f"RabbitMQ did not answer within {_LEAVE_TIMEOUT} s"
-        with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
+        reason = "RabbitMQ did not answer in time."
+        with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True) as scope:
             try:
+                session = self._session
+                if session is not None and session.usable:
+                    session.feed.rest()
+                    # When this is answered, what was on its way has come.
+                    await session.channel.call(commands.Basic.Qos(prefetch_count=1), patience=self.connector.patience)
+                    # It answers: so what is given back is waited for, as what we close upon would be there twice.
+                    scope.deadline += _GIVE_BACK_TIMEOUT
                 while self._background:
                     await asyncio.wait(self._background)
-                if self._session is not None and self._session.usable:
-                    self._session.feed.rest()
-                    # When this is answered, what was on its way has come.
-                    await self._session.channel.call(commands.Basic.Qos(prefetch_count=1), patience=self.connector.patience)
-                    await self._settler.give_back(self._session, self._holdings.all())
+                if session is not None and session.usable:
+                    await self._settler.give_back(session, self._holdings.all())
                     await asyncio.sleep(LINGER)
                 reason = ""
             except BrokerError as refusal:
