@@ -9,7 +9,7 @@ from typing import Any
 from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.claiming import arrays
-from taskiq_core_brokers_postgres.database import Database
+from taskiq_core_brokers_postgres.database import Database, Transaction
 from taskiq_core_brokers_postgres.schema import FORGOTTEN, HELD, MAIN, READY
 
 _CHUNK = 1000
@@ -17,7 +17,8 @@ _CHUNK = 1000
 _RENEW = f"""WITH before AS (SELECT lease_until <= now() AS over FROM taskiq.workers WHERE id = $1)
     INSERT INTO taskiq.workers (id, kind, name, queues, lease_until)
     VALUES ($1, {MAIN}, $2, $4, now() + $3::float8 * interval '1 second')
-    ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, queues = excluded.queues
+    ON CONFLICT (id) DO UPDATE SET
+        kind = excluded.kind, name = excluded.name, lease_until = excluded.lease_until, queues = excluded.queues
     RETURNING coalesce((SELECT over FROM before), true), nextval('taskiq.holds')"""
 RENEW_ONLY = "UPDATE taskiq.workers SET lease_until = now() + $2::float8 * interval '1 second' WHERE id = $1 RETURNING id"
 """For a worker that has its row."""
@@ -33,7 +34,9 @@ _STRAY = _MOVE.format(f"state = {HELD} AND worker = $4 AND hold <= $5 AND task_i
 _FORGET = _MOVE.format("(task_id, hold) IN (SELECT * FROM unnest($4::text[], $5::bigint[]))")
 
 _FREE = f"""UPDATE taskiq.messages AS free SET state = {READY}, hold = 0, worker = 0"""
-_IS_OVER = "lease_until <= now() AND now() > pg_postmaster_start_time() + $1::float8 * interval '1 second'"
+_IS_OVER = "greatest(lease_until, pg_postmaster_start_time() + $1::float8 * interval '1 second') <= now()"
+END = "greatest(min(lease_until), pg_postmaster_start_time() + $4::float8 * interval '1 second')"
+"""When the first lease ends, with the same grace after a start of the server as `Leases.sweep` has."""
 # What somebody is settling at this moment is passed over; its worker's row stays until nothing names it.
 _SWEEP = f"""WITH gone AS MATERIALIZED (SELECT id, kind FROM taskiq.workers WHERE {_IS_OVER} FOR UPDATE SKIP LOCKED),
     lost AS MATERIALIZED (
@@ -48,7 +51,19 @@ _OF_NAME = "worker IN (SELECT id FROM taskiq.workers WHERE name = $1)"
 _LEAVE = f"WITH touched AS ({_FREE} WHERE state = {HELD} AND {_OF_NAME} RETURNING queue) {RING}"
 _ACCUSE = f"UPDATE taskiq.messages SET accused = true WHERE task_id = ANY ($2::text[]) AND (state = {READY} OR {_OF_NAME})"
 _BURY = f"""WITH touched AS ({_FREE}, deaths = deaths + 1 WHERE state = {HELD} AND {_OF_NAME} RETURNING queue) {RING}"""
-_FORGET_NAME = "DELETE FROM taskiq.workers WHERE name = $1"
+# A claim of that name may commit at any moment, for its process may be dead while its server process is not: it has locked its
+# worker's row, or waits for it. So rows are locked before anything is freed, and those that came up meanwhile stay.
+_END = "UPDATE taskiq.workers SET lease_until = now() WHERE name = $1"
+_FORGET_NAME = "DELETE FROM taskiq.workers WHERE name = $1 AND lease_until = now()"
+
+# Steps from worker to worker in the index: held messages may be many.
+_ADOPT = f"""WITH RECURSIVE holder(id) AS (
+        SELECT min(worker) FROM taskiq.messages WHERE state = {HELD}
+        UNION ALL SELECT (SELECT min(worker) FROM taskiq.messages WHERE state = {HELD} AND worker > holder.id)
+        FROM holder WHERE holder.id IS NOT NULL)
+    INSERT INTO taskiq.workers (id, kind, name, lease_until)
+    SELECT id, {FORGOTTEN}, '', now() + $1::float8 * interval '1 second' FROM holder
+    WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM taskiq.workers WHERE workers.id = holder.id) ON CONFLICT DO NOTHING"""
 
 
 class Leases:
@@ -85,15 +100,22 @@ class Leases:
     async def leave(self) -> None:
         """Give everything back, in its place."""
         async with self._database.transaction() as work:
-            await work.fetch(_LEAVE, self._name)
-            await work.fetch(_FORGET_NAME, self._name)
+            await self._end(work, self._name, _LEAVE)
 
     async def bury(self, name: str, accused: Collection[str]) -> None:
         """Take everything from a dead consumer at once; a message whose id is accused is marked, also if it was free again."""
         async with self._database.transaction() as work:
             await work.fetch(_ACCUSE, name, list(accused))
-            await work.fetch(_BURY, name)
-            await work.fetch(_FORGET_NAME, name)
+            await self._end(work, name, _BURY)
+
+    async def _end(self, work: Transaction, name: str, free: str) -> None:
+        await work.fetch(_END, name)
+        await work.fetch(free, name)
+        await work.fetch(_FORGET_NAME, name)
+
+    async def adopt(self) -> None:
+        """Whatever is held without a lease, however that came about, has one lease; then it comes back."""
+        await self._database.fetch(_ADOPT, self.seconds)
 
     async def sweep(self) -> None:
         """Make ready what has lost its lease, with one death more unless it was forgotten.

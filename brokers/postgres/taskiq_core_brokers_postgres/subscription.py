@@ -150,6 +150,7 @@ class PostgresSubscription(Subscription):
         if was_over:
             self._upkeep.reprieve()
         lost = await self._leases.part(deliveries, self._known.until(mark, number))
+        await self._leases.adopt()
         if self._dead_ttl is not None:  # here, for the worker calls this every third of a lease, whatever else it does
             await dead_letters.expire(self._database, self._dead_ttl)
         return lost
