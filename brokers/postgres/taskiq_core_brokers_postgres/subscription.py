@@ -28,7 +28,7 @@ logger = logging.getLogger("taskiq.postgres")
 _LEAVE_TIMEOUT = 0.4
 """Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
 _UPKEEP = 0.05
-"""Seconds between two looks at what is due while there is always something to receive."""
+"""Seconds between two looks at what is due while there is always something to receive, or nothing that can be had."""
 
 
 class PostgresSubscription(Subscription):
@@ -83,6 +83,7 @@ class PostgresSubscription(Subscription):
         logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self.lease, reason)
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
+        in_vain = False
         while True:
             if self._may_have_more:
                 taken = await self._take(limit)
@@ -90,22 +91,24 @@ class PostgresSubscription(Subscription):
                 if taken:
                     return taken
             with self._bell.listen(self._queues) as rung:
+                if in_vain:  # somebody may have locked what is ready, for as long as that takes
+                    await _heard(rung, _UPKEEP)
                 await self._wait(rung)
-            self._may_have_more = True
+            self._may_have_more = in_vain = True
 
     async def _wait(self, rung: asyncio.Event) -> None:
         """Return when there may be something to claim. Looks once after the bell is up, so that no ring is missed."""
+        late = False
         while True:
+            rung.clear()
             outlook = await self._upkeep.run()
             if outlook.ready:
                 return
-            rung.clear()
             if outlook.left > 0:
-                try:
-                    async with asyncio.timeout(min(outlook.left, self._poll_interval)):
-                        await rung.wait()
-                except TimeoutError:
-                    continue
+                late, pause = False, min(outlook.left, self._poll_interval)
+            else:  # what was due has been seen to, unless somebody has locked it
+                late, pause = True, _UPKEEP if late else 0.0
+            if await _heard(rung, pause):
                 return
 
     async def _take(self, limit: int) -> list[Delivery]:
@@ -196,3 +199,12 @@ class PostgresSubscription(Subscription):
             await work
         except BrokerError as error:  # then the end of the lease, or of the subscription, does the same
             logger.warning("PostgreSQL could not be told that messages are forgotten, or that none are received: %s", error)
+
+
+async def _heard(rung: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await rung.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -14,7 +14,7 @@ from taskiq_core_brokers_postgres import parking
 from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import PostgresError
-from taskiq_core_brokers_postgres.leases import Leases
+from taskiq_core_brokers_postgres.leases import END, Leases
 from taskiq_core_brokers_postgres.schema import DELAYED, PARKED, READY
 
 logger = logging.getLogger("taskiq.postgres")
@@ -34,7 +34,7 @@ _LOOK = f"""SELECT
         AND EXISTS (SELECT FROM taskiq.messages WHERE state = {READY} AND messages.queue = mine.queue)),
     extract(epoch FROM (SELECT min(due) FROM taskiq.messages WHERE state = {DELAYED} AND due IS NOT NULL) - now())::float8,
     extract(epoch FROM (SELECT min(due) FROM taskiq.messages WHERE state = {PARKED} AND due IS NOT NULL) - now())::float8,
-    extract(epoch FROM (SELECT min(lease_until) FROM taskiq.workers) - now())::float8,
+    extract(epoch FROM (SELECT {END} FROM taskiq.workers HAVING min(lease_until) IS NOT NULL) - now())::float8,
     (SELECT lease_until <= now() FROM taskiq.workers WHERE id = $2)"""
 
 
@@ -66,7 +66,7 @@ class Upkeep:
         self._outage = Outage(logger, "What is due, and what lost its holder, comes back again")
 
     async def _look(self, *, ready: bool) -> Outlook:
-        ((found, *seconds, over),) = await self._database.fetch(_LOOK, self._queues, self._worker, ready)
+        ((found, *seconds, over),) = await self._database.fetch(_LOOK, self._queues, self._worker, ready, self._leases.seconds)
         due, parked, lease = (math.inf if value is None else value for value in seconds)
         if over:
             self.reprieve()
