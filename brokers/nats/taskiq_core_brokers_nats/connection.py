@@ -61,7 +61,7 @@ class Connection:
 
     def begin(self) -> asyncio.Event:
         """Be connected from now on, without waiting for it; returns what is set when trying again will not help."""
-        if self._process != os.getpid():
+        if self._is_left_over:
             self._forget()
         if self._task is None:
             self._failed.clear()
@@ -70,10 +70,10 @@ class Connection:
 
     async def close(self) -> None:
         """Be connected no more."""
-        task, self._task = self._task, None
-        if self._process != os.getpid():
+        if self._is_left_over:
             self._forget()
             return
+        task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
@@ -93,12 +93,19 @@ class Connection:
         if self._task is None or self._process != os.getpid():
             reason = "this process has not started what it belongs to"
             raise lost(self.location.server, reason, certain=True)
+        if self._is_left_over:
+            self.begin()
+        elif self._task.get_loop() is not asyncio.get_running_loop():
+            reason = (
+                f"What uses NATS at {self.location.server} was started in another event loop, which still runs: use it there."
+            )
+            raise NatsError(reason=reason)
         try:
             async with asyncio.timeout(self.patience):
                 await _first(self._ready.wait(), self._failed.wait())
         except TimeoutError:
             pass
-        if self.link is None:
+        if self.link is None or not self.link.usable:
             raise self._failure or self._lost("the connection is closed")
         return self.link
 
@@ -152,10 +159,16 @@ class Connection:
     def _lost(self, why: object) -> NatsError:
         return lost(self.location.server, why, certain=True)
 
+    @property
+    def _is_left_over(self) -> bool:
+        """Whether it was begun in a process that we were forked from, or in an event loop that is over."""
+        return self._process != os.getpid() or (self._task is not None and not self._task.get_loop().is_running())
+
     def _forget(self) -> None:
-        """Leave what a fork brought to the process that it belongs to."""
+        """Leave what a fork brought to the process that it belongs to, and what belongs to an event loop that is over."""
         if self.link is not None:
-            self.link.close()  # which only keeps it
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and what it had with it
+                self.link.close()  # which only keeps what is another process's
         self.link, self._task, self._process = None, None, os.getpid()
         self._ready, self._failed = asyncio.Event(), asyncio.Event()
 
@@ -176,7 +189,10 @@ class Connection:
             self._failure = None
             self._failed.clear()
             self._outage.over()
-            await self._use(link)
+            try:
+                await self._use(link)
+            finally:  # an event loop that ends cancels us, and nobody else closes it then
+                link.close()
 
     async def _connect(self) -> Link:
         failure: NatsError | None = None

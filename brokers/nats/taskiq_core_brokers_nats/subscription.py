@@ -156,6 +156,8 @@ class NatsSubscription(Subscription):
 
     def _linked(self, link: Link) -> None:
         """After an outage: first of all we say what we hold."""
+        if self._tending is not None and self._tending.get_loop() is not asyncio.get_running_loop():
+            return  # ours has ended, and nobody has left here
         self._holdings.be_patient()
         if link.server not in self._servers:
             self._servers.add(link.server)
