@@ -87,7 +87,8 @@ class Delays:
         await self._connection.usable()
         await self._state.refresh()
         for queue in self._queues:
-            if DELAYED not in self._state.levels.get(queue, ()):
+            # In a paused queue it stays where it is, whether due or not: for the resume, or for whoever evacuates the queue.
+            if DELAYED not in self._state.levels.get(queue, ()) or queue in self._state.paused:
                 continue
             name = self._topology.names.consumer(queue, DELAYED)
             if name not in self._asked:
@@ -108,7 +109,7 @@ class Delays:
     def _came(self, _: Pull, msg: Msg) -> None:
         receipt = receipt_of(msg, "")
         left = 0.0 if receipt.due is None else receipt.due - clock.time()
-        if place_of(receipt.subject)[0] in self._state.paused:  # it stays where it is, for whoever evacuates the queue
+        if place_of(receipt.subject)[0] in self._state.paused:  # since it was asked for
             left = max(left, _PAUSE)
         if left > 0:
             if self._connection.link is not None:
