@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from contextvars import ContextVar
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -16,8 +17,9 @@ from taskiq_core_brokers_rabbitmq.errors import RabbitError, lost, refused_openi
 from taskiq_core_brokers_rabbitmq.link import Link, version_of
 from taskiq_core_brokers_rabbitmq.location import Location
 
-# What it has to say comes from us, once, and as an error of ours.
-logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
+_ours = ContextVar("ours", default=False)
+# What aiormq has to say of a connection of ours comes from us, once, and as an error of ours.
+logging.getLogger("aiormq.connection").addFilter(lambda _: not _ours.get())
 
 
 class _LentWriter:
@@ -83,7 +85,11 @@ async def _shake_hands(
     )
     opened = Connection(url, transport_factory=_Lend(reader, lent))
     opened.vhost = location.vhost
-    await cast("Any", opened).connect()
+    token = _ours.set(True)  # in the tasks that it starts too
+    try:
+        await cast("Any", opened).connect()
+    finally:
+        _ours.reset(token)
     lent.returned = True
     with contextlib.suppress(Exception):
         await opened.close()

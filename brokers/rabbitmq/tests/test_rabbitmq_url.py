@@ -1,5 +1,7 @@
 """What a URL of RabbitMQ may say, and what comes of wrong ones."""
 
+import logging
+
 import pytest
 from support.tcp_ports import free_port
 
@@ -65,7 +67,11 @@ async def test_a_wrong_password(rabbitmq_url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-async def test_a_virtual_host_that_is_not_there(rabbitmq_url: str) -> None:
+async def test_a_virtual_host_that_is_not_there(rabbitmq_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The error says all of it; aiormq logs for others who use it, and nothing of this."""
     broker = RabbitBroker(rabbitmq_url + "nowhere")
     with pytest.raises(ConfigurationError, match="has no virtual host of that name"):
         await broker.startup()
+    assert not caplog.records
+    logging.getLogger("aiormq.connection").warning("a connection of somebody else")
+    assert caplog.messages == ["a connection of somebody else"]
