@@ -1,7 +1,7 @@
 """What a URL says: which server, which schema, and the options of the plugin."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -72,9 +72,22 @@ def locate(url: str, schema: str | None) -> Location:
         raise ConfigurationError(reason=reason)
     for_driver = urlencode({option: value for option, value in query.items() if option in _DRIVERS_OPTIONS})
     dsn = urlunsplit(("postgresql", parts.netloc, parts.path, for_driver, ""))
-    hosts = parts.netloc.rpartition("@")[2] or query.get("host", "localhost")
-    database = unquote(parts.path.strip("/")) or query.get("dbname", "")
-    return Location(dsn, f"{hosts}/{database}", name)
+    account, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = account.partition(":")
+    database = unquote(parts.path.strip("/"))
+    _refuse_doubles(query, {"host": hosts, "port": ":" in hosts, "user": user, "password": password, "dbname": database})
+    hosts = hosts or query.get("host", "localhost")
+    if "port" in query:
+        hosts = f"{hosts}:{query['port']}"
+    # Without a name it is the one that is called like its user.
+    return Location(dsn, f"{hosts}/{database or query.get('dbname') or unquote(user) or query.get('user', '')}", name)
+
+
+def _refuse_doubles(query: Mapping[str, str], before_it: Mapping[str, object]) -> None:
+    for option in query.keys() & {name for name, value in before_it.items() if value}:
+        raise ConfigurationError(
+            reason=f"The PostgreSQL URL says {option} twice, before and after its question mark: leave one."
+        )
 
 
 def flag(name: str, text: str) -> bool:

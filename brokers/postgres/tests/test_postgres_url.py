@@ -37,6 +37,30 @@ def test_two_schemas_are_two_places() -> None:
     assert locate(url, "one").place != locate(url, "two").place
 
 
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("postgresql://h/db?port=5433", "postgresql://h/db?port=5434"),
+        ("postgresql://alice@h", "postgresql://bob@h"),
+        ("postgresql:///db?host=/run/a&port=1", "postgresql:///db?host=/run/a&port=2"),
+        ("postgresql://h?user=alice", "postgresql://h?user=bob"),
+    ],
+)
+def test_other_servers_and_databases_are_other_places(one: str, two: str) -> None:
+    assert locate(one, None).place != locate(two, None).place
+
+
+def test_a_database_without_a_name_is_that_of_the_user() -> None:
+    assert locate("postgresql://alice:s3cret@h", None).place == locate("postgresql://bob@h/alice", None).place
+
+
+@pytest.mark.parametrize("option", ["host=b", "port=2", "user=v", "password=s3cret", "dbname=x"])
+def test_what_is_said_twice_is_refused(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"says {option.partition('=')[0]} twice") as raised:
+        locate(f"postgresql://u:s3cret@h:1/db?{option}", None)
+    assert "cret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("url", ["postgresql://127.0.0.1:1/db", "postgresql://no.such.host.invalid/db"])
 async def test_what_may_work_later_is_a_broker_error(url: str) -> None:
     with pytest.raises(BrokerError, match="cannot be reached") as raised:
