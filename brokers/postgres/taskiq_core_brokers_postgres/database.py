@@ -37,6 +37,7 @@ class Database:
         self._room = asyncio.Semaphore(_CONNECTIONS)
         self._closed = False
         self._process = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: PostgresError | None = None
         self._failed_at = 0.0
 
@@ -53,11 +54,19 @@ class Database:
         """Whether it is open, in the process that opened it."""
         return not self._closed and self._process == os.getpid()
 
+    def _follow(self) -> None:
+        """Into the event loop that runs: connections of one that has ended can neither be used there nor closed."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop and self._process == os.getpid():
+            self._idle, self._attempts, self._room = [], set(), asyncio.Semaphore(_CONNECTIONS)
+        self._loop = loop
+
     async def connect(self) -> Any:
         """A new connection, for the caller to close.
 
         :raises PostgresError: if the server cannot be reached within the patience, or refuses us.
         """
+        self._follow()
         # The driver complains of attempts that are cut off: nobody's cancelling ends one.
         attempt = asyncio.ensure_future(connect(self.location, self.patience))
         self._attempts.add(attempt)
@@ -88,6 +97,7 @@ class Database:
     async def close(self) -> None:
         """Close what is open; what is in use is closed when it is given back."""
         self._closed = True
+        self._follow()
         if self._attempts and self._process == os.getpid():
             await asyncio.wait(self._attempts, timeout=_CLOSING)
         self._drop_idle()
@@ -98,6 +108,7 @@ class Database:
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncGenerator[Any, None]:
+        self._follow()
         async with self._room:
             connection = await self._take()
             well = False
