@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
@@ -13,12 +14,15 @@ from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.schema import DELAYED, HELD, PARKED, READY
 
+_CHUNK = 10_000
+"""Messages that one transaction of `purge` deletes: a large queue takes many, none of which takes long."""
+
 _DEPTH = "SELECT state, count(*) FROM taskiq.messages WHERE queue = $1 GROUP BY state"
 _REMOVE = f"""WITH chosen AS MATERIALIZED (
-        SELECT task_id, park FROM taskiq.messages WHERE {{}} AND state <> {HELD} ORDER BY task_id FOR UPDATE)
+        SELECT task_id, park FROM taskiq.messages WHERE {{}} AND state <> {HELD} ORDER BY task_id LIMIT $2 FOR UPDATE)
     DELETE FROM taskiq.messages AS gone USING chosen WHERE gone.task_id = chosen.task_id
     RETURNING chosen.task_id, chosen.park"""
-_PURGE = _REMOVE.format("queue = $1")
+_PURGE = _REMOVE.format("queue = $1 AND task_id > $3")
 _DISCARD = _REMOVE.format("task_id = ANY ($1::text[])")
 _RESUME = f"WITH touched AS (DELETE FROM taskiq.paused WHERE queue = $1 RETURNING queue) {RING}"
 
@@ -34,7 +38,10 @@ class PostgresAdmin(QueueAdmin):
         return QueueDepth(counts.get(READY, 0), counts.get(DELAYED, 0) + counts.get(PARKED, 0), counts.get(HELD, 0))
 
     async def purge(self, queue: str) -> int:
-        return len(await self._remove(_PURGE, queue))
+        count, last = 0, ""
+        while removed := await self._remove(_PURGE, queue, _CHUNK, last):
+            count, last = count + len(removed), max(removed, key=str.encode)
+        return count
 
     async def pause(self, queue: str) -> None:
         await self._database.fetch("INSERT INTO taskiq.paused VALUES ($1) ON CONFLICT DO NOTHING", queue)
@@ -46,13 +53,13 @@ class PostgresAdmin(QueueAdmin):
         return frozenset(row[0] for row in await self._database.fetch("SELECT queue FROM taskiq.paused"))
 
     async def discard(self, task_ids: Collection[str]) -> frozenset[str]:
-        return frozenset(await self._remove(_DISCARD, list(task_ids)))
+        return frozenset(await self._remove(_DISCARD, list(task_ids), len(task_ids)))
 
-    async def _remove(self, statement: str, what: str | list[str]) -> list[str]:
+    async def _remove(self, statement: str, *what: Any) -> list[str]:
         """Delete what waits; lines of parked messages close up."""
         async with self._database.transaction() as work:
             await parking.alone(work)
-            rows = await work.fetch(statement, what)
+            rows = await work.fetch(statement, *what)
             await parking.move_up(work, {row[1] for row in rows if row[1] is not None})
             return [row[0] for row in rows]
 

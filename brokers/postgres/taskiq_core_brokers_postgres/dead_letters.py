@@ -32,11 +32,17 @@ _PAGE_OF_QUEUE = (
 _FIND = f"SELECT {_COLUMNS} FROM taskiq.dead_letters WHERE id = ANY($1::bigint[])"
 _MENDED = """UPDATE taskiq.dead_letters AS letter SET body = given.body
              FROM unnest($1::bigint[], $2::bytea[]) AS given(id, body) WHERE letter.id = given.id"""
-_RISE = f"""WITH risen AS (DELETE FROM taskiq.dead_letters WHERE id = ANY($1::bigint[]) RETURNING *),
+# A letter whose task is queued again already stays, and so do all but the newest of one task.
+_RISE = f"""WITH locked AS MATERIALIZED (
+        SELECT * FROM taskiq.dead_letters WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE),
+    chosen AS MATERIALIZED (SELECT DISTINCT ON (task_id) * FROM locked ORDER BY task_id, id DESC),
     touched AS (
         INSERT INTO taskiq.messages (task_id, queue, priority, state, place, body)
-        SELECT task_id, queue, priority, {READY}, nextval('taskiq.places'), body FROM risen
-        ON CONFLICT (task_id) DO NOTHING RETURNING queue),
+        SELECT task_id, queue, priority, {READY}, nextval('taskiq.places'), body FROM (SELECT * FROM chosen ORDER BY id) AS old
+        ON CONFLICT (task_id) DO NOTHING RETURNING queue, task_id),
+    risen AS (
+        DELETE FROM taskiq.dead_letters AS letter USING chosen JOIN touched ON touched.task_id = chosen.task_id
+        WHERE letter.id = chosen.id RETURNING letter.id),
     told AS MATERIALIZED ({RING})
     SELECT count(*), (SELECT count(*) FROM told) FROM risen"""
 _PURGE = "DELETE FROM taskiq.dead_letters WHERE {} AND {} RETURNING id"
@@ -59,7 +65,7 @@ async def find(database: Database, ids: Sequence[str]) -> list[DeadLetter]:
 
 
 async def requeue(database: Database, ids: Sequence[str], bodies: Mapping[str, bytes]) -> int:
-    """Put letters back as if new, some with new bodies; returns how many existed."""
+    """Put letters back as if new, some with new bodies; returns how many are back."""
     chosen = _numbers(ids)
     mended = {number: bodies[str(number)] for number in chosen if str(number) in bodies}
     async with database.transaction() as work:

@@ -20,7 +20,7 @@ _BURY = """INSERT INTO taskiq_dead_letters (task_id, queue, priority, attempts, 
            SELECT task_id, queue, priority, attempt, ?, ?, ?, coalesce(?, body)
            FROM taskiq_messages WHERE id = ? AND hold = ?"""
 _RISE = f"""INSERT INTO taskiq_messages (task_id, queue, priority, state, body)
-            SELECT task_id, queue, priority, {READY}, body FROM taskiq_dead_letters WHERE {_CHOSEN} ORDER BY id
+            SELECT task_id, queue, priority, {READY}, body FROM taskiq_dead_letters WHERE id = CAST(? AS INTEGER)
             ON CONFLICT (task_id) DO NOTHING"""  # noqa: S608
 
 
@@ -47,13 +47,16 @@ def find(conn: sqlite3.Connection, ids: Sequence[str], ttl: float | None) -> lis
 
 
 def requeue(conn: Connection, ids: Sequence[str], bodies: Mapping[str, bytes], ttl: float | None) -> int:
-    """Put letters of the last `ttl` seconds back as if new, some with new bodies; returns how many existed."""
-    ids = [letter.id for letter in find(conn, ids, ttl)]
-    chosen = as_set(ids)
+    """Put letters of the last `ttl` seconds back as if new, some with new bodies; returns how many are back.
+
+    A letter whose task is queued again already stays, and so do all but the newest of one task.
+    """
+    newest = {letter.task_id: letter.id for letter in sorted(find(conn, ids, ttl), key=lambda letter: int(letter.id))}
+    ids = sorted(newest.values(), key=int)
     mended = [(bodies[item], item) for item in ids if item in bodies]
     conn.executemany("UPDATE taskiq_dead_letters SET body = ? WHERE id = CAST(? AS INTEGER)", mended)
-    conn.execute(_RISE, (chosen,))
-    rows = conn.execute(f"DELETE FROM taskiq_dead_letters WHERE {_CHOSEN} RETURNING queue", (chosen,)).fetchall()  # noqa: S608
+    risen = as_set([item for item in ids if conn.execute(_RISE, (item,)).rowcount])
+    rows = conn.execute(f"DELETE FROM taskiq_dead_letters WHERE {_CHOSEN} RETURNING queue", (risen,)).fetchall()  # noqa: S608
     conn.ring(*(queue_channel(row[0]) for row in rows))
     return len(rows)
 
