@@ -2,14 +2,31 @@
 
 # ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
 
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from taskiq_core_brokers_postgres.database import in_schema
-from taskiq_core_brokers_postgres.errors import UnusablePostgresError
+import asyncpg
+
+from taskiq_core_brokers_postgres.database import as_one_step, in_schema
+from taskiq_core_brokers_postgres.errors import PostgresError, UnusablePostgresError, lost
 from taskiq_core_brokers_postgres.location import Location
 from taskiq_core_brokers_postgres.schema import MIGRATIONS
 
+logger = logging.getLogger("taskiq.postgres")
+
 VERSION = len(MIGRATIONS)
+
+_LONGEST = 600.0
+"""Seconds for all steps: changes of large tables take longer than any other statement."""
+_LOCK_WAIT = 120.0
+"""Seconds for which others wait who start meanwhile."""
+_TELL = 1.0
+"""Seconds after which they tell that they wait."""
+_LOOK = 10.0
+"""Seconds for a look at the version."""
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('taskiq migrations ' || $1, 0))"
 # Asked of the catalogue's tables: functions such as to_regclass answer from a cache that waiting for a lock does not refresh.
@@ -22,14 +39,15 @@ _HAS_VERSIONS = """SELECT EXISTS (
 async def upgrade(connection: Any, location: Location) -> int:
     """Carry out what is missing, in one transaction; returns how many steps. Any number of processes may call it at once.
 
-    :raises PostgresError: if a newer release made the tables.
+    :raises PostgresError: if a newer release made the tables, or somebody else is at it for too long. Then the connection ends.
     """
-    if await stored_version(connection, location.schema) == VERSION:
+    async with _answering(_LOOK, location):
+        found = await stored_version(connection, location.schema)
+    if found == VERSION:
         return 0
-    async with connection.transaction():
-        # Others who wait here, and changes of large tables, may take longer than any other statement.
-        await connection.execute("SET LOCAL statement_timeout = 0")
-        await connection.execute(_LOCK, location.schema)
+    async with _answering(_LONGEST, location), as_one_step(connection):
+        await connection.execute(f"SET LOCAL statement_timeout = '{_LONGEST}s'; SET LOCAL lock_timeout = '{_LOCK_WAIT}s'")
+        await _alone(connection, location)
         begin = await stored_version(connection, location.schema)
         _refuse_newer(begin, location)
         if begin == 0:
@@ -55,7 +73,8 @@ async def require_version(connection: Any, location: Location) -> None:
 
     :raises PostgresError: if the tables are older or newer than this release.
     """
-    found = await stored_version(connection, location.schema)
+    async with _answering(_LOOK, location):
+        found = await stored_version(connection, location.schema)
     _refuse_newer(found, location)
     if found < VERSION:
         reason = (
@@ -79,3 +98,28 @@ def _refuse_newer(version: int, location: Location) -> None:
             "upgrade taskiq-core-brokers-postgres, or use another schema."
         )
         raise UnusablePostgresError(reason=reason)
+
+
+@asynccontextmanager
+async def _answering(seconds: float, location: Location) -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise lost(location.server, f"no answer for {seconds:g} s", certain=False) from None
+
+
+async def _alone(connection: Any, location: Location) -> None:
+    place = location.schema, location.server
+    what = "Waiting for another process that makes or upgrades the tables of the schema %r in PostgreSQL at %s"
+    telling = asyncio.get_running_loop().call_later(_TELL, logger.warning, what, *place)
+    try:
+        await connection.execute(_LOCK, location.schema)
+    except asyncpg.LockNotAvailableError as error:
+        reason = (
+            f"Another process has been making or upgrading the tables of the schema {location.schema!r} in PostgreSQL at "
+            f"{location.server} for more than {_LOCK_WAIT:g} s: wait until it is done, or end it (pg_stat_activity shows it)."
+        )
+        raise PostgresError(reason=reason, passing=True) from error
+    finally:
+        telling.cancel()

@@ -3,10 +3,11 @@
 import anyio
 import pytest
 from support.postgres_servers import shared_postgres
+from support.processes import DEADLINE
 
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.testing.broker_tools import bodies, messages, whats_there
-from taskiq_core_brokers_postgres import Database, PostgresBroker, locate, upgrade
+from taskiq_core_brokers_postgres import Database, PostgresBroker, PostgresError, locate, migrations, upgrade
 from taskiq_core_brokers_postgres.migrations import VERSION, stored_version
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +74,35 @@ async def test_a_schema_made_by_an_administrator_will_do(postgres_schema: str) -
     finally:
         server.ask(f"DROP SCHEMA IF EXISTS {postgres_schema} CASCADE")
         server.ask(f"DROP ROLE {user}")
+
+
+async def test_a_start_waits_for_another_until_the_server_ends_that(postgres_schema: str, caplog, monkeypatch) -> None:
+    """It is frozen in its transaction."""
+    monkeypatch.setattr(migrations, "_TELL", 0.1)
+    frozen, broker = await at_work(postgres_schema, 1.0), make(postgres_schema)
+    with anyio.fail_after(DEADLINE):
+        await broker.startup()
+    assert "Waiting for another process that makes or upgrades the tables" in caplog.text
+    await broker.shutdown()
+    frozen.terminate()
+
+
+async def test_a_start_does_not_wait_for_ever(postgres_schema: str, monkeypatch) -> None:
+    monkeypatch.setattr(migrations, "_LOCK_WAIT", 0.2)
+    busy = await at_work(postgres_schema, DEADLINE)
+    with anyio.fail_after(DEADLINE), pytest.raises(PostgresError, match=r"Another process has been .* wait until it is done"):
+        await make(postgres_schema).startup()
+    await busy.execute("COMMIT")
+    await upgraded(postgres_schema)
+    busy.terminate()
+
+
+async def at_work(schema: str, patience: float):
+    """A connection that holds the lock of those who upgrade."""
+    connection = await Database(locate(shared_postgres().url, schema), patience).connect()
+    await connection.execute("BEGIN")
+    await connection.execute(migrations._LOCK, schema)
+    return connection
 
 
 async def upgraded(schema: str) -> None:
