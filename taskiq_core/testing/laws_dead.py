@@ -182,11 +182,12 @@ class DeadLetterLaws(BrokerSuite):
         old = await admin.dead_letters()
         assert await admin.purge_dead(older_than=3600) == 0
         assert await admin.purge_dead(ids(old), older_than=3600) == 0
-        await anyio.sleep(0.5)
+        await anyio.sleep(1.5)
         await reject(broker, messages(1))
         fresh = (await admin.dead_letters())[0]
-        assert await admin.purge_dead([old[0].id, fresh.id], older_than=0.4) == 1
-        assert await admin.purge_dead(older_than=0.4) == 2
+        between = (old[0].died_at + fresh.died_at) / 2
+        assert await admin.purge_dead([old[0].id, fresh.id], older_than=clock.time() - between) == 1
+        assert await admin.purge_dead(older_than=clock.time() - between) == 2
         assert await admin.dead_letters() == [fresh]
 
     @law(Capability.DEAD_LETTER)
