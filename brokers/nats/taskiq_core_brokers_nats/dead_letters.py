@@ -13,7 +13,8 @@ from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import WRONG_SEQUENCE, NatsError
 from taskiq_core_brokers_nats.headers import ATTEMPTS, EXPECTED, MESSAGE_ID, PRIORITY, fields_of, headers_of, number_in, told
 from taskiq_core_brokers_nats.names import LONGEST_ID, Names, place_of, priority_of, text_of, token
-from taskiq_core_brokers_nats.publishing import Item, publish_all
+from taskiq_core_brokers_nats.pipelining import Item
+from taskiq_core_brokers_nats.publishing import publish_all
 
 _NOT_THERE = {10037, 10043, 10057}
 """What the server says of numbers that it has no message for."""

@@ -13,7 +13,8 @@ from taskiq_core_brokers_nats.headers import EXPECTED, MESSAGE_ID, headers_of
 from taskiq_core_brokers_nats.holdings import wait
 from taskiq_core_brokers_nats.link import Link, Msg, pub
 from taskiq_core_brokers_nats.names import DELAYED, place_of
-from taskiq_core_brokers_nats.publishing import Item, publish_all
+from taskiq_core_brokers_nats.pipelining import Item
+from taskiq_core_brokers_nats.publishing import publish_all
 from taskiq_core_brokers_nats.pulls import STANDING, Pull, Pulls
 from taskiq_core_brokers_nats.receipt import Receipt, receipt_of
 from taskiq_core_brokers_nats.state import State

@@ -15,7 +15,7 @@ from taskiq_core_brokers_nats.dead_letters import Cemetery, Grave
 from taskiq_core_brokers_nats.forgotten import delete_again
 from taskiq_core_brokers_nats.headers import DETAIL, REASON
 from taskiq_core_brokers_nats.link import Link, Msg, pub
-from taskiq_core_brokers_nats.publishing import Item
+from taskiq_core_brokers_nats.pipelining import Item
 from taskiq_core_brokers_nats.receipt import Receipt, receipt_of
 from taskiq_core_brokers_nats.settling import replace
 

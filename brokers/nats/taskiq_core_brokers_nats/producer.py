@@ -14,7 +14,8 @@ from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, WRONG_SEQUENCE, NatsError
 from taskiq_core_brokers_nats.headers import DELAY, EXPECTED, MESSAGE_ID, headers_of
 from taskiq_core_brokers_nats.names import DELAYED, token
-from taskiq_core_brokers_nats.publishing import Item, publish_all
+from taskiq_core_brokers_nats.pipelining import Item
+from taskiq_core_brokers_nats.publishing import publish_all
 from taskiq_core_brokers_nats.state import State
 from taskiq_core_brokers_nats.topology import Topology
 

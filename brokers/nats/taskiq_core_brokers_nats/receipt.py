@@ -8,7 +8,7 @@ from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_nats.headers import ATTEMPTS, DEATHS, DELAY, EXPECTED, REASON, fields_of, headers_of, number_in
 from taskiq_core_brokers_nats.link import Msg
 from taskiq_core_brokers_nats.names import place_of
-from taskiq_core_brokers_nats.publishing import Item
+from taskiq_core_brokers_nats.pipelining import Item
 
 
 @dataclass(slots=True, eq=False)

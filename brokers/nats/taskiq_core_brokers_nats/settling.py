@@ -9,7 +9,8 @@ from taskiq_core_brokers_nats.dead_letters import Cemetery, Grave, delete, read,
 from taskiq_core_brokers_nats.errors import WRONG_SEQUENCE, NatsError, lost, nobody_answers
 from taskiq_core_brokers_nats.headers import rejection
 from taskiq_core_brokers_nats.link import Msg, pub
-from taskiq_core_brokers_nats.publishing import Item, publish_all
+from taskiq_core_brokers_nats.pipelining import Item
+from taskiq_core_brokers_nats.publishing import publish_all
 from taskiq_core_brokers_nats.receipt import Receipt
 
 _OTHER_HEADERS = 2048

@@ -11,7 +11,8 @@ from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import MESSAGE_NOT_FOUND, STREAM_EXISTS, STREAM_NOT_FOUND, WRONG_SEQUENCE, NatsError
 from taskiq_core_brokers_nats.headers import EXPECTED, fields_of, headers_of
 from taskiq_core_brokers_nats.link import Msg
-from taskiq_core_result_backends_nats.pipelining import Request, ask_all
+from taskiq_core_brokers_nats.pipelining import Item
+from taskiq_core_result_backends_nats.pipelining import ask_all
 
 PATIENCE = 5.0
 """Seconds that one answer of JetStream's may take."""
@@ -71,8 +72,8 @@ class Bucket:
 
         With `mark` the mark gets a new revision after them.
         """
-        requests = [Request(self.subject(key), value) for key, value in values.items()]
-        for answer in await self._write([*requests, Request(self.mark)] if mark else requests):
+        requests = [Item(self.subject(key), data=value) for key, value in values.items()]
+        for answer in await self._write([*requests, Item(self.mark)] if mark else requests):
             self._connection.check(answer)
 
     async def replace(self, values: Sequence[tuple[str, bytes, int]]) -> list[bool]:
@@ -80,7 +81,7 @@ class Bucket:
         return [
             not _refused(answer, {WRONG_SEQUENCE}, self._connection)
             for answer in await self._write(
-                [Request(self.subject(key), value, headers_of({EXPECTED: revision})) for key, value, revision in values]
+                [Item(self.subject(key), headers_of({EXPECTED: revision}), value) for key, value, revision in values]
             )
         ]
 
@@ -139,7 +140,7 @@ class Bucket:
     def _place(self) -> str:
         return self._connection.location.server
 
-    async def _ask(self, requests: Sequence[Request]) -> list[Msg]:
+    async def _ask(self, requests: Sequence[Item]) -> list[Msg]:
         answers: list[Msg] = []
         for answer in await ask_all(self._connection, requests, PATIENCE):
             if isinstance(answer, NatsError):
@@ -147,7 +148,7 @@ class Bucket:
             answers.append(answer)
         return answers
 
-    async def _write(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
+    async def _write(self, requests: Sequence[Item]) -> list[dict[str, Any]]:
         if not requests:
             return []
         answers = await self._ask(requests)
@@ -181,16 +182,16 @@ class Bucket:
 
     async def _each(self, call: str, orders: Sequence[Mapping[str, object]], passable: Collection[int]) -> None:
         subject = f"$JS.API.{call}.{self.stream}"
-        for answer in await self._ask([Request(subject, json.dumps(order).encode()) for order in orders]):
+        for answer in await self._ask([Item(subject, data=json.dumps(order).encode()) for order in orders]):
             if answer.status == "503":
                 raise NatsError(reason=f"NATS at {self._place} has nobody who answers {call}.", passing=True)
             _refused(json.loads(answer.data), passable, self._connection)
 
-    def _direct(self, subject: str) -> Request:
-        return Request(f"$JS.API.DIRECT.GET.{self.stream}.{subject}")
+    def _direct(self, subject: str) -> Item:
+        return Item(f"$JS.API.DIRECT.GET.{self.stream}.{subject}")
 
-    def _leading(self, subject: str) -> Request:
-        return Request(f"$JS.API.STREAM.MSG.GET.{self.stream}", json.dumps({"last_by_subj": subject}).encode())
+    def _leading(self, subject: str) -> Item:
+        return Item(f"$JS.API.STREAM.MSG.GET.{self.stream}", data=json.dumps({"last_by_subj": subject}).encode())
 
 
 _STORED: dict[str, Any] = {}

@@ -1,71 +1,35 @@
-"""Many requests in one write."""
+"""Any number of requests, as many in one write as a server takes at once."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.errors import NatsError, lost
-from taskiq_core_brokers_nats.link import Msg, pub
+from taskiq_core_brokers_nats.errors import lost
+from taskiq_core_brokers_nats.pipelining import Item, Reply, ask_together
 
 WINDOW = 4 << 20
 """Bytes in flight, about: what a server takes at once without calling us slow."""
 
 
-class Request(NamedTuple):
-    """What is asked on a subject."""
-
-    subject: str
-    data: bytes = b""
-    headers: bytes = b""
-
-
-Reply = Msg | NatsError
-
-
-async def ask_all(connection: Connection, requests: Sequence[Request], timeout: float) -> list[Reply]:
+async def ask_all(connection: Connection, items: Sequence[Item], timeout: float) -> list[Reply]:
     """The answer to each, or what NATS told of the connection instead. Cancelling leaves nothing behind.
 
     :raises NatsError: if there is no connection, or not all answers have come `timeout` seconds after the last write.
     """
     answers: list[Reply] = []
     start = 0
-    while start < len(requests):
+    while start < len(items):
         stop, size = start, 0
-        while stop < len(requests) and (stop == start or size + len(requests[stop].data) <= WINDOW):
-            size += len(requests[stop].data)
+        while stop < len(items) and (stop == start or size + len(items[stop].data) <= WINDOW):
+            size += len(items[stop].data)
             stop += 1
-        answers += await _ask(connection, requests[start:stop], timeout)
+        answers += await _ask(connection, items[start:stop], timeout)
         start = stop
     return answers
 
 
-async def _ask(connection: Connection, requests: Sequence[Request], timeout: float) -> list[Reply]:
+async def _ask(connection: Connection, items: Sequence[Item], timeout: float) -> list[Reply]:
     link = await connection.usable()
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    answers: list[Reply | None] = [None] * len(requests)
-    left = len(requests)
-
-    def take(number: int) -> Callable[[Reply], None]:
-        def answered(reply: Reply) -> None:
-            nonlocal left
-            answers[number] = reply
-            left -= 1
-            if not left and not done.done():
-                done.set_result(None)
-
-        return answered
-
-    replies = [link.expect(take(number)) for number in range(len(requests))]
-    try:
-        link.write(
-            b"".join(pub(one.subject, one.data, reply, one.headers) for one, reply in zip(requests, replies, strict=True))
-        )
-        async with asyncio.timeout(timeout):
-            await done
-    except TimeoutError:
-        raise lost(link.place, f"no answer within {timeout:g} s", certain=False) from None
-    finally:
-        for reply in replies if left else ():
-            link.drop(reply)
-    return [answer for answer in answers if answer is not None]
+    replies = [reply for reply in await ask_together(link, items, timeout) if reply is not None]
+    if len(replies) < len(items):
+        raise lost(link.place, f"no answer within {timeout:g} s", certain=False)
+    return replies
