@@ -71,6 +71,7 @@ FLOORS = tuple(
         serializers
         signature
         transactions
+        asyncio_only
         url_options
         waiting
         """,

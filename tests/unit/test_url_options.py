@@ -3,7 +3,7 @@
 import pytest
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import positive_seconds, refuse_unknown
+from taskiq_core.url_options import positive_seconds, refuse_unknown, split_url
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("1.5", 1.5), (" 2 ", 2.0), (3, 3.0), (0.25, 0.25), ("1e3", 1000.0)])
@@ -36,3 +36,15 @@ def test_what_may_be_part_of_a_password_is_not_repeated() -> None:
     with pytest.raises(ConfigurationError) as caught:
         positive_seconds("lease", "rd@host")
     assert "rd" not in str(caught.value)
+
+
+def test_urls_are_split_or_refused_without_telling_the_password() -> None:
+    assert split_url("jobs://me:a@host/x?b=1", "Jobs", "jobs://host", {"jobs"}).hostname == "host"
+    for url in ("jobs://me:secret/word@host", "jobs://me:secret?word@host", "jobs://me:secret#word@host"):
+        with pytest.raises(ConfigurationError, match="The Jobs URL has @ or # behind its host: write / ") as caught:
+            split_url(url, "Jobs", "jobs://host", {"jobs"})
+        assert "secret" not in str(caught.value)
+    for url in ("tasks://me:secret@host", "jobs://me:[secret@host"):
+        with pytest.raises(ConfigurationError, match="This is not a Jobs URL") as caught:
+            split_url(url, "Jobs", "jobs://host", {"jobs"})
+        assert "secret" not in str(caught.value)

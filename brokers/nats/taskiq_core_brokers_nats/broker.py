@@ -1,12 +1,12 @@
 """The broker on JetStream's streams."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
+from taskiq_core.asyncio_only import require_asyncio
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
@@ -88,7 +88,7 @@ class NatsBroker(AsyncBroker):
         return cls(url, **{**found, **options})
 
     async def startup(self) -> None:
-        _refuse_other_loops()
+        require_asyncio("NATS")
         if self._producer is None or self.home is None:
             await self._connection.open(self.send_timeout)
             try:
@@ -118,14 +118,6 @@ class NatsBroker(AsyncBroker):
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         return NatsSubscription(self._connection, self._topology, self._state, self._cemetery, queues, lease=self._lease)
-
-
-def _refuse_other_loops() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        reason = "The NATS plugins run on asyncio or uvloop only: choose that event loop."
-        raise ConfigurationError(reason=reason) from None
 
 
 def _copies(value: object) -> int:

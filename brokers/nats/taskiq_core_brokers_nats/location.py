@@ -5,10 +5,10 @@ import ssl
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import refuse_unknown
+from taskiq_core.url_options import refuse_unknown, split_url
 
 DEFAULT_PREFIX = "taskiq"
 _NO_HOST = re.compile(r"[/?#@\\\[\]\s]")
@@ -97,17 +97,8 @@ def locate(url: str, prefix: str | None = None) -> Location:
 
 
 def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ConfigurationError(reason=f"This is not a NATS URL. Write {_FORMS}.") from None
-    if "@" in parts.path + parts.query or parts.fragment:
-        # Part of a password that is not quoted, which must not be repeated.
-        reason = (
-            "The NATS URL has @ or # behind its host: write / ? # [ ] @ in a user name or password as %2F %3F %23 %5B %5D %40."
-        )
-        raise ConfigurationError(reason=reason)
-    if parts.scheme not in _SCHEMES or parts.path.strip("/"):
+    parts = split_url(url, "NATS", _FORMS, _SCHEMES)
+    if parts.path.strip("/"):
         raise ConfigurationError(reason=f"This is not a NATS URL. Write {_FORMS}.")
     return parts
 

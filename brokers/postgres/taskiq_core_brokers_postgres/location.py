@@ -3,10 +3,10 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlunsplit
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import refuse_unknown
+from taskiq_core.url_options import refuse_unknown, split_url
 
 DEFAULT_SCHEMA = "taskiq"
 _SCHEMA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
@@ -103,17 +103,4 @@ def flag(name: str, text: str) -> bool:
 
 
 def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ConfigurationError(reason=f"This is not a PostgreSQL URL. Write {_FORMS}.") from None
-    if "@" in parts.path + parts.query or parts.fragment:
-        # Part of a password that is not quoted, which must not be repeated.
-        reason = (
-            "The PostgreSQL URL has @ or # behind its host: "
-            "write / ? # [ ] @ in a user name or password as %2F %3F %23 %5B %5D %40."
-        )
-        raise ConfigurationError(reason=reason)
-    if parts.scheme not in {"postgresql", "postgres"}:
-        raise ConfigurationError(reason=f"This is not a PostgreSQL URL. Write {_FORMS}.")
-    return parts
+    return split_url(url, "PostgreSQL", _FORMS, {"postgresql", "postgres"})

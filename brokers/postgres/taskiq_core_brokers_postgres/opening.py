@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.asyncio_only import require_asyncio
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
 from taskiq_core_brokers_postgres.migrations import require_version, upgrade
@@ -25,7 +25,7 @@ async def open_tables(database: Database, seconds: float, *, migrate: bool) -> N
     :raises PostgresError: if the server cannot be reached or refuses, or the tables are not of this version.
     :raises ConfigurationError: in an event loop that is not of asyncio.
     """
-    _refuse_other_loops()
+    require_asyncio("PostgreSQL")
     await database.open()
     await _see_to_tables(database, seconds, migrate=migrate)
 
@@ -49,7 +49,7 @@ class Opening:
         :raises PostgresError: if the server refuses, or the tables are not of this version; only if that is known in time.
         :raises ConfigurationError: in an event loop that is not of asyncio.
         """
-        _refuse_other_loops()
+        require_asyncio("PostgreSQL")
         await self._database.open()
         self._task = asyncio.get_running_loop().create_task(self._open(), name="taskiq-postgres-opening")
         if (await asyncio.wait([self._task], timeout=_MOMENT))[0]:
@@ -88,7 +88,7 @@ async def connected(database: Database, seconds: float) -> AsyncGenerator[Any]:
 
     :raises PostgresError: if the server cannot be reached or refuses, and for the driver's errors in the block.
     """
-    _refuse_other_loops()
+    require_asyncio("PostgreSQL")
     connection = await _connect(database, seconds)
     try:
         yield connection
@@ -112,11 +112,3 @@ async def _connect(database: Database, seconds: float) -> Any:
                 await asyncio.sleep(_PAUSE)
     except TimeoutError:
         raise failure or lost(database.location.server, f"no answer for {seconds:g} s", certain=True) from None
-
-
-def _refuse_other_loops() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        reason = "The PostgreSQL plugins run on asyncio or uvloop only: choose that event loop."
-        raise ConfigurationError(reason=reason) from None

@@ -9,6 +9,7 @@ from weakref import WeakSet
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
+from taskiq_core.asyncio_only import require_asyncio
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import SEND_TIMEOUT
@@ -104,7 +105,7 @@ class RabbitBroker(AsyncBroker):
         return cls(url, **{**found, **options})
 
     async def startup(self) -> None:
-        _refuse_other_loops()
+        require_asyncio("RabbitMQ")
         if self._producer is None or self.home is None:
             if self.connector is not None:
                 self.connector.close()
@@ -178,11 +179,3 @@ def _number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ConfigurationError(reason=f"{name} is a whole number, not {text!r}.")
     return int(text)
-
-
-def _refuse_other_loops() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        reason = "The RabbitMQ plugin runs on asyncio or uvloop only: choose that event loop."
-        raise ConfigurationError(reason=reason) from None

@@ -4,10 +4,10 @@ import re
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import refuse_unknown
+from taskiq_core.url_options import refuse_unknown, split_url
 
 DEFAULT_PREFIX = "taskiq"
 _PREFIX = re.compile("[A-Za-z0-9._-]{1,40}")
@@ -107,17 +107,4 @@ def _port(parts: SplitResult) -> int:
 
 
 def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ConfigurationError(reason=f"This is not a RabbitMQ URL. Write {_FORMS}.") from None
-    if "@" in parts.path + parts.query or parts.fragment:
-        # Part of a password that is not quoted, which must not be repeated.
-        reason = (
-            "The RabbitMQ URL has @ or # behind its host: "
-            "write / ? # [ ] @ in a user name or password as %2F %3F %23 %5B %5D %40."
-        )
-        raise ConfigurationError(reason=reason)
-    if parts.scheme not in _PORTS:
-        raise ConfigurationError(reason=f"This is not a RabbitMQ URL. Write {_FORMS}.")
-    return parts
+    return split_url(url, "RabbitMQ", _FORMS, _PORTS)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.abc.subscription import Subscription
+from taskiq_core.asyncio_only import require_asyncio
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
@@ -15,7 +16,6 @@ from taskiq_core.message import BrokerMessage
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_redis.admin import RedisAdmin
 from taskiq_core_brokers_redis.errors import RedisError, lost
-from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
 from taskiq_core_brokers_redis.line import PATIENCE, Line
 from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, options_in
@@ -89,7 +89,7 @@ class RedisBroker(AsyncBroker):
         return cls(url, **{**numbers, **options})
 
     async def startup(self) -> None:
-        refuse_other_loops()
+        require_asyncio("Redis")
         if self._producer is None or self.home is None:
             await self._commands.close()
             await self._reach()

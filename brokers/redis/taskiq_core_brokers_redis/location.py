@@ -3,13 +3,14 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import refuse_unknown
+from taskiq_core.url_options import refuse_unknown, split_url
 from taskiq_core_brokers_redis.servers import Address, ClusterServer, SentinelServer, Server, SingleServer
 
 DEFAULT_PREFIX = "taskiq"
+_SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster")
 
 _TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
 CONNECTION_OPTIONS = frozenset({"prefix", "client_name", "ssl", "sentinel_username", "sentinel_password", *_TLS_OPTIONS})
@@ -67,7 +68,7 @@ def locate(url: str, prefix: str | None, connection: Mapping[str, Any]) -> Locat
         options["db"] = _database(database, query)
         own = {name: query[f"sentinel_{name}"] for name in ("username", "password") if f"sentinel_{name}" in query}
         return Location(SentinelServer(nodes, service, options, own), root)
-    if parts.scheme not in {"redis", "rediss"} or len(nodes) != 1:
+    if len(nodes) != 1:
         raise ConfigurationError(reason=f"This is not a Redis URL. Write {_FORMS}.")
     if not _bare_host(parts.netloc) and parts.path.strip("/") and not parts.path.strip("/").isdigit():
         options |= {"path": unquote(parts.path), "db": _database("", query)}
@@ -77,17 +78,7 @@ def locate(url: str, prefix: str | None, connection: Mapping[str, Any]) -> Locat
 
 
 def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ConfigurationError(reason=f"This is not a Redis URL. Write {_FORMS}.") from None
-    if "@" in parts.path + parts.query or parts.fragment:
-        # Part of a password that is not quoted, which must not be repeated.
-        reason = (
-            "The Redis URL has @ or # behind its host: write / ? # [ ] @ in a user name or password as %2F %3F %23 %5B %5D %40."
-        )
-        raise ConfigurationError(reason=reason)
-    return parts
+    return split_url(url, "Redis", _FORMS, _SCHEMES)
 
 
 def _checked_prefix(prefix: str) -> str:

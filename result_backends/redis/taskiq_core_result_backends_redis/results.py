@@ -8,6 +8,7 @@ import anyio
 from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
+from taskiq_core.asyncio_only import require_asyncio
 from taskiq_core.delivery import StoredResult
 from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError, ResultStoreAwayError
 from taskiq_core.progress import TaskProgress
@@ -17,7 +18,6 @@ from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_redis.deliveries import storing
 from taskiq_core_brokers_redis.errors import RedisError
-from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.line import PATIENCE, Line
 from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_redis.scripts import Script
@@ -76,7 +76,7 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
     async def startup(self) -> None:
         if self.commands is not None:
             return
-        refuse_other_loops()
+        require_asyncio("Redis")
         self.commands = Line(self.location.server, patience=PATIENCE)
         self._arrivals = Arrivals(self.location.server, f"{self.location.root}:result:", PATIENCE)
         self._shared_wait = SharedWait(self._fetch_patiently, self._arrivals.open)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Self
 
 from taskiq_core.abc.schedule_source import ScheduleSource
+from taskiq_core.asyncio_only import require_asyncio
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
-from taskiq_core_brokers_redis.event_loop import refuse_other_loops
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
 from taskiq_core_brokers_redis.line import PATIENCE, Line
 from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, options_in
@@ -58,7 +58,7 @@ class RedisScheduleSource(RedisCoordinator, ScheduleSource):
         return cls(url, **options)
 
     async def startup(self) -> None:
-        refuse_other_loops()
+        require_asyncio("Redis")
         if self.commands is not None:
             return
         commands = Line(self.location.server, patience=PATIENCE)
