@@ -92,12 +92,15 @@ class Topology:
                 raise
         else:
             had = found["config"]["ack_wait"]
-            if had == wait:
+            if had > wait:  # workers that count on it may be at work, and would lose what they hold
+                logger.warning(
+                    "Queue %s keeps the lease of %g s that it has, and does not get one of %g s: "
+                    "to lower it, stop its workers and delete its consumer %s of stream %s.",
+                    queue, had / _SECOND, wait / _SECOND, name, stream,
+                )  # fmt: skip
+            if had >= wait:
                 return name
             config = {**found["config"], "ack_wait": wait}
-            logger.warning(
-                "Queue %s had a lease of %g s, and has one of %g s now: give all workers and administrators the same.",
-                queue, had / _SECOND, wait / _SECOND,
-            )  # fmt: skip
+            logger.warning("Queue %s had a lease of %g s, and has one of %g s now.", queue, had / _SECOND, wait / _SECOND)
         await self._connection.api(f"CONSUMER.DURABLE.CREATE.{stream}.{name}", {"stream_name": stream, "config": config})
         return name

@@ -1,11 +1,12 @@
 """What may be wrong when a broker starts: each is said at once, or as soon as the time is over."""
 
+import anyio
 import pytest
 from support.nats_fixtures import StartNats
 from support.tcp_ports import free_port
 
 from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageTooLargeError
-from taskiq_core.testing.broker_tools import bodies, messages, whats_there
+from taskiq_core.testing.broker_tools import bodies, messages, take_one, whats_there
 from taskiq_core_brokers_nats import Connection, NatsBroker, locate
 
 pytestmark = pytest.mark.anyio
@@ -57,3 +58,20 @@ async def test_any_names(nats_url: str, nats_prefix: str) -> None:
         (one, two) = await whats_there(broker, [queue])
         assert (one.queue, two.queue) == (queue, queue)
         assert bodies([one, two]) == bodies(sent)
+
+
+async def test_a_shorter_lease_leaves_what_others_hold(
+    nats_url: str, nats_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who has the longer one renews too seldom for the shorter one."""
+    first, second = (NatsBroker(nats_url, prefix=nats_prefix, lease=lease) for lease in (30.0, 0.5))
+    async with first, second:
+        await first.kick_many(messages(1))
+        async with first.subscribe(["default"]) as holder, second.subscribe(["default"]) as other:
+            held = await take_one(holder)
+            with anyio.move_on_after(1.5):
+                while not await other.receive(1):
+                    pass
+                pytest.fail("it was taken away")
+            assert await holder.extend([held]) == []
+    assert "keeps the lease of 30 s" in caplog.text
