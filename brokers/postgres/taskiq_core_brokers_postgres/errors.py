@@ -36,7 +36,8 @@ _AGAIN = ("40", "57014", "25006")
 _LOCKED = "55P03"
 _WAITED = "works, but another connection holds what this needs locked: pg_stat_activity and pg_locks say which."
 _UNIQUE = "23505"
-_OF_DATA = ("21", "22", "23", "54000")
+_OF_DATA = ("21", "22", "23")
+_LIMIT = "54000"
 
 _PERMANENT = {
     "28": "refuses the user name or password of the URL.",
@@ -49,6 +50,7 @@ _PERMANENT = {
 _REFUSED = {
     "53100": "has no room on its disk: free some.",
     "53200": "is out of memory.",
+    _LIMIT: "has reached a limit of its own, which may be a session that listens and leaves a transaction open.",
 }
 
 
@@ -57,10 +59,15 @@ def lost(place: str, why: object, *, certain: bool) -> PostgresError:
     return PostgresError(reason=f"PostgreSQL at {place} cannot be reached: {why}", certain=certain, passing=True)
 
 
+def _too_long(error: BaseException, code: str) -> bool:
+    """A text that no index holds; others of this code are limits of the server, such as a full queue of notifications."""
+    return code == _LIMIT and "index" in str(error)
+
+
 def explain(error: BaseException, place: str, *, connecting: bool = False) -> PostgresError:
     """The error to raise for one of the driver's; its text names the server and never a password."""
     code: str = getattr(error, "sqlstate", None) or ""
-    if isinstance(error, asyncpg.DataError) or (code and code.startswith(_OF_DATA)):
+    if isinstance(error, asyncpg.DataError) or (code and code.startswith(_OF_DATA)) or _too_long(error, code):
         return PostgresError(reason=f"PostgreSQL cannot store this: {error}", of_data=True, exists=code == _UNIQUE)
     if not code or code.startswith(_GONE):
         return lost(place, str(error) or type(error).__name__, certain=connecting)
