@@ -19,7 +19,7 @@ from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, flag, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
 from taskiq_core_brokers_postgres.owner import OwnsTables
-from taskiq_core_brokers_postgres.producer import Producer
+from taskiq_core_brokers_postgres.producer import INSTALLATION, Producer
 from taskiq_core_brokers_postgres.subscription import PostgresSubscription
 from taskiq_core_brokers_postgres.transactions import enlist
 
@@ -88,6 +88,7 @@ class PostgresBroker(OwnsTables, AsyncBroker):
         self._database = Database(self.location, self._patience)
         self._bell = Bell(self._database)
         self._producer: Producer | None = None
+        self._installation: str | None = None
         self.admin: QueueAdmin | None = PostgresAdmin(self._database)
 
     @classmethod
@@ -101,6 +102,7 @@ class PostgresBroker(OwnsTables, AsyncBroker):
     async def startup(self) -> None:
         if self._producer is None or self.home is None:
             await open_tables(self._database, self.send_timeout, migrate=self._migrate)
+            self._installation = (await self._database.fetch(INSTALLATION))[0][0]
             self._producer = Producer(self._database, self.send_timeout)
         await super().startup()
 
@@ -135,7 +137,7 @@ class PostgresBroker(OwnsTables, AsyncBroker):
 
     def enlist(self, connection: Any, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
         """See `AsyncBroker`. Takes connections of asyncpg, psycopg 3 and SQLAlchemy, and SQLAlchemy's sessions."""
-        return enlist(connection, self.location, messages)
+        return enlist(connection, self.location, self._installation, messages)
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         return PostgresSubscription(

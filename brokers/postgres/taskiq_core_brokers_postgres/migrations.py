@@ -56,7 +56,8 @@ async def upgrade(connection: Any, location: Location) -> int:
                 await connection.execute(f'CREATE SCHEMA "{location.schema}"')
             await connection.execute(
                 f'CREATE TABLE IF NOT EXISTS "{location.schema}".schema_versions '
-                "(version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+                "(version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now(), "
+                "installation text NOT NULL DEFAULT gen_random_uuid()::text)"
             )
         for number in range(begin, VERSION):
             for statement in MIGRATIONS[number]:

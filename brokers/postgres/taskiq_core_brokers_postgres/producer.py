@@ -39,8 +39,17 @@ _INSERT = f"""INSERT INTO taskiq.messages (task_id, queue, priority, state, due,
     FROM unnest($1::text[], $2::text[], $3::smallint[], $4::float8[], $5::bytea[])
         AS sent(task_id, queue, priority, delay, body)"""
 
-INSERT = f"WITH touched AS ({_INSERT} ON CONFLICT (task_id) DO NOTHING RETURNING queue) {RING}"
-"""For the caller's own transaction, whose commit is the caller's to repeat."""
+# Tables of that name in another database are somebody else's: without a place the row is refused.
+_INSERT_HERE = _INSERT.replace(
+    "nextval('taskiq.places')",
+    """CASE WHEN $6::text IS NULL OR EXISTS (SELECT FROM taskiq.schema_versions WHERE installation = $6::text)
+           THEN nextval('taskiq.places') END""",
+)
+INSTALLATION = "SELECT installation FROM taskiq.schema_versions WHERE version = 1"
+"""What `INSERT` recognises the tables by."""
+
+INSERT = f"WITH touched AS ({_INSERT_HERE} ON CONFLICT (task_id) DO NOTHING RETURNING queue) {RING}"
+"""For the caller's own transaction, whose commit is the caller's to repeat; the last argument is the installation, or None."""
 
 _SEND = f"""WITH first_time AS (
         INSERT INTO taskiq.producers AS known (id, batch, at)

@@ -13,15 +13,26 @@ from taskiq_core_brokers_postgres.database import in_schema
 from taskiq_core_brokers_postgres.location import Location
 from taskiq_core_brokers_postgres.producer import INSERT, columns_of
 
-_COLUMNS: Final = {"ids": "text[]", "queues": "text[]", "priorities": "smallint[]", "delays": "float8[]", "bodies": "bytea[]"}
+_COLUMNS: Final = {
+    "ids": "text[]",
+    "queues": "text[]",
+    "priorities": "smallint[]",
+    "delays": "float8[]",
+    "bodies": "bytea[]",
+    "installation": "text",
+}
 _NO_TABLES: Final = {"42P01", "3F000"}
+_ELSEWHERE: Final = {"23502"}
+"""No place was given to the message."""
 _IDLE: Final = 0
 """What psycopg calls a connection without a transaction."""
 
 
-def enlist(connection: Any, location: Location, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
+def enlist(
+    connection: Any, location: Location, installation: str | None, messages: Sequence[BrokerMessage]
+) -> Awaitable[None] | None:
     """Insert messages; they are there for others when, and only if, the caller commits. See `AsyncBroker.enlist`."""
-    columns = columns_of(messages)
+    columns = (*columns_of(messages), installation)
     kind = driver_of(connection, ("asyncpg", "psycopg", "sqlalchemy"))
     if kind == "asyncpg":
         return _by_asyncpg(connection, in_schema(INSERT, location.schema), columns)
@@ -101,7 +112,11 @@ def _explained() -> Generator[None]:
     except (TypeError, ValueError) as error:
         raise MessageRefusedError(reason=f"it cannot be stored: {error}") from error
     except Exception as error:
-        if getattr(getattr(error, "orig", error), "sqlstate", None) in _NO_TABLES:
+        code = getattr(getattr(error, "orig", error), "sqlstate", None)
+        if code in _ELSEWHERE:
+            reason = "The connection given to within() is to another database than the broker's: use one database."
+            raise ConfigurationError(reason=reason) from error
+        if code in _NO_TABLES:
             reason = "its database has no tables of this broker: it is another database, or the broker was never started there"
         else:
             reason = f"{type(error).__name__}: {error}"

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psycopg
@@ -202,6 +203,29 @@ async def test_a_failed_transaction_says_so(broker: PostgresBroker, confirm, con
         with broker.within(connection), pytest.raises(SendTaskError, match="current transaction is aborted") as caught:
             await confirm.kiq(1)
     assert caught.value.outcome == "refused"
+
+
+async def test_tables_of_that_name_in_another_database_are_refused(broker: PostgresBroker, confirm) -> None:
+    url = urlsplit(shared_postgres().url)
+    name = broker.location.schema
+    admin = await asyncpg.connect(shared_postgres().url)
+    await admin.execute(f'CREATE DATABASE "{name}"')
+    elsewhere = urlunsplit(url._replace(path=f"/{name}"))
+    try:
+        async with PostgresBroker(elsewhere, schema=name) as other:
+            engine = sqlalchemy.create_engine(elsewhere.replace("postgresql:", "postgresql+psycopg:"))
+            asynchronous, by_engine = await asyncpg.connect(elsewhere), engine.connect()
+            async with asynchronous.transaction():
+                for connection in (asynchronous, by_engine):
+                    with broker.within(connection), pytest.raises(ConfigurationError, match="to another database"):
+                        await confirm.kiq(1)
+            assert await ids_in(other) == []
+            await asynchronous.close()
+            by_engine.close()
+            engine.dispose()
+    finally:
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await admin.close()
 
 
 async def test_another_database_is_told(confirm, connection) -> None:
