@@ -32,10 +32,10 @@ class ValueLaws(CoordinatorSuite):
     @law()
     async def test_values_expire(self, coordinator: Coordinator) -> None:
         """After their ttl, and not before; without one they stay. The last `put` counts."""
+        begin = anyio.current_time()
         await coordinator.put({"brief": b"1", "renewed": b"1", "kept": b"1"}, TTL)
         await coordinator.put({"renewed": b"2"}, LONG)
         await coordinator.put({"kept": b"2"})
-        begin = anyio.current_time()
 
         async def gone() -> bool:
             return "brief" not in await coordinator.get(["brief"])
