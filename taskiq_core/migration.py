@@ -17,7 +17,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
 from taskiq_core.exceptions import BrokerError, ConfigurationError, SendTaskError
 from taskiq_core.message import BrokerMessage
-from taskiq_core.outbox import OUTBOX_QUEUE
+from taskiq_core.outbox import OUTBOX_QUEUE, is_entry
 from taskiq_core.passing_on import PassedOn
 
 _PAGE = 100
@@ -149,6 +149,8 @@ class Migration:
 
     def _unfit(self, item: Waiting) -> str | None:
         able = self._target.capabilities
+        if is_entry(item.task_id, item.queue, item.body):
+            return "it is in an outbox, and for its relay to move"
         if item.delay is not None and Capability.DELAY not in able:
             return f"it is due in {item.delay:.0f} s, and the target has no delays"
         if item.priority != DEFAULT_PRIORITY and Capability.PRIORITY not in able:

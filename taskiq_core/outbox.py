@@ -76,6 +76,17 @@ def _entry(message: BrokerMessage, queue: str) -> BrokerMessage:
     return BrokerMessage(entry_id, message.task_name, pack(fields), queue=queue, priority=message.priority)
 
 
+def is_entry(task_id: str, queue: str, body: bytes) -> bool:
+    """Whether what waits in a queue is there for a relay."""
+    if not task_id.startswith(_entry_id("", queue)):
+        return False
+    try:
+        read_entry(body)
+    except MessageDecodeError:
+        return False
+    return True
+
+
 def read_entry(body: bytes) -> BrokerMessage:
     """The message of an entry, as it is to be sent now: with what is left of its delay.
 

@@ -11,6 +11,7 @@ from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageRefusedError, SendTaskError
 from taskiq_core.migration import Migration, Moved
+from taskiq_core.outbox import Outbox
 from taskiq_core.testing import virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -23,6 +24,13 @@ async def time() -> AsyncGenerator[None]:
     """The second that a pause may take to reach every worker is none."""
     with virtual_time():
         yield
+
+
+class Shelf(InMemoryBroker):
+    """Keeps what is enlisted."""
+
+    def enlist(self, connection: list[BrokerMessage], messages: Sequence[BrokerMessage]) -> None:
+        connection.extend(messages)
 
 
 class Place(InMemoryBroker):
@@ -105,6 +113,17 @@ async def test_what_the_target_lacks(lacks: Capability, fields: dict[str, float]
     source, target = Place(), Place(lacks)
     await source.kick_many([message("1"), message("2", **fields)])
     assert await move(source, target) == Moved("default", moved=1, refused={"2": reason}, complete=True)
+
+
+async def test_what_is_in_an_outbox_stays() -> None:
+    """Also in one with a name of its own; the form of an id alone says nothing."""
+    source, target, entries = Place(), Place(), list[BrokerMessage]()
+    Outbox(Shelf(), "aside").enlist(entries, [message("1")])
+    await source.kick_many([*entries, message("aside/2", queue="aside")])
+    moved = await move(source, target, "aside")
+    assert moved.refused == {"aside/1": "it is in an outbox, and for its relay to move"}
+    assert [item.task_id for item in target.taken] == ["aside/2"]
+    assert await admin(source).depth("aside") == QueueDepth(ready=1)
 
 
 async def test_what_is_too_big_for_the_target() -> None:
