@@ -152,8 +152,6 @@ class RabbitSubscription(Subscription):
                 again = self._session is not None
                 if self._session is not None and self._session.channel.closed is not None:
                     self.connector.close()
-                if again:
-                    self._start(self._claim())  # at once, and on another connection: others wait for it for a second only
                 session = Session(await self.connector.link(), self._topology, self._holdings, self, self._marks)
                 try:
                     await session.open(self._queues, self.connector.patience)
@@ -163,11 +161,11 @@ class RabbitSubscription(Subscription):
                 self._session = session
                 if again:
                     self.doubts.outage()
+                    self._start(self._claim())
             return self._session
 
     async def _claim(self) -> bool:
         """Tell others what is still ours, or settled without the server's knowing; False if nothing is."""
-        await self._publisher.connector.link()
         orphans, done = self._holdings.orphans(), self._holdings.to_tell()
         await self._publisher.announce("mine", orphans)
         await self._publisher.announce("done", done)
