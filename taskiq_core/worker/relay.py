@@ -54,6 +54,7 @@ class Relay:
         self._all: anyio.CancelScope | None = None
         self._waiting: anyio.CancelScope | None = None
         self._held: Sequence[Delivery] = ()
+        self._batch = _BATCH
         self._unreachable = Backoff(logger, "The outbox can be used again")
         self._refusing = Backoff(logger, "Messages of the outbox are passed on again")
 
@@ -109,18 +110,20 @@ class Relay:
             failure: Exception | None = None
             with anyio.move_on_after(_EMPTY if self._burst else None) as self._waiting:
                 try:
-                    deliveries = await subscription.receive(_BATCH)
+                    deliveries = await subscription.receive(self._batch)
                 except Exception as error:  # noqa: BLE001 - for ever: the database will be back
                     failure = error
             if self._waiting.cancelled_caught:  # told to stop, or there is nothing more
                 self._stopping = True
                 return
             if failure is not None:
+                self._batch = max(1, self._batch // 2)  # as it may be that so many large ones take too long
                 what, pause = "The outbox cannot be used, trying again", self._unreachable.next()
                 await self._pause(self._unreachable, what, failure, pause)
                 continue
             self._unreachable.over()
             if deliveries:
+                self._batch = min(_BATCH, 2 * self._batch)
                 self._held = deliveries
                 try:
                     await self._move(subscription, deliveries)
