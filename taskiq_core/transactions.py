@@ -1,6 +1,6 @@
 """Sends that are part of a transaction of the caller's."""
 
-from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from inspect import iscoroutine
@@ -92,10 +92,14 @@ def served_by(caller: CallersThread) -> Generator[None]:
         _caller.reset(token)
 
 
-def driver_of(connection: Any, known: Collection[str]) -> str | None:
-    """Which of the packages in `known` a connection, or a base of its class, comes from."""
+def driver_of(connection: Any, known: Mapping[str, str]) -> str | None:
+    """Which of the packages in `known` a connection, or a base of its class, comes from.
+
+    None too if its class lacks what the connections of that package have: it is a cursor then, a pool, or an engine.
+    """
     packages = (base.__module__.partition(".")[0] for base in type(connection).__mro__)
-    return next((package for package in packages if package in known), None)
+    package = next((package for package in packages if package in known), None)
+    return package if package is not None and hasattr(type(connection), known[package]) else None
 
 
 def run_sync_of(connection: Any) -> Callable[..., Awaitable[None]]:

@@ -21,6 +21,8 @@ _COLUMNS: Final = {
     "bodies": "bytea[]",
     "installation": "text",
 }
+_BELOW: Final = {"asyncpg": "is_in_transaction", "psycopg": "autocommit", "psycopg2": "autocommit"}
+_CONNECTIONS: Final = {"asyncpg": "is_in_transaction", "psycopg": "autocommit", "sqlalchemy": "execute"}
 _NO_TABLES: Final = {"42P01", "3F000"}
 _ELSEWHERE: Final = {"23502"}
 """No place was given to the message."""
@@ -33,7 +35,7 @@ def enlist(
 ) -> Awaitable[None] | None:
     """Insert messages; they are there for others when, and only if, the caller commits. See `AsyncBroker.enlist`."""
     columns = (*columns_of(messages), installation)
-    kind = driver_of(connection, ("asyncpg", "psycopg", "sqlalchemy"))
+    kind = driver_of(connection, _CONNECTIONS)
     if kind == "asyncpg":
         return _by_asyncpg(connection, in_schema(INSERT, location.schema), columns)
     named = dict(zip(_COLUMNS, columns, strict=True))
@@ -86,9 +88,10 @@ def _by_sqlalchemy(connection: Any, statement: str, columns: dict[str, Any]) -> 
 
 
 def _has_transaction(driver: Any) -> bool:
-    if driver_of(driver, ("asyncpg",)):
+    kind = driver_of(driver, _BELOW)
+    if kind == "asyncpg":
         return bool(driver.is_in_transaction())
-    if driver_of(driver, ("psycopg", "psycopg2")):
+    if kind is not None:
         return bool(driver.info.transaction_status != _IDLE)
     reason = f"Below SQLAlchemy within() knows asyncpg and psycopg, not {type(driver).__module__}."
     raise ConfigurationError(reason=reason)

@@ -14,6 +14,7 @@ from taskiq_core_brokers_sqlite.errors import is_busy
 from taskiq_core_brokers_sqlite.sending import COLUMNS, CONFLICT, INSERT, rows_of
 from taskiq_core_brokers_sqlite.statements import statements_for
 
+_CONNECTIONS: Final = {"sqlite3": "in_transaction", "aiosqlite": "in_transaction", "sqlalchemy": "execute"}
 _WHICH_FILE: Final = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 _TOUCH: Final = "DELETE FROM taskiq_messages WHERE id IS NULL"
 """Changes nothing. Like every change it begins the transaction, where the driver does that by itself."""
@@ -24,7 +25,7 @@ _Steps = Generator[tuple[str, Sequence[Any]], Sequence[Any], None]
 
 def enlist(connection: Any, path: str, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
     """Insert messages; they are there for others when, and only if, the caller commits. See `AsyncBroker.enlist`."""
-    kind = driver_of(connection, ("sqlite3", "aiosqlite", "sqlalchemy"))
+    kind = driver_of(connection, _CONNECTIONS)
     if kind == "aiosqlite":
         return _carry_out_async(_steps(path, messages, lambda: connection.in_transaction), connection.execute_fetchall)
     if kind == "sqlite3":

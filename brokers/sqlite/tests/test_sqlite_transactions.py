@@ -142,6 +142,7 @@ async def test_connections_that_will_not_do(broker: SQLiteBroker, confirm, tmp_p
         (memory, "is to a database in memory"),
         (itself, "has no transaction"),
         (object(), "sqlite3 or aiosqlite"),
+        (itself.cursor(), "not sqlite3.Cursor"),
     ):
         with broker.within(connection), pytest.raises(ConfigurationError, match=sentence):
             await confirm.kiq(1)
