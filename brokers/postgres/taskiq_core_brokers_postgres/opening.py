@@ -15,8 +15,10 @@ logger = logging.getLogger("taskiq.postgres")
 
 _PAUSE = 0.25
 """Seconds between two tries to reach PostgreSQL."""
-_MOMENT = 1.0
+_MOMENT = 2.0
 """Seconds that a start waits for a server."""
+_MOST = 60.0
+"""Seconds that a start waits for the tables to be made, where the server is there."""
 
 
 async def open_tables(database: Database, seconds: float, *, migrate: bool) -> None:
@@ -27,12 +29,12 @@ async def open_tables(database: Database, seconds: float, *, migrate: bool) -> N
     """
     require_asyncio("PostgreSQL")
     await database.open()
-    await _see_to_tables(database, seconds, migrate=migrate)
-
-
-async def _see_to_tables(database: Database, seconds: float, *, migrate: bool) -> None:
     async with connected(database, seconds) as connection:
-        await (upgrade if migrate else require_version)(connection, database.location)
+        await _see_to_tables(connection, database, migrate=migrate)
+
+
+async def _see_to_tables(connection: Any, database: Database, *, migrate: bool) -> None:
+    await (upgrade if migrate else require_version)(connection, database.location)
 
 
 class Opening:
@@ -42,9 +44,10 @@ class Opening:
         self._database = database
         self._migrate = migrate
         self._task: asyncio.Task[None] | None = None
+        self._reached = False
 
     async def begin(self) -> None:
-        """Return when the tables are there; at the latest after a moment, and then go on trying.
+        """Return when the tables are there; if the server is not, after a moment, and then go on trying.
 
         :raises PostgresError: if the server refuses, or the tables are not of this version; only if that is known in time.
         :raises ConfigurationError: in an event loop that is not of asyncio.
@@ -52,7 +55,10 @@ class Opening:
         require_asyncio("PostgreSQL")
         await self._database.open()
         self._task = asyncio.get_running_loop().create_task(self._open(), name="taskiq-postgres-opening")
-        if (await asyncio.wait([self._task], timeout=_MOMENT))[0]:
+        await asyncio.wait([self._task], timeout=_MOMENT)
+        if self._reached:
+            await asyncio.wait([self._task], timeout=_MOST)
+        if self._task.done():
             self._task.result()
         else:
             server = self._database.location.server
@@ -69,7 +75,10 @@ class Opening:
     async def _open(self) -> None:
         while True:
             try:
-                return await _see_to_tables(self._database, self._database.patience, migrate=self._migrate)
+                async with connected(self._database, self._database.patience) as connection:
+                    self._reached = True
+                    await _see_to_tables(connection, self._database, migrate=self._migrate)
+                    return
             except PostgresError as error:
                 if not error.passing:
                     raise
