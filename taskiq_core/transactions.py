@@ -97,9 +97,10 @@ def driver_of(connection: Any, known: Mapping[str, str]) -> str | None:
 
     None too if its class lacks what the connections of that package have: it is a cursor then, a pool, or an engine.
     """
-    packages = (base.__module__.partition(".")[0] for base in type(connection).__mro__)
+    kind: type[Any] = type(connection)
+    packages = (base.__module__.partition(".")[0] for base in kind.__mro__)
     package = next((package for package in packages if package in known), None)
-    return package if package is not None and hasattr(type(connection), known[package]) else None
+    return package if package is not None and hasattr(kind, known[package]) else None
 
 
 def run_sync_of(connection: Any) -> Callable[..., Awaitable[None]]:
