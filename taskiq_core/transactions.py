@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from inspect import iscoroutine
-from typing import Any
+from typing import Any, cast
 
 from taskiq_core.callers_thread import CallersThread
 from taskiq_core.exceptions import ConfigurationError, SendTaskError
@@ -97,7 +97,7 @@ def driver_of(connection: Any, known: Mapping[str, str]) -> str | None:
 
     None too if its class lacks what the connections of that package have: it is a cursor then, a pool, or an engine.
     """
-    kind: type[Any] = type(connection)
+    kind: type[object] = type(cast("object", connection))
     packages = (base.__module__.partition(".")[0] for base in kind.__mro__)
     package = next((package for package in packages if package in known), None)
     return package if package is not None and hasattr(kind, known[package]) else None
