@@ -1,6 +1,7 @@
 """One consumer: what it receives, holds and settles."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -59,6 +60,7 @@ class RabbitSubscription(Subscription):
         self._resting: asyncio.TimerHandle | None = None
         self._background: set[asyncio.Task[object]] = set()
         self._reopening: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
         self.doubts = Doubts(self._cleared, self._finished)
 
     async def __aenter__(self) -> Self:
@@ -173,20 +175,23 @@ class RabbitSubscription(Subscription):
 
     def broken(self, session: Session, error: RabbitError) -> None:
         """The connection broke: get another soon, as others get what we hold."""
-        if session is not self._session or self._stopped or self._reopening is not None:
+        if session is not self._session or self._stopped:
             return
         self.doubts.take_all()
         self._holdings.lose(session.feed.take_all())
         if isinstance(error, ChannelClosedError):
             self.connector.close()
             logger.warning("%s", of_consumer(session.link.place, error))
-        self._reopening = asyncio.get_running_loop().create_task(self._reopen())
+        self._lost.set()
+        if self._reopening is None:
+            self._reopening = asyncio.get_running_loop().create_task(self._reopen())
 
     async def _reopen(self) -> None:
         """Until there is a connection and all that is held is with us again."""
         pause = _FIRST_PAUSE
         try:
             while not self._stopped:
+                self._lost.clear()
                 try:
                     await self._open()
                     claims = await self._claim()
@@ -195,9 +200,11 @@ class RabbitSubscription(Subscription):
                     await asyncio.sleep(pause * random.uniform(0.7, 1.3))
                     pause = min(2 * pause, _LAST_PAUSE)
                 else:
-                    if not claims:
+                    if not claims and not self._lost.is_set():
                         return
-                    await asyncio.sleep(CLAIM_EVERY)
+                    pause = _FIRST_PAUSE
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._lost.wait(), CLAIM_EVERY)
         finally:
             self._reopening = None
 

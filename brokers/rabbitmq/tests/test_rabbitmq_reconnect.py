@@ -4,7 +4,7 @@ import anyio
 import pytest
 from support.rabbitmq_servers import fresh_prefix
 
-from taskiq_core.delivery import Verdict
+from taskiq_core.delivery import Delivery, Verdict
 from taskiq_core.exceptions import BrokerError
 from taskiq_core.testing.broker_tools import DEFAULT, bodies, collect, messages, nothing_comes, settle, whats_there
 from taskiq_core_brokers_rabbitmq import RabbitBroker
@@ -69,6 +69,39 @@ async def test_another_worker_leaves_it_to_its_holder(rabbitmq_url: str) -> None
                 await anyio.sleep(1.5)
                 await settle(holder, held)
         assert await whats_there(broker) == []
+
+
+async def cut_with_something_to_tell(holder: RabbitSubscription, settled: Delivery) -> None:
+    """From now on it tells others for a while that this one is settled."""
+    cut(holder)
+    await settle(holder, [settled])
+    assert await receive_for(holder, 1.5) == []
+
+
+async def test_what_is_held_is_claimed_after_each_break(rabbitmq_url: str) -> None:
+    async with RabbitBroker(rabbitmq_url, prefix=fresh_prefix()) as broker:
+        await broker.kick_many(messages(3))
+        async with broker.subscribe(DEFAULT) as holder, broker.subscribe(DEFAULT) as other:
+            settled, *held = await collect(holder, 3)
+            await cut_with_something_to_tell(holder, settled)
+            cut(holder)
+            await nothing_comes(other, 3.0)
+            await settle(holder, held)
+        assert await whats_there(broker) == []
+
+
+async def test_what_was_not_received_before_a_second_break_comes_again(rabbitmq_url: str) -> None:
+    async with RabbitBroker(rabbitmq_url, prefix=fresh_prefix()) as broker:
+        await broker.kick_many(messages(1))
+        async with broker.subscribe(DEFAULT) as holder:
+            await cut_with_something_to_tell(holder, *await collect(holder, 1))
+            late = messages(2)
+            await broker.kick_many(late)
+            with anyio.fail_after(5):
+                while holder.held("default") < len(late):  # on their way to who received a moment ago
+                    await anyio.sleep(0.01)
+            cut(holder)
+            assert sorted(await receive_for(holder, 5.0)) == sorted(item.message for item in late)
 
 
 async def test_the_messages_of_the_dead_come_to_others(rabbitmq_url: str) -> None:
