@@ -77,16 +77,22 @@ class Holdings:
             self._drop(delivery)
         for delivery in self._held.values():
             delivery.receipt.channel = None
+        self._untold = dict.fromkeys(self._untold, _TELLINGS)  # others may not have heard it, for the same reason
 
     def orphans(self) -> list[str]:
         """What is held by no connection: whoever gets it next is to leave it to us."""
         return [nonce for nonce, held in self._held.items() if held.receipt.channel is None and not held.receipt.forgotten]
 
     def to_tell(self) -> list[str]:
-        """What was settled without the server's knowing, as often as it is to be told to others."""
-        found = list(self._untold)
-        self._untold = {nonce: left - 1 for nonce, left in self._untold.items() if left > 1}
-        return found
+        """What was settled without the server's knowing."""
+        return list(self._untold)
+
+    def told(self, nonces: Iterable[str]) -> None:
+        """Others have been told that these are settled; that is done several times."""
+        for nonce in nonces:
+            left = self._untold.pop(nonce, 1) - 1
+            if left:
+                self._untold[nonce] = left
 
     def all(self) -> Sequence[Delivery]:
         """What is held, on whichever connection."""

@@ -31,10 +31,11 @@ class Settler:
         :raises RabbitError: if the server does not answer; the same batch may be sent again.
         """
         due = [item for item in settlements if not item.delivery.receipt.settled]
-        if letters := [letter for item in due if (letter := self._letter(session, item)) is not None]:
-            await self._publisher.publish(letters)
-            for item in due:
-                item.delivery.receipt.copied = item.delivery.receipt.copied or item.verdict is not Verdict.ACK
+        # Again, as what had no connection may be ours again meanwhile: then it needs a copy after all.
+        while copies := [(item, letter) for item in due if (letter := self._letter(session, item)) is not None]:
+            await self._publisher.publish([letter for _, letter in copies])
+            for item, _ in copies:
+                item.delivery.receipt.copied = True
         await self._acknowledge(session, due)
 
     async def give_back(self, session: Session, deliveries: Sequence[Delivery]) -> None:
@@ -61,21 +62,29 @@ class Settler:
         return Letter(body, delivery.queue or "", receipt.level, receipt.task_id, headers, target=self._topology.dead)
 
     async def _acknowledge(self, session: Session, due: Iterable[Settlement]) -> None:
-        ours = [item.delivery for item in due if item.delivery.receipt.channel is session.channel]
+        if session.channel.closed is not None:
+            raise session.channel.closed
+        ours, done, free = list[Delivery](), list[str](), list[str]()
+        # Without a pause: what the server took back may be ours again after it.
         for item in due:
-            # The server took it back when the connection broke, and gives it to somebody.
-            if item.delivery.receipt.channel is not session.channel:
-                back = _comes_back(item)
-                (self._holdings.released if back else self._holdings.settled_unknown)(item.delivery)
-                with contextlib.suppress(RabbitError):  # then it takes longer
-                    await self._publisher.announce("free" if back else "done", [item.delivery.receipt.nonce])
-        if not ours:
-            return
+            receipt: Receipt = item.delivery.receipt
+            if receipt.channel is session.channel:
+                ours.append(item.delivery)
+            elif _comes_back(item) and not receipt.copied:
+                self._holdings.released(item.delivery)
+                free.append(receipt.nonce)
+            else:
+                self._holdings.settled_unknown(item.delivery)
+                done.append(receipt.nonce)
         acks = session.acks(ours)
-        # The server handles what a channel sends in order: its answer to the last says that it has the others.
-        await session.channel.call(commands.Basic.Qos(prefetch_count=1), after=acks, patience=self._patience)
-        for delivery in ours:
-            self._holdings.settled(delivery)
+        if ours:
+            # The server handles what a channel sends in order: its answer to the last says that it has the others.
+            await session.channel.call(commands.Basic.Qos(prefetch_count=1), after=acks, patience=self._patience)
+            for delivery in ours:
+                self._holdings.settled(delivery)
+        with contextlib.suppress(RabbitError):  # then it takes longer
+            await self._publisher.announce("free", free)
+            await self._publisher.announce("done", done)
 
 
 def _comes_back(item: Settlement) -> bool:

@@ -171,6 +171,7 @@ class RabbitSubscription(Subscription):
         orphans, done = self._holdings.orphans(), self._holdings.to_tell()
         await self._publisher.announce("mine", orphans)
         await self._publisher.announce("done", done)
+        self._holdings.told(done)
         return bool(orphans or done)
 
     def broken(self, session: Session, error: RabbitError) -> None:
