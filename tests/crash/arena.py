@@ -38,7 +38,8 @@ class Ledger:
     @classmethod
     def read(cls, path: Path) -> "Ledger":
         ledger = cls()
-        for line in path.read_text().splitlines() if path.exists() else ():
+        whole, _, _ = path.read_text().rpartition("\n") if path.exists() else ("", "", "")  # the last line may be half written
+        for line in whole.splitlines():
             at, pid, event, key = line.split(" ", 3)
             (ledger.starts if event == "start" else ledger.ends)[key].append((float(at), int(pid)))
         return ledger

@@ -18,6 +18,8 @@ LATER = [f"later{number}" for number in range(20)]
 class SentinelStore:
     """Wherever the Sentinels say."""
 
+    lease_option = "lease"
+
     def __init__(self, setup: SentinelSetup) -> None:
         self.setup = setup
         self.url = self.results_url = self.calm_url = self.calm_results_url = setup.url
