@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from support.processes import RunningProcess
+from support.processes import RunningProcess, freeze
 from support.redis_certificates import Certificates
 from support.server_programs import NATS
 from support.tcp_ports import LOOPBACK, free_port
@@ -91,7 +91,7 @@ class NatsServer:
 
     def pause(self) -> None:
         """SIGSTOP: the kernel keeps its connections and accepts new ones, but nobody answers."""
-        self.process.send_signal(signal.SIGSTOP)
+        freeze(self.process.pid)
 
     def resume(self) -> None:
         """SIGCONT."""

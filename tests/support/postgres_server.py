@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import pytest
-from support.processes import RunningProcess, children_of
+from support.processes import RunningProcess, children_of, freeze
 from support.server_programs import POSTGRES
 from support.tcp_ports import LOOPBACK, free_port
 
@@ -96,7 +96,9 @@ class PostgresServer:
 
     def pause(self) -> None:
         """SIGSTOP for all of its processes: the kernel keeps its connections, but nobody answers."""
-        self._signal_all(signal.SIGSTOP)
+        for pid in (self.process.pid, *children_of(self.process.pid)):
+            with suppress(ProcessLookupError):
+                freeze(pid)
 
     def resume(self) -> None:
         """SIGCONT."""

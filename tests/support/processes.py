@@ -125,6 +125,22 @@ def running(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str
         process.kill_group()
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP, and return when every thread of it stands still, which takes a moment on another processor."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + DEADLINE
+    while not all(state in "TZ" for state in _states(pid)):
+        assert time.monotonic() < deadline, f"process {pid} does not stop"
+        time.sleep(0.001)
+
+
+def _states(pid: int) -> Iterator[str]:
+    """The letter of each thread; none where there is no /proc."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            yield stat.read_text(errors="replace").rpartition(")")[2].split()[0]
+
+
 def children_of(pid: int) -> list[int]:
     """The pids of the direct children of `pid`, in ascending order."""
     return sorted(child for child, parent in _parents() if parent == pid)

@@ -13,7 +13,7 @@ from typing import Self
 from urllib.parse import quote
 
 import pytest
-from support.processes import DEADLINE, RunningProcess
+from support.processes import DEADLINE, RunningProcess, freeze
 from support.rabbitmq_home import lean_home
 from support.redis_certificates import Certificates
 from support.server_programs import RABBITMQ
@@ -122,7 +122,7 @@ class RabbitServer:
     def pause(self) -> None:
         """SIGSTOP: the kernel keeps its connections and accepts new ones, but nobody answers."""
         self._paused = True
-        self.process.send_signal(signal.SIGSTOP)
+        freeze(self.process.pid)
 
     def resume(self) -> None:
         """SIGCONT."""

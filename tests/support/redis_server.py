@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 from redis import Redis
-from support.processes import RunningProcess
+from support.processes import RunningProcess, freeze
 from support.redis_certificates import Certificates
 from support.server_programs import REDIS
 from support.tcp_ports import LOOPBACK, free_port
@@ -107,7 +107,7 @@ class RedisServer:
 
     def pause(self) -> None:
         """SIGSTOP: the kernel keeps its connections and accepts new ones, but nobody answers."""
-        self.process.send_signal(signal.SIGSTOP)
+        freeze(self.process.pid)
 
     def resume(self) -> None:
         """SIGCONT."""
