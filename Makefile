@@ -28,7 +28,7 @@ ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
 	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not crash"
-	$(BIN)/python -m pytest -n 3 --dist load -m crash
+	$(BIN)/python -m pytest -n 2 --dist load -m crash
 endif
 
 check: .venv/.installed ## Formatter, linter, strict types, import rules, size ratchet, public names
