@@ -1,5 +1,6 @@
 """The laws that every schedule source which can be written to keeps."""
 
+import unittest
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -131,6 +132,42 @@ class ScheduleSourceContract(Suite[ScheduleSource]):
         await source.add_schedule(schedule)
         await source.shutdown()
         assert await (await self.another()).get_schedules() == [schedule]
+
+    @law()
+    async def test_a_change_ends_the_wait(self, source: ScheduleSource) -> None:
+        """A source that can tell of changes ends a wait with each, and does not wait if one came since the last reading."""
+        await told_of_changes(source, source)
+
+    @law(shared=True)
+    async def test_a_change_by_another_ends_the_wait(self, source: ScheduleSource) -> None:
+        """Whoever waits hears of what another instance adds, pauses and deletes."""
+        await told_of_changes(source, await self.another())
+
+
+async def told_of_changes(mine: ScheduleSource, theirs: ScheduleSource) -> None:
+    """Hold that a wait of mine ends with every kind of change by them, whether it comes meanwhile or before.
+
+    :raises unittest.SkipTest: if the source cannot tell of changes.
+    """
+    if type(mine).wait_changed is ScheduleSource.wait_changed:
+        msg = "the source does not tell of changes"
+        raise unittest.SkipTest(msg)
+    schedule = ScheduledTask(task_name="a.task", interval=60)
+    changes = (
+        lambda: theirs.add_schedule(schedule),
+        lambda: theirs.set_paused(schedule.schedule_id, paused=True),
+        lambda: theirs.delete_schedule(schedule.schedule_id),
+    )
+    for change in changes:
+        await mine.get_schedules()
+        async with anyio.create_task_group() as group:
+            group.start_soon(mine.wait_changed)
+            await anyio.wait_all_tasks_blocked()
+            await change()
+    for change in changes:
+        await mine.get_schedules()
+        await change()
+        await mine.wait_changed()
 
 
 async def by_id(source: ScheduleSource) -> dict[str, ScheduledTask]:

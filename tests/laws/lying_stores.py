@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import anyio.lowlevel
 
 from taskiq_core.abc import ScheduleSource
@@ -132,8 +133,10 @@ class MemorySchedules(ScheduleSource):
 
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
+        self.read: dict[str, bytes] = {}
 
     async def get_schedules(self) -> list[ScheduledTask]:
+        self.read = dict(self.stored)
         return [ScheduledTask(**unpack(body)) for body in self.stored.values()]
 
     async def add_schedule(self, schedule: ScheduledTask) -> None:
@@ -144,6 +147,10 @@ class MemorySchedules(ScheduleSource):
 
     async def set_paused(self, schedule_id: str, paused: bool) -> None:
         self.stored[schedule_id] = pack({**unpack(self.stored[schedule_id]), "paused": paused})
+
+    async def wait_changed(self) -> None:
+        while self.stored == self.read:
+            await anyio.sleep(0.01)
 
 
 class SchedulesAsJson(MemorySchedules):
@@ -174,3 +181,15 @@ class SchedulesRace(MemorySchedules):
         await anyio.lowlevel.checkpoint()
         stored[schedule.schedule_id] = pack(schedule.model_dump())
         self.stored = stored
+
+
+class SchedulesTellOnlyWhoWaits(MemorySchedules):
+    async def wait_changed(self) -> None:
+        self.read = dict(self.stored)
+        await super().wait_changed()
+
+
+class SchedulesTellOfNoPause(MemorySchedules):
+    async def wait_changed(self) -> None:
+        while self.stored.keys() == self.read.keys():
+            await anyio.sleep(0.01)

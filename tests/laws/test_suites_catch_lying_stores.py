@@ -32,6 +32,8 @@ CASES: tuple[tuple[type[Any], type[Any], str], ...] = (
     (ScheduleSourceContract, liars.SchedulesHidePaused, "pausing_is_kept"),
     (ScheduleSourceContract, liars.SchedulesPauseAnything, "pausing_is_kept"),
     (ScheduleSourceContract, liars.SchedulesRace, "concurrent_writers_lose_nothing"),
+    (ScheduleSourceContract, liars.SchedulesTellOnlyWhoWaits, "a_change_ends_the_wait"),
+    (ScheduleSourceContract, liars.SchedulesTellOfNoPause, "a_change_ends_the_wait"),
 )
 
 

@@ -1,12 +1,13 @@
 """SQLite schedules and the real scheduler on one file."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import pytest
+from support.schedule_stories import ScheduleStories
 
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
@@ -81,56 +82,24 @@ async def test_a_one_off_fires_once_over_restarts(path: Path, rows: sqlite3.Conn
     assert rows.execute("SELECT count(*) FROM taskiq_messages").fetchone() == (2,)
 
 
-@pytest.mark.parametrize("change", ["add", "delete", "pause"])
-async def test_a_change_wakes_those_who_wait(path: Path, change: str) -> None:
-    mine, theirs = SQLiteScheduleSource(path), SQLiteScheduleSource(f"sqlite:///{path}")
-    await mine.startup()
-    await theirs.startup()
-    schedule = ScheduledTask(task_name="t", interval=60)
-    if change != "add":
-        await theirs.add_schedule(schedule)
-    await mine.get_schedules()
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as group:
-            group.start_soon(mine.wait_changed)
-            if change == "add":
-                await theirs.add_schedule(schedule)
-            elif change == "delete":
-                await theirs.delete_schedule(schedule.schedule_id)
-            else:
-                await theirs.set_paused(schedule.schedule_id, paused=True)
-    await mine.shutdown()
-    await theirs.shutdown()
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
 
 
-async def test_a_change_before_the_wait_is_not_missed(path: Path) -> None:
-    source = SQLiteScheduleSource(path)
-    await source.startup()
-    await source.get_schedules()
-    await source.add_schedule(ScheduledTask(task_name="t", interval=60))
-    with anyio.fail_after(10):
-        await source.wait_changed()
-    await source.shutdown()
+@pytest.fixture
+def spoil(rows: sqlite3.Connection) -> Callable[[], int]:
+    bodies = [b"\xc1", b"\x91\x01"]
+
+    def spoil() -> int:
+        insert = "INSERT INTO taskiq_schedules (schedule_id, paused, body) VALUES (?, 0, ?)"
+        return rows.executemany(insert, [(f"bad-{number}", body) for number, body in enumerate(bodies)]).rowcount
+
+    return spoil
 
 
-@pytest.mark.parametrize("body", ["c1", "9101"])
-async def test_a_row_that_cannot_be_read_is_left_out(
-    path: Path, rows: sqlite3.Connection, caplog: pytest.LogCaptureFixture, body: str
-) -> None:
-    source = SQLiteScheduleSource(path)
-    await source.startup()
-    schedule = ScheduledTask(task_name="t", interval=60)
-    await source.add_schedule(schedule)
-    rows.execute("INSERT INTO taskiq_schedules (schedule_id, paused, body) VALUES ('bad', 0, ?)", [bytes.fromhex(body)])
-    for _ in range(2):
-        assert await source.get_schedules() == [schedule]
-    assert len([record for record in caplog.records if "cannot be read" in record.message]) == 1
-    await source.shutdown()
-
-
-async def test_a_source_that_is_not_started_says_so(path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="startup"):
-        await SQLiteScheduleSource(path).get_schedules()
+class TestSQLiteSchedules(ScheduleStories):
+    pass
 
 
 @pytest.mark.parametrize("url", ["sqlite:///jobs.db?refresh=1", "sqlite://"])
