@@ -5,7 +5,7 @@ TaskiqError
 ├── SendTaskError                  the broker did not take the message: `outcome` says refused or unknown
 │   └── MessageTooLargeError · MessageRefusedError · MessageHeldUpError · SharedBrokerSendTaskError
 ├── DuplicateTaskError             a unique task whose place is taken, with `on_conflict="raise"`
-├── BrokerError                    a broker could not be reached or used
+├── BrokerError (ServerError)      a broker could not be reached or used; `server_error` has what plugins raise
 ├── ResultBackendError
 │   ├── ResultGetError (ResultUnreadableError) · ResultSetError (ResultStoreAwayError) · ResultIsReadyError
 │   └── ResultBackendNotConfiguredError · TaskiqResultTimeoutError

@@ -43,6 +43,7 @@ FLOORS = tuple(
         retry
         routes
         schedule
+        server_error
         state
         task_events
         uniqueness
@@ -69,6 +70,7 @@ FLOORS = tuple(
         outbox
         passing_on
         serializers
+        server_retries
         signature
         transactions
         asyncio_only

@@ -12,6 +12,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
 from taskiq_core.exceptions import ConfigurationError, SendTaskError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.server_retries import patience_for
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_nats.admin import NatsAdmin
 from taskiq_core_brokers_nats.connection import Connection
@@ -69,8 +70,7 @@ class NatsBroker(AsyncBroker):
         self.location = locate(url, prefix)
         self.send_timeout = positive_seconds("send_timeout", send_timeout)
         self._lease = positive_seconds("lease", lease)
-        # A connection that hangs is to be noticed while most of the lease is left.
-        patience = min(_MOST_PATIENCE, 0.6 * self.send_timeout, max(1.0, self._lease / 4))
+        patience = patience_for(_MOST_PATIENCE, send_timeout=self.send_timeout, lease=self._lease)
         self._connection = Connection(self.location, patience)
         self._topology = Topology(self._connection, _copies(replicas))
         self._state = State(self._connection, self._topology.names)

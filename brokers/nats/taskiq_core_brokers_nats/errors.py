@@ -1,19 +1,12 @@
 """What NATS's errors mean for the person who has to act on them."""
 
-from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.server_error import ServerError
 
 
-class NatsError(BrokerError):
-    """NATS could not be reached or used; the text says what to do.
+class NatsError(ServerError):
+    """NATS could not be reached or used. `code` is JetStream's number of the error, 0 where there is none."""
 
-    `certain` is False where a request may have been carried out although its answer is missing. `passing` is True where
-    trying again may help without anybody's doing. `code` is JetStream's number of the error, 0 where there is none.
-    """
-
-    __template__ = "{reason}"
-    reason: str
-    certain: bool = True
-    passing: bool = False
     code: int = 0
 
 

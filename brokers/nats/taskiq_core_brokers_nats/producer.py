@@ -2,14 +2,14 @@
 
 import asyncio
 import itertools
-import random
 import secrets
 from collections.abc import Sequence
+from functools import partial
 
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
-from taskiq_core.exceptions import MessageRefusedError, MessageTooLargeError, SendTaskError
-from taskiq_core.group_commit import seconds_left
+from taskiq_core.exceptions import MessageRefusedError, MessageTooLargeError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.server_retries import send_until_accepted
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, WRONG_SEQUENCE, NatsError
 from taskiq_core_brokers_nats.headers import DELAY, EXPECTED, MESSAGE_ID, headers_of
@@ -19,10 +19,6 @@ from taskiq_core_brokers_nats.publishing import publish_all
 from taskiq_core_brokers_nats.state import State
 from taskiq_core_brokers_nats.topology import Topology
 
-_PAUSE = 0.1
-"""Seconds between two tries."""
-_MARGIN = 0.1
-"""Seconds that an answer needs to those who wait for it."""
 _LONGEST_ID = 255
 """Characters. It is a part of the subject, and a server ends the connection for one that is too long."""
 OVERHEAD = 4096
@@ -49,54 +45,45 @@ class Producer:
         :raises SendTaskError: its outcome is "unknown" if some of them may have been accepted.
         """
         self._check(messages)
-        limit = min(self._timeout, seconds_left()) - _MARGIN
-        left = [(message, self._item(message)) for message in messages]
-        certain = True
-        failure: NatsError | None = None
-        deadline = asyncio.get_running_loop().time() + limit
-        try:
-            async with asyncio.timeout_at(deadline):
-                while left:
-                    try:
-                        left, failure = await self._try(left, deadline)
-                    except NatsError as error:
-                        failure = error
-                    if failure is None:
-                        return
-                    certain = certain and failure.certain and len(left) == len(messages)
-                    if not failure.passing:
-                        break
-                    await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))
-        except TimeoutError:
-            certain = certain and failure is not None and self._connection.link is None
-        reason = (
-            failure.reason if failure else f"NATS at {self._connection.location.server} did not answer within {limit:.1f} s"
+        batch = _Batch([(message, self._item(message)) for message in messages])
+        await send_until_accepted(
+            partial(self._try, batch),
+            self._timeout,
+            f"NATS at {self._connection.location.server}",
+            was_unsent=lambda: batch.untouched and not batch.written,
         )
-        raise SendTaskError(reason=reason, outcome="refused" if certain else "unknown") from failure
 
-    async def _try(
-        self, left: list[tuple[BrokerMessage, Item]], deadline: float
-    ) -> tuple[list[tuple[BrokerMessage, Item]], NatsError | None]:
-        """What is not accepted yet, and why."""
-        messages = [message for message, _ in left]
+    async def _try(self, batch: "_Batch") -> None:
+        """Send what is not accepted yet.
+
+        :raises NatsError: if that is not all accepted now; `certain` where nothing of the batch has been.
+        """
+        messages = [message for message, _ in batch.left]
         await self._state.tell_levels({part for message in messages for part in _parts(message)})
         delayed = [message for message in messages if message.delay]
         there = await self._already_ready(delayed) if delayed else ()
         if there:
-            left = [pair for pair in left if pair[0].task_id not in there]
-        time_left = deadline - asyncio.get_running_loop().time()
-        results = await publish_all(self._connection, [item for _, item in left], time_left)
+            batch.accepted([pair for pair in batch.left if pair[0].task_id not in there])
+        await self._connection.usable()
+        batch.written = True
+        results = await publish_all(self._connection, [item for _, item in batch.left], self._timeout)
         undone: list[tuple[BrokerMessage, Item]] = []
         failure: NatsError | None = None
-        for pair, result in zip(left, results, strict=True):
+        for pair, result in zip(batch.left, results, strict=True):
             if isinstance(result, NatsError) and result.code != WRONG_SEQUENCE:  # which says that it is queued or running
                 undone.append(pair)
                 if failure is None or failure.certain:
                     failure = result
-        if failure is not None and failure.certain and failure.passing:
+        batch.accepted(undone)
+        batch.written = False
+        if failure is None:
+            return
+        if failure.certain and failure.passing:
             self._state.forget()
             await self._topology.ensure()
-        return undone, failure
+        if batch.untouched:
+            raise failure
+        raise NatsError(reason=failure.reason, certain=False, passing=failure.passing)
 
     async def _already_ready(self, delayed: Sequence[BrokerMessage]) -> set[str]:
         """Ids of those that are ready or running already: they have another subject while they are delayed."""
@@ -137,6 +124,21 @@ class Producer:
                 raise MessageRefusedError(reason=f"its task id is longer than {_LONGEST_ID} characters")
             if limit is not None and len(message.message) > limit:
                 raise MessageTooLargeError(task_name=message.task_name, size=len(message.message), limit=limit)
+
+
+class _Batch:
+    """What of it is `left` to be accepted."""
+
+    def __init__(self, pairs: list[tuple[BrokerMessage, Item]]) -> None:
+        self.left = pairs
+        self.untouched = True
+        self.written = False
+        """Whether there are answers to come."""
+
+    def accepted(self, left: list[tuple[BrokerMessage, Item]]) -> None:
+        """All but these have been."""
+        self.untouched = self.untouched and len(left) == len(self.left)
+        self.left = left
 
 
 def _place(message: BrokerMessage) -> tuple[str, int, str]:

@@ -12,6 +12,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
 from taskiq_core.exceptions import MessageHeldUpError, SendTaskError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.server_retries import patience_for
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_postgres.admin import PostgresAdmin
 from taskiq_core_brokers_postgres.bell import Bell
@@ -83,9 +84,8 @@ class PostgresBroker(OwnsTables, AsyncBroker):
         self._poll_interval = positive_seconds("poll_interval", poll_interval)
         self._dead_ttl = None if dead_ttl is None else positive_seconds("dead_ttl", dead_ttl)
         self._migrate = migrate
-        # A connection that hangs is to be noticed while most of the lease is left.
-        self._patience = min(_MOST_PATIENCE, 0.6 * self.send_timeout, max(1.0, self._lease / 4))
-        self._database = Database(self.location, self._patience)
+        patience = patience_for(_MOST_PATIENCE, send_timeout=self.send_timeout, lease=self._lease)
+        self._database = Database(self.location, patience)
         self._bell = Bell(self._database)
         self._producer: Producer | None = None
         self._installation: str | None = None

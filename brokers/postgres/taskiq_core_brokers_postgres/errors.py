@@ -2,21 +2,17 @@
 
 import asyncpg
 
-from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.server_error import ServerError
 
 
-class PostgresError(BrokerError):
-    """PostgreSQL could not be reached or used; the text says what to do.
+class PostgresError(ServerError):
+    """PostgreSQL could not be reached or used.
 
-    `certain` is False where a statement may have been carried out although its answer is missing. `passing` is True where
-    trying again may help without anybody's doing. `of_data` is True where nothing is wrong but with what was to be written,
-    `exists` where that is there already, `held_up` where a lock of somebody else's did not end in time.
+    `of_data` is True where nothing is wrong but with what was to be written, `exists` where that is there already, `held_up`
+    where a lock of somebody else's did not end in time.
     """
 
-    __template__ = "{reason}"
-    reason: str
-    certain: bool = True
-    passing: bool = False
     of_data: bool = False
     exists: bool = False
     held_up: bool = False

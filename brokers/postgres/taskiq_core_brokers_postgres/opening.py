@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from taskiq_core.asyncio_only import require_asyncio
+from taskiq_core.server_retries import reach
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, PostgresError, explain, lost
 from taskiq_core_brokers_postgres.migrations import require_version, upgrade
@@ -98,26 +99,11 @@ async def connected(database: Database, seconds: float) -> AsyncGenerator[Any]:
     :raises PostgresError: if the server cannot be reached or refuses, and for the driver's errors in the block.
     """
     require_asyncio("PostgreSQL")
-    connection = await _connect(database, seconds)
+    silence = lost(database.location.server, f"no answer for {seconds:g} s", certain=True)
+    connection = await reach(database.connect, seconds, silence)
     try:
         yield connection
     except DRIVER_ERRORS as error:
         raise explain(error, database.location.server) from error
     finally:
         connection.terminate()
-
-
-async def _connect(database: Database, seconds: float) -> Any:
-    failure: PostgresError | None = None
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    return await database.connect()
-                except PostgresError as error:
-                    if not error.passing:
-                        raise
-                    failure = error
-                await asyncio.sleep(_PAUSE)
-    except TimeoutError:
-        raise failure or lost(database.location.server, f"no answer for {seconds:g} s", certain=True) from None

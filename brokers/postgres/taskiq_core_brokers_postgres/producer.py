@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
-from taskiq_core.exceptions import MessageHeldUpError, MessageRefusedError, SendTaskError
-from taskiq_core.group_commit import seconds_left
+from taskiq_core.exceptions import MessageHeldUpError, MessageRefusedError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.server_retries import send_until_accepted
 from taskiq_core_brokers_postgres.bell import RING
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.duplicates import HopefulInsert
@@ -85,29 +85,22 @@ class Producer:
             return
         async with self._name() as name:
             number, certain = next(self._numbers), True
-            failure: PostgresError | None = None
-            limit = min(self._timeout, seconds, seconds_left()) - _MARGIN
-            try:
-                async with asyncio.timeout(limit):
-                    while True:
-                        try:
-                            await self._insert.run(self._database, *columns, name, number, self._lock_timeout())
-                        except PostgresError as error:
-                            certain &= error.certain
-                            failure = error
-                            if error.held_up:
-                                self._held_up_at = time.monotonic()
-                            if error.held_up and certain:
-                                raise MessageHeldUpError(reason=_HELD_UP_BY.format(error.reason)) from error
-                            if not error.passing:
-                                raise _refusal(error, certain=certain) from error
-                            await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))
-                        else:
-                            return
-            except TimeoutError:
-                # The try that was cut off may have been carried out.
-                reason = failure.reason if failure else f"PostgreSQL did not answer within {limit:.1f} s."
-                raise SendTaskError(reason=reason, outcome="unknown") from failure
+
+            async def attempt() -> None:
+                nonlocal certain
+                try:
+                    await self._insert.run(self._database, *columns, name, number, self._lock_timeout())
+                except PostgresError as error:
+                    certain &= error.certain
+                    if error.held_up:
+                        self._held_up_at = time.monotonic()
+                    if error.held_up and certain:
+                        raise MessageHeldUpError(reason=_HELD_UP_BY.format(error.reason)) from error
+                    if error.of_data:
+                        raise MessageRefusedError(reason=error.reason) from error
+                    raise
+
+            await send_until_accepted(attempt, min(self._timeout, seconds), f"PostgreSQL at {self._database.location.server}")
 
     async def send_when_free(self, message: BrokerMessage, seconds: float, failure: MessageHeldUpError) -> None:
         """Try for so long to send one that is held up; one such at a time, so that others find free connections.
@@ -167,9 +160,3 @@ def columns_of(messages: Sequence[BrokerMessage]) -> tuple[list[Any], ...]:
         [float(item.delay or 0) for item in messages],
         [item.message for item in messages],
     )
-
-
-def _refusal(error: PostgresError, *, certain: bool) -> SendTaskError:
-    if error.of_data:
-        return MessageRefusedError(reason=error.reason)
-    return SendTaskError(reason=error.reason, outcome="refused" if certain else "unknown")

@@ -1,6 +1,5 @@
 """The broker on Redis streams."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
@@ -13,9 +12,10 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
 from taskiq_core.exceptions import SendTaskError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.server_retries import patience_for, reach
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_redis.admin import RedisAdmin
-from taskiq_core_brokers_redis.errors import RedisError, lost
+from taskiq_core_brokers_redis.errors import lost
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
 from taskiq_core_brokers_redis.line import PATIENCE, Line
 from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, options_in
@@ -24,8 +24,6 @@ from taskiq_core_brokers_redis.subscription import RedisSubscription
 
 _SECONDS = {"lease", "send_timeout", "dead_ttl"}
 """Options of a URL."""
-_PAUSE = 0.25
-"""Seconds between two tries to reach Redis at the start."""
 
 
 class RedisBroker(AsyncBroker):
@@ -76,8 +74,7 @@ class RedisBroker(AsyncBroker):
         self.send_timeout = positive_seconds("send_timeout", send_timeout)
         self._dead_ttl = None if dead_ttl is None else positive_seconds("dead_ttl", dead_ttl)
         self._lease = positive_seconds("lease", lease)
-        # A connection that hangs is to be noticed while most of the lease is left.
-        self._patience = min(PATIENCE, 0.6 * self.send_timeout, max(1.0, self._lease / 4))
+        self._patience = patience_for(PATIENCE, send_timeout=self.send_timeout, lease=self._lease)
         self._commands = Line(self.location.server, patience=self._patience)
         self._producer: Producer | None = None
         self.admin: QueueAdmin | None = RedisAdmin(self._commands, self.location.root, self._dead_ttl)
@@ -97,21 +94,8 @@ class RedisBroker(AsyncBroker):
         await super().startup()
 
     async def _reach(self) -> None:
-        """Connect, and try for as long as a send does: a program may start a moment before its Redis."""
-        failure: RedisError | None = None
-        try:
-            async with asyncio.timeout(self.send_timeout):
-                while True:
-                    try:
-                        return await warn_of_eviction(self._commands)
-                    except RedisError as error:
-                        if not error.passing:
-                            raise
-                        failure = error
-                    await asyncio.sleep(_PAUSE)
-        except TimeoutError:
-            why = f"no answer for {self.send_timeout:g} s"
-            raise failure or lost(self.location.server.place, why, certain=True) from None
+        silence = lost(self.location.server.place, f"no answer for {self.send_timeout:g} s", certain=True)
+        await reach(lambda: warn_of_eviction(self._commands), self.send_timeout, silence)
 
     async def shutdown(self) -> None:
         try:

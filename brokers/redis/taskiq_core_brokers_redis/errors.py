@@ -2,20 +2,13 @@
 
 import re
 
-from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.server_error import ServerError
 
 
-class RedisError(BrokerError):
-    """Redis could not be reached or used; the text says what to do.
+class RedisError(ServerError):
+    """Redis could not be reached or used. `elsewhere` is True where another server has to be asked."""
 
-    `certain` is False where a command may have been carried out although its answer is missing. `passing` is True where
-    trying again may help without anybody's doing; `elsewhere` where another server has to be asked.
-    """
-
-    __template__ = "{reason}"
-    reason: str
-    certain: bool = True
-    passing: bool = False
     elsewhere: bool = False
 
 
