@@ -2,11 +2,13 @@
 
 A queue is paused on both sides while it is moved. So nobody runs a message that is in both, for the moment between the send and
 the removal, also if that moment never ends because this process is killed: then whoever moves the queue again sends it again,
-which the target ignores (`Capability.IDEMPOTENT_SEND`), and removes it.
+which the target ignores (`Capability.IDEMPOTENT_SEND`), and removes it. Only one run at a time does so.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 import anyio
 
@@ -17,6 +19,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
 from taskiq_core.exceptions import BrokerError, ConfigurationError, SendTaskError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.migration_lock import MARK, MigrationLock
 from taskiq_core.outbox import OUTBOX_QUEUE, is_entry
 from taskiq_core.passing_on import PassedOn
 
@@ -24,8 +27,6 @@ _PAGE = 100
 """Messages of one step, each of which may be large."""
 _PAUSE = 1.0
 """Seconds until a pause has reached every worker, as `QueueAdmin.pause` promises."""
-_PROBE = "taskiq-migrate"
-"""A queue that nobody uses."""
 
 
 @dataclass(slots=True)
@@ -43,7 +44,10 @@ class Moved:
 
 
 class Migration:
-    """Moves queues from one started broker to another.
+    """Moves queues from one started broker to another; entered and left by its one user.
+
+    Entering raises `ConfigurationError` if both brokers are one place (each message would be removed after it was "sent"), or
+    if another run works at one of them.
 
     :raises ConfigurationError: if one of them cannot do its part.
     """
@@ -52,25 +56,22 @@ class Migration:
         self._target = target
         self._from = _admin_of(source, "source", Capability.EVACUATE | Capability.CROSS_PROCESS)
         self._to = _admin_of(target, "target", Capability.DEAD_LETTER | Capability.CROSS_PROCESS)
+        self._lock = MigrationLock({"source": self._from, "target": self._to})
         self._in_doubt = False
         self._stopped = False
+
+    async def __aenter__(self) -> Self:
+        await self._lock.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._lock.__aexit__(kind, error, traceback)
 
     def stop(self) -> None:
         """Let `move` return after the page that is under way."""
         self._stopped = True
-
-    async def refuse_same_place(self) -> None:
-        """Each message would be removed after it was "sent": all would be lost.
-
-        :raises ConfigurationError: if both brokers are one.
-        """
-        await self._to.resume(_PROBE)
-        await self._from.pause(_PROBE)
-        try:
-            if _PROBE in await self._to.paused():
-                raise ConfigurationError(reason="Source and target are the same place: there is nothing to move.")
-        finally:
-            await self._from.resume(_PROBE)
 
     async def queues(self) -> tuple[str, ...]:
         """The queues of the source, but for an outbox: what is in that is for other brokers, and its relay moves it.
@@ -80,7 +81,7 @@ class Migration:
         names = await self._from.queues()
         if names is None:
             raise ConfigurationError(reason="The source cannot say which queues it has: name each with --queue.")
-        return tuple(sorted(names - {_PROBE, OUTBOX_QUEUE}))
+        return tuple(sorted(name for name in names if name != OUTBOX_QUEUE and not name.startswith(MARK)))
 
     async def paused(self) -> frozenset[str]:
         """The queues that are paused on either side."""
@@ -103,6 +104,7 @@ class Migration:
         if queue != DEFAULT_QUEUE and Capability.QUEUES not in self._target.capabilities:
             raise ConfigurationError(reason=f"The target has no named queues, so {queue!r} cannot be moved to it.")
         moved = Moved(queue)
+        await self._lock.confirm()
         try:
             # What is paused in the target is so in the source too, at every moment: who looks there finds it.
             for admin in (self._from, self._to):
@@ -111,7 +113,7 @@ class Migration:
             await self._carry(moved, tell)
             moved.held = (await self._from.depth(queue)).leased
         except BaseException as error:
-            left = await self._let_go(queue)
+            left = "" if self._lock.lost else await self._let_go(queue)
             if left and isinstance(error, BrokerError | SendTaskError):
                 raise BrokerError(reason=f"{error.reason.rstrip('.')}. {left}") from error
             raise
@@ -127,6 +129,7 @@ class Migration:
                     moved.complete = True
                     return
                 passed = PassedOn[Waiting]()
+                await self._lock.confirm()
                 await self._send(page, passed)
                 moved.refused.update((item.task_id, reason) for item, reason in passed.refused)
                 if passed.accepted:
@@ -158,6 +161,7 @@ class Migration:
         return None
 
     async def _resume(self, queue: str) -> None:
+        await self._lock.confirm()
         for admin in (self._to, self._from):
             await admin.resume(queue)
 

@@ -43,7 +43,10 @@ class QueueAdmin(ABC):
 
     @abstractmethod
     async def paused(self) -> frozenset[str]:
-        """The queues that are paused now."""
+        """The queues that are paused now, by whichever process.
+
+        A pause or its end that has returned shows to everybody who asks afterwards, also while others ask.
+        """
 
     async def discard(self, task_ids: Collection[str]) -> frozenset[str]:
         """Remove messages that wait: ready, delayed or parked, in whatever queue, paused or not. Returns whose those were.

@@ -58,12 +58,12 @@ class _Mover:
         await _refuse_emptiness(self._source)
         async with self._source, self._target:
             with anyio.CancelScope() as self._scope:
-                await self._run()
+                async with self._migration:
+                    await self._run()
         if self._scope.cancelled_caught:
             click.echo("Stopped. Nothing is lost. A queue may be paused: run the same command again, with --resume.", err=True)
 
     async def _run(self) -> None:
-        await self._migration.refuse_same_place()
         queues = self._named or await self._migration.queues()
         await self._refuse_paused(queues)
         done: list[Moved] = []

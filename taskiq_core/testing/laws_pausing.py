@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from taskiq_core.abc.queue_admin import QueueDepth
+from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
@@ -155,6 +155,27 @@ class PausingLaws(BrokerSuite):
             assert not taken, "received from a queue that another instance has paused"
             await admin_of(broker).resume(DEFAULT_QUEUE)
         assert bodies(taken) == bodies(sent)
+
+    @law(Capability.DEAD_LETTER | Capability.CROSS_PROCESS)
+    async def test_others_list_a_pause_at_once(self, broker: AsyncBroker) -> None:
+        """Whatever has been paused or resumed shows on every instance, also while several ask at the same time."""
+        admins = [admin_of(broker), admin_of(await self.another())]
+        expected = set[str]()
+        for step in range(4):
+            await admins[step % 2].pause(f"queue {step}")
+            expected.add(f"queue {step}")
+            if step == 2:
+                await admins[1].resume("queue 0")
+                expected.remove("queue 0")
+            lists: list[frozenset[str]] = []
+
+            async def ask(admin: QueueAdmin, lists: list[frozenset[str]] = lists) -> None:
+                lists.append(await admin.paused())
+
+            async with anyio.create_task_group() as group:
+                for admin in (*admins, *admins):
+                    group.start_soon(ask, admin)
+            assert lists == [expected] * 4
 
     async def resumed(self, broker: AsyncBroker, count: int) -> list[Delivery]:
         """Resume the default queue and take so many messages from it."""

@@ -11,6 +11,7 @@ from support.processes import running
 from taskiq_core import AsyncBroker, BrokerMessage, broker_from_url
 from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.delivery import Settlement, Verdict
+from taskiq_core.migration import Migration
 
 Migrate = Callable[..., tuple[int, str]]
 URLS = ("--from", "sqlite:///old.db", "--to", "sqlite:///new.db")
@@ -87,6 +88,19 @@ def test_a_paused_queue_wants_a_decision(tmp_path: Path, migrate: Migrate) -> No
     assert "Paused already: default. By somebody, or by a run of this command that was killed." in said
     assert migrate(*URLS, "--keep-paused")[0] == 0
     use(tmp_path / "new.db", is_paused)
+
+
+def test_two_at_once(tmp_path: Path, migrate: Migrate) -> None:
+    """Each run has its own connections to the brokers, as two operators have."""
+    send(tmp_path / "old.db", "default")
+
+    async def work(source: AsyncBroker) -> None:
+        async with broker_from_url(f"sqlite:///{tmp_path / 'new.db'}", results=False) as target, Migration(source, target):
+            code, said = await anyio.to_thread.run_sync(migrate, *URLS, "--resume")
+            assert (code, "Another run of `taskiq migrate` works at this source" in said) == (2, True), said
+
+    use(tmp_path / "old.db", work)
+    assert migrate(*URLS) == (0, "queue      moved  refused  held\ndefault        1        0     0")
 
 
 @pytest.mark.parametrize(

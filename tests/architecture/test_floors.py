@@ -66,6 +66,7 @@ FLOORS = tuple(
         listening
         marker
         middleware_chain
+        migration_lock
         outage
         outbox
         passing_on

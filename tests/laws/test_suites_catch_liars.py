@@ -93,6 +93,7 @@ BROKERS = (
     (liars.claiming(Capability.DURABLE), "the_parked_outlive_their_broker"),
     (liars.claiming(Capability.CROSS_PROCESS), "who_waits_is_woken_by_a_call"),
     (liars.claiming(Capability.CROSS_PROCESS), "a_pause_reaches_other_instances"),
+    (liars.claiming(Capability.CROSS_PROCESS), "others_list_a_pause_at_once"),
     *((pauses.pausing(liar), law) for liar, law in ADMINS),
     *transactions.LIARS,
     (pauses.KeepsWhatWaits, "a_pause_reaches_who_waits"),

@@ -63,7 +63,8 @@ def message(task_id: str, body: bytes = b"body", **fields: object) -> BrokerMess
 
 
 async def move(source: AsyncBroker, target: AsyncBroker, queue: str = "default", *, resume: bool = True) -> Moved:
-    return await Migration(source, target).move(queue, resume=resume)
+    async with Migration(source, target) as migration:
+        return await migration.move(queue, resume=resume)
 
 
 async def test_what_a_message_is_does_not_change() -> None:
@@ -149,8 +150,10 @@ async def test_brokers_that_cannot_do_their_part() -> None:
 async def test_one_place_is_not_two() -> None:
     place, other = Place(), Place()
     with pytest.raises(ConfigurationError, match="the same place"):
-        await Migration(place, place).refuse_same_place()
-    await Migration(place, other).refuse_same_place()
+        async with Migration(place, place):
+            pass
+    async with Migration(place, other):
+        pass
     assert not await admin(place).paused() | await admin(other).paused()
 
 
@@ -206,8 +209,8 @@ async def test_who_is_cancelled_leaves_the_queue_paused_while_something_is_in_do
 async def test_stopping_ends_after_a_page() -> None:
     source, target = Place(), Place()
     await source.kick_many([message(str(number)) for number in range(250)])
-    migration = Migration(source, target)
-    moved = await migration.move("default", resume=True, tell=lambda moved: migration.stop())
+    async with Migration(source, target) as migration:
+        moved = await migration.move("default", resume=True, tell=lambda moved: migration.stop())
     assert (moved.moved, moved.complete) == (100, False)
     assert (await admin(source).depth("default")).ready == 150
     assert not await admin(source).paused() | await admin(target).paused()
