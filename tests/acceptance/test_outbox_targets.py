@@ -9,7 +9,8 @@ import pytest
 from support.nats_server import NatsServer
 from support.nats_servers import nats_prefix, shared_nats
 from support.outboxes import Database, database
-from support.rabbitmq_servers import fresh_prefix, shared_rabbitmq
+from support.rabbitmq_server import RabbitServer
+from support.shared_server import fresh_prefix, shared_url
 
 from taskiq_core import call
 from taskiq_core.abc.queue_admin import QueueDepth
@@ -39,7 +40,7 @@ def home(tmp_path: Path) -> Generator[Database]:
 
 @contextmanager
 def on_rabbitmq() -> Generator[AsyncBroker]:
-    yield RabbitBroker(shared_rabbitmq(), prefix=fresh_prefix())
+    yield RabbitBroker(shared_url(RabbitServer), prefix=fresh_prefix())
 
 
 @contextmanager

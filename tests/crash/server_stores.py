@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from typing import Any, Protocol, Self
+from typing import Any
 
 from redis import Redis
 from support import nats_servers, postgres_servers
@@ -10,23 +10,8 @@ from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
 from support.rabbitmq_server import RabbitServer
 from support.redis_server import RedisServer
-from support.tcp_ports import LOOPBACK
+from support.server_process import ServerProcess
 from support.tcp_proxy import TcpProxy
-
-
-class Server(Protocol):
-    """What a test can do to a server."""
-
-    port: int
-
-    @property
-    def url(self) -> str: ...
-    def start(self) -> Any: ...
-    def kill(self) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *_: Any) -> None: ...
 
 
 class ServerStore(ABC):
@@ -44,11 +29,11 @@ class ServerStore(ABC):
 
     @property
     def url(self) -> str:
-        return url_at(self.server, self.proxy.port)
+        return self.server.url_at(self.proxy.port)
 
     @property
     def results_url(self) -> str:
-        return url_at(self.results_server, self.results_proxy.port)
+        return self.results_server.url_at(self.results_proxy.port)
 
     @property
     def calm_url(self) -> str:
@@ -65,17 +50,12 @@ class ServerStore(ABC):
         self._stack.close()
 
     @abstractmethod
-    def _make(self) -> Any:
-        """A `Server` that has not been started."""
+    def _make(self) -> ServerProcess:
+        """A `ServerProcess` that has not been started."""
 
-    def _start(self, server: Server) -> tuple[Any, TcpProxy]:
+    def _start(self, server: ServerProcess) -> tuple[Any, TcpProxy]:
         self._stack.enter_context(server)
         return server, self._stack.enter_context(TcpProxy(server.port))
-
-
-def url_at(server: Server, port: int) -> str:
-    """The server's URL by way of another port."""
-    return server.url.replace(f"{LOOPBACK}:{server.port}", f"{LOOPBACK}:{port}", 1)
 
 
 class RedisStore(ServerStore):

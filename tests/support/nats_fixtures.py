@@ -1,30 +1,13 @@
 """Fixtures of the NATS tests; a conftest.py imports them by name."""
 
-from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from collections.abc import Callable
 
-import pytest
 from support import nats_servers
 from support.nats_server import NatsServer
+from support.server_fixtures import name_within, shared_url_of, starter_of
 
 StartNats = Callable[..., NatsServer]
 
-
-@pytest.fixture(scope="session")
-def nats_url() -> str:
-    """The URL of the shared server."""
-    return nats_servers.shared_nats().url
-
-
-@pytest.fixture
-def nats_prefix() -> Generator[str]:
-    """A text for this test's names of streams to have; those streams are deleted afterwards."""
-    with nats_servers.nats_prefix() as prefix:
-        yield prefix
-
-
-@pytest.fixture
-def start_nats() -> Generator[StartNats]:
-    """Starts private servers, with the arguments of `NatsServer`, that are gone after the test."""
-    with ExitStack() as stack:
-        yield lambda *config, **options: stack.enter_context(NatsServer(*config, **options))
+nats_url = shared_url_of(NatsServer)
+nats_prefix = name_within(nats_servers.nats_prefix)
+start_nats = starter_of(NatsServer)

@@ -1,15 +1,10 @@
 """The one NATS server that all tests of a process share, each with streams of its own."""
 
 import asyncio
-import atexit
-import os
-import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -17,11 +12,9 @@ from nats.aio.client import Client as NATS
 from nats.errors import NoServersError
 from nats.js import JetStreamContext
 from support.nats_server import NatsServer
+from support.shared_server import fresh_prefix, run_apart, shared_url
 
 T = TypeVar("T")
-
-URL_VARIABLE = "TASKIQ_TEST_NATS_URL"
-"""Environment variable with the URL of a server with JetStream to use instead of one that is started here."""
 
 _PATIENCE = 3.0
 
@@ -37,19 +30,15 @@ class SharedNats:
         return ask(self.url, question)
 
 
-@cache
 def shared_nats() -> SharedNats:
-    """The server named by the environment, or else one of this process's own, which the first call starts.
-
-    A plain function, for tests that have no fixtures too. Skips the test that asks, if no server can be had.
-    """
-    return SharedNats(os.environ.get(URL_VARIABLE) or _start_shared().url)
+    """See `shared_url`."""
+    return SharedNats(shared_url(NatsServer))
 
 
 @contextmanager
 def nats_prefix() -> Generator[str]:
     """A text that no other test's streams have in their names; those that do are deleted from the shared server afterwards."""
-    prefix = f"test-{secrets.token_hex(8)}"
+    prefix = fresh_prefix()
     try:
         yield prefix
     finally:
@@ -57,13 +46,11 @@ def nats_prefix() -> Generator[str]:
 
 
 def ask(url: str, question: Callable[[JetStreamContext], Awaitable[T]], trust: ssl.SSLContext | None = None) -> T:
-    """Ask a server on a connection of its own, in a thread of its own, whatever event loop runs here.
+    """Ask a server on a connection of its own, whatever event loop runs here.
 
     :raises Exception: what `question` raises, or why the server cannot be reached at once.
     """
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _connect_and_ask(url, question, trust)).result()
+    return run_apart(_connect_and_ask(url, question, trust))
 
 
 async def _connect_and_ask(url: str, question: Callable[[JetStreamContext], Awaitable[T]], trust: ssl.SSLContext | None) -> T:
@@ -94,15 +81,3 @@ async def _delete_streams(jetstream: JetStreamContext, mark: str) -> None:
         offset += len(page)
     for name in names:
         await jetstream.delete_stream(name)
-
-
-def _start_shared() -> NatsServer:
-    server = NatsServer().start()
-    owner = os.getpid()
-
-    def close() -> None:
-        if os.getpid() == owner:  # and not a fork of it
-            server.close()
-
-    atexit.register(close)
-    return server

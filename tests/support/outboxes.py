@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import asyncpg
-from support.postgres_servers import fresh_schema, shared_postgres
+from support.postgres_servers import fresh_schema, shared_postgres, transaction
 
 from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.broker import AsyncBroker
@@ -32,7 +31,7 @@ class Database:
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
         """A connection of the application's; it commits at its end, and rolls back after an error."""
-        return _sqlite_transaction(self.broker) if isinstance(self.broker, SQLiteBroker) else _postgres_transaction()
+        return _sqlite_transaction(self.broker) if isinstance(self.broker, SQLiteBroker) else transaction()
 
     async def depth(self) -> QueueDepth:
         """What is in the outbox, which must be started."""
@@ -57,16 +56,6 @@ def database(kind: str, folder: Path, lease: float = 30.0) -> Generator[Database
 async def _sqlite_transaction(broker: SQLiteBroker) -> AsyncGenerator[Any]:
     with closing(sqlite3.connect(broker.path)) as connection, connection:
         yield connection
-
-
-@asynccontextmanager
-async def _postgres_transaction() -> AsyncGenerator[Any]:
-    connection = await asyncpg.connect(shared_postgres().url)
-    try:
-        async with connection.transaction():
-            yield connection
-    finally:
-        await connection.close()
 
 
 @asynccontextmanager

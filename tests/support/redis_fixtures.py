@@ -1,30 +1,13 @@
 """Fixtures of the Redis tests; a conftest.py imports them by name."""
 
-from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from collections.abc import Callable
 
-import pytest
 from support import redis_servers
 from support.redis_server import RedisServer
+from support.server_fixtures import name_within, shared_url_of, starter_of
 
 StartRedis = Callable[..., RedisServer]
 
-
-@pytest.fixture(scope="session")
-def redis_url() -> str:
-    """The URL of the shared server."""
-    return redis_servers.shared_redis().url
-
-
-@pytest.fixture
-def redis_prefix() -> Generator[str]:
-    """A text for this test's keys to begin with; they are deleted afterwards."""
-    with redis_servers.redis_prefix() as prefix:
-        yield prefix
-
-
-@pytest.fixture
-def start_redis() -> Generator[StartRedis]:
-    """Starts private servers, with the arguments of `RedisServer`, that are gone after the test."""
-    with ExitStack() as stack:
-        yield lambda *config, **options: stack.enter_context(RedisServer(*config, **options))
+redis_url = shared_url_of(RedisServer)
+redis_prefix = name_within(redis_servers.redis_prefix)
+start_redis = starter_of(RedisServer)

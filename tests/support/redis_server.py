@@ -1,67 +1,43 @@
-"""A real Redis server, private to a test: to configure, kill, pause and restart."""
+"""A real Redis server, private to a test."""
 
 import json
 import re
-import shutil
-import signal
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
 import pytest
 from redis import Redis
-from support.processes import RunningProcess, freeze
 from support.redis_certificates import Certificates
+from support.server_process import ServerProcess, ending_with_us
 from support.server_programs import REDIS
-from support.tcp_ports import LOOPBACK, free_port
+from support.tcp_ports import LOOPBACK
 
-_ATTEMPTS = 5
 _WITHOUT_TLS = r"Failed finding TLS support|'tls-port \d+'\nBad directive"
 
-# A server dies with the thread that started it (see `_command`), so all are started by one that lives as long as we do.
-_starter = ThreadPoolExecutor(1, thread_name_prefix="redis-starter")
 
+class RedisServer(ServerProcess):
+    """`config` are lines such as `"appendonly yes"`. Unless they say so, nothing is saved."""
 
-class RedisServer:
-    """A server with a directory of its own on a free loopback port; as a context manager it runs for the block.
-
-    `config` are lines of redis.conf, for example `"appendonly yes"`; they come last, so they win over the defaults here:
-    loopback only, nothing saved. It ends with this process, however that ends. All calls block until they are done.
-    """
-
-    _arguments: tuple[str, ...] = ()
+    program = REDIS
+    url_variable = "TASKIQ_TEST_REDIS_URL"
     _ready = "Ready to accept connections"
+    _port_taken = "Address already in use"
+    _arguments: tuple[str, ...] = ()
 
     def __init__(self, *config: str, password: str = "", tls: Certificates | None = None) -> None:
-        REDIS.path()
-        self.config = config
+        super().__init__(*config)
         self.password = password
         self.tls = tls
-        self.folder = Path(tempfile.mkdtemp(prefix="taskiq-redis-"))
-        self.file = self.folder / "server.conf"
-        self.port = free_port()
-        self._process: RunningProcess | None = None
-        self._was_ready = False
 
-    @property
-    def url(self) -> str:
+    def url_at(self, port: int) -> str:
         """`redis://` or, with `tls`, `rediss://`, with the password and database 0."""
         user = f":{quote(self.password, safe='')}@" if self.password else ""
-        return f"{'rediss' if self.tls else 'redis'}://{user}{LOOPBACK}:{self.port}/0"
+        return f"{'rediss' if self.tls else 'redis'}://{user}{LOOPBACK}:{port}/0"
 
     @property
     def quoted_password(self) -> str:
         """As a line of redis.conf wants it."""
         return json.dumps(self.password, ensure_ascii=False)
-
-    @property
-    def process(self) -> RunningProcess:
-        """The process that runs or ran last; its lines are the server's log."""
-        assert self._process is not None, "not started yet"
-        return self._process
 
     def client(self) -> Redis:
         """A blocking client for what a test has to arrange or look at; close it, or use it as a context manager."""
@@ -69,65 +45,13 @@ class RedisServer:
         return Redis.from_url(self.url, decode_responses=True, **trust)
 
     def start(self) -> Self:
-        """Start it on what its directory has, and wait until it answers.
-
-        :raises AssertionError: with its log, if it ends or does not get ready in time.
-        """
-        for _ in range(_ATTEMPTS):
-            if not self._was_ready:
-                self.file.write_text("\n".join([*self._defaults(), *self.config]) + "\n")
-            # The file stays as it is from now on: a Sentinel rewrites it to tell a server whom it follows.
-            self._process = _starter.submit(RunningProcess, self._command(), cwd=self.folder).result()
-            try:
-                self._process.wait_for_line(self._ready)
-            except AssertionError:
-                self.kill()
-                if self.tls and re.search(_WITHOUT_TLS, self._process.output):
-                    pytest.skip("needs a server that was built with TLS")
-                if self._was_ready or "Address already in use" not in self._process.output:
-                    raise
-                self.port = free_port()
-            else:
-                self._was_ready = True
-                return self
-        raise AssertionError(f"{_ATTEMPTS} ports tried, all taken\n" + self.process.report)
-
-    def stop(self) -> None:
-        """Ask it to end (SIGTERM) and wait for that. It writes to disk what its configuration says."""
-        self.process.stop()
-
-    def kill(self) -> None:
-        """SIGKILL, also if it is paused or has ended already."""
-        self.process.kill_group()
-
-    def restart(self) -> Self:
-        """Start again on the same port and directory; SIGKILL first if it still runs."""
-        self.kill()
-        return self.start()
-
-    def pause(self) -> None:
-        """SIGSTOP: the kernel keeps its connections and accepts new ones, but nobody answers."""
-        freeze(self.process.pid)
-
-    def resume(self) -> None:
-        """SIGCONT."""
-        self.process.send_signal(signal.SIGCONT)
-
-    def close(self) -> None:
-        """Kill it and remove its directory."""
-        if self._process is not None:
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
+        """Skips the test that asks, if it was built without the TLS that it is to have."""
         try:
-            return self.start()
-        except BaseException:
-            self.close()
+            return super().start()
+        except AssertionError:
+            if self.tls and re.search(_WITHOUT_TLS, self.process.output):
+                pytest.skip("needs a server: this one was built without TLS")
             raise
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def _defaults(self) -> list[str]:
         lines = [
@@ -147,6 +71,4 @@ class RedisServer:
         return lines
 
     def _command(self) -> list[str]:
-        command = [str(REDIS.path()), str(self.file), *self._arguments]
-        # The kernel ends the server even when the tests are ended by SIGKILL.
-        return ["setpriv", "--pdeathsig", "KILL", *command] if shutil.which("setpriv") else command
+        return [*ending_with_us(), str(self._binary), str(self._file), *self._arguments]

@@ -1,11 +1,6 @@
 """The servers of the NATS tests keep what they promise."""
 
-import os
-import select
-import shutil
-import signal
 import ssl
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,21 +10,10 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 from support.nats_fixtures import StartNats, nats_url, start_nats
-from support.nats_server import NatsServer
 from support.nats_servers import ask, nats_prefix, shared_nats
-from support.processes import DEADLINE, running
 from support.redis_certificates import make_certificates
-from support.server_programs import NATS
 
 __all__ = ["nats_url", "start_nats"]
-
-DYING = """
-import signal
-from support.nats_server import NatsServer
-server = NatsServer().start()
-print("pid", server.process.pid, server.folder, flush=True)
-signal.pause()
-"""
 
 
 def test_the_shared_server_is_one(nats_url: str) -> None:
@@ -86,43 +70,12 @@ def test_lines_of_configuration_win_over_the_defaults(start_nats: StartNats) -> 
         ask(server.url.replace("a%20user", "stranger"), limit)
 
 
-def test_a_line_that_is_wrong_is_shown() -> None:
-    server = NatsServer("no_such_thing: 1")
-    with pytest.raises(AssertionError, match="no_such_thing"), server:
-        pass
-    assert not server.folder.exists()
-
-
 def test_a_certificate_secures_it(start_nats: StartNats, tmp_path: Path) -> None:
     server = start_nats(tls=(certificates := make_certificates(tmp_path)))
     trust = ssl.create_default_context(cafile=str(certificates.ca))
     assert ask(server.url, lambda jetstream: jetstream.account_info(), trust).streams == 0
     with pytest.raises(ssl.SSLCertVerificationError):
         ask(server.url, lambda jetstream: jetstream.account_info())
-
-
-def test_a_port_that_is_taken_meanwhile_is_left_to_the_other(start_nats: StartNats) -> None:
-    other = start_nats()
-    server = NatsServer()
-    server.port = other.port
-    with server:
-        assert server.port != other.port
-        for one in (server, other):
-            assert ask(one.url, lambda jetstream: jetstream.account_info()).streams == 0
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it there")
-def test_it_ends_with_the_process_that_started_it() -> None:
-    NATS.path()
-    tests = Path(__file__).parents[1]
-    with running("python", "-c", DYING, env={"PYTHONPATH": str(tests)}) as tester:
-        _, pid, folder = tester.wait_for_line("^pid").split()
-        server = os.pidfd_open(int(pid))
-        os.kill(tester.pid, signal.SIGKILL)
-        ended, _, _ = select.select([server], [], [], DEADLINE)
-        os.close(server)
-    shutil.rmtree(folder)
-    assert ended
 
 
 def _adding(name: str):

@@ -1,29 +1,16 @@
 """The servers of the RabbitMQ tests keep what they promise."""
 
-import os
-import select
-import shutil
-import signal
 import ssl
-import sys
 from pathlib import Path
 
 import aio_pika
 import pytest
-from support.processes import DEADLINE, children_of, running
+from support.processes import DEADLINE, children_of
 from support.rabbitmq_fixtures import StartRabbit
 from support.rabbitmq_server import RabbitServer
-from support.rabbitmq_servers import fresh_prefix, shared_rabbitmq
 from support.redis_certificates import make_certificates
-from support.server_programs import RABBITMQ
+from support.shared_server import fresh_prefix, shared_url
 
-DYING = """
-import signal
-from support.rabbitmq_server import RabbitServer
-server = RabbitServer().start()
-print("pid", server.process.pid, server.folder, flush=True)
-signal.pause()
-"""
 pytestmark = pytest.mark.anyio
 
 
@@ -49,7 +36,7 @@ async def receive(url: str, queue: str) -> bytes:
 
 
 async def test_the_shared_server_is_one(rabbitmq_url: str) -> None:
-    assert shared_rabbitmq() == rabbitmq_url == shared_rabbitmq()
+    assert shared_url(RabbitServer) == rabbitmq_url == shared_url(RabbitServer)
     mine, other = fresh_prefix(), fresh_prefix()
     assert mine != other
     await send(rabbitmq_url, mine, b"here")
@@ -59,6 +46,7 @@ async def test_the_shared_server_is_one(rabbitmq_url: str) -> None:
 async def test_queues_outlive_the_process(start_rabbitmq: StartRabbit) -> None:
     server = start_rabbitmq("channel_max = 77", "heartbeat = 7", user="a", password='b"\\ c/@')
     first = server.url, server.process.pid
+    assert children_of(server.process.pid), "the name server is a child, and ends with it"
     await send(server.url, "kept", b"yes")
     server.kill()
     with pytest.raises(ConnectionError):
@@ -88,27 +76,3 @@ async def test_a_certificate_secures_it(start_rabbitmq: StartRabbit, tmp_path: P
         pass
     with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY"):
         await aio_pika.connect(server.url, timeout=DEADLINE)
-
-
-async def test_a_line_that_is_wrong_is_shown() -> None:
-    server = RabbitServer("no_such_thing = 1")
-    with pytest.raises(AssertionError, match="no_such_thing"), server:
-        pass
-    assert not server.folder.exists()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it there")
-async def test_it_ends_with_the_process_that_started_it() -> None:
-    RABBITMQ.path()
-    tests = Path(__file__).parents[1]
-    with running("python", "-c", DYING, env={"PYTHONPATH": str(tests)}) as tester:
-        _, pid, folder = tester.wait_for_line("^pid", timeout=2 * DEADLINE).split()
-        family = [int(pid), *children_of(int(pid))]
-        assert len(family) >= 2, "the name server is a child"
-        ends = [os.pidfd_open(one) for one in family]
-        os.kill(tester.pid, signal.SIGKILL)
-        for end in ends:
-            ended, _, _ = select.select([end], [], [], DEADLINE)
-            os.close(end)
-            assert ended
-    shutil.rmtree(folder)

@@ -1,29 +1,14 @@
 """The servers of the Redis tests keep what they promise."""
 
-import os
-import select
-import shutil
-import signal
-import sys
 from pathlib import Path
 
 import pytest
 from redis import ConnectionError as RedisConnectionError
 from redis import Redis
 from redis import TimeoutError as RedisTimeoutError
-from support.processes import DEADLINE, running
 from support.redis_certificates import make_certificates
 from support.redis_fixtures import StartRedis
-from support.redis_servers import RedisServer, redis_prefix, shared_redis
-from support.server_programs import REDIS
-
-DYING = """
-import signal
-from support.redis_servers import RedisServer
-server = RedisServer().start()
-print("pid", server.process.pid, server.folder, flush=True)
-signal.pause()
-"""
+from support.redis_servers import redis_prefix, shared_redis
 
 
 def test_the_shared_server_is_one(redis_url: str) -> None:
@@ -83,40 +68,9 @@ def test_a_server_keeps_what_it_has_written_into_its_own_configuration(start_red
         assert client.config_get("maxmemory") == {"maxmemory": str(8 << 20)}
 
 
-def test_a_line_that_is_wrong_is_shown() -> None:
-    server = RedisServer("no-such-thing 1")
-    with pytest.raises(AssertionError, match="no-such-thing"), server:
-        pass
-    assert not server.folder.exists()
-
-
 def test_a_certificate_secures_it(start_redis: StartRedis, tmp_path: Path) -> None:
     server = start_redis(tls=make_certificates(tmp_path))
     with server.client() as client:
         assert client.ping()
     with Redis.from_url(server.url, retry=None) as stranger, pytest.raises(RedisConnectionError, match="CERTIFICATE_VERIFY"):
         stranger.ping()
-
-
-def test_a_port_that_is_taken_meanwhile_is_left_to_the_other(start_redis: StartRedis) -> None:
-    other = start_redis()
-    server = RedisServer()
-    server.port = other.port
-    with server, server.client() as client, other.client() as other_client:
-        assert server.port != other.port
-        assert client.ping()
-        assert other_client.ping()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it there")
-def test_it_ends_with_the_process_that_started_it() -> None:
-    REDIS.path()
-    tests = Path(__file__).parents[1]
-    with running("python", "-c", DYING, env={"PYTHONPATH": str(tests)}) as tester:
-        _, pid, folder = tester.wait_for_line("^pid").split()
-        server = os.pidfd_open(int(pid))
-        os.kill(tester.pid, signal.SIGKILL)
-        ended, _, _ = select.select([server], [], [], DEADLINE)
-        os.close(server)
-    shutil.rmtree(folder)
-    assert ended

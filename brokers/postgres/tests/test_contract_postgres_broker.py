@@ -3,8 +3,7 @@
 from contextlib import asynccontextmanager
 from functools import partial
 
-import asyncpg
-from support.postgres_servers import fresh_schema, shared_postgres
+from support.postgres_servers import fresh_schema, shared_postgres, transaction
 
 from taskiq_core.testing.broker_suite import BrokerContract
 from taskiq_core_brokers_postgres import PostgresBroker
@@ -24,11 +23,5 @@ class TestPostgresBroker(BrokerContract):
     def result_backend_beside(self, broker):
         return PostgresResultBackend(shared_postgres().url, schema=self._schema)
 
-    @asynccontextmanager
-    async def transaction(self, broker):
-        connection = await asyncpg.connect(shared_postgres().url)
-        try:
-            async with connection.transaction():
-                yield connection
-        finally:
-            await connection.close()
+    def transaction(self, broker):
+        return transaction()

@@ -3,7 +3,8 @@
 from contextlib import asynccontextmanager
 from functools import partial
 
-from support.rabbitmq_servers import fresh_prefix, shared_rabbitmq
+from support.rabbitmq_server import RabbitServer
+from support.shared_server import fresh_prefix, shared_url
 
 from taskiq_core.testing.broker_suite import BrokerContract
 from taskiq_core_brokers_rabbitmq import RabbitBroker
@@ -14,4 +15,4 @@ class TestRabbitBroker(BrokerContract):
 
     @asynccontextmanager
     async def fresh_store(self):
-        yield partial(RabbitBroker, shared_rabbitmq(), prefix=fresh_prefix())
+        yield partial(RabbitBroker, shared_url(RabbitServer), prefix=fresh_prefix())

@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from support.rabbitmq_servers import fresh_prefix
+from support.shared_server import fresh_prefix
 
 from taskiq_core.delivery import Delivery, Verdict
 from taskiq_core.exceptions import BrokerError
