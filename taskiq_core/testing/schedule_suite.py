@@ -1,6 +1,7 @@
 """The laws that every schedule source which can be written to keeps."""
 
 import unittest
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -153,7 +154,7 @@ async def told_of_changes(mine: ScheduleSource, theirs: ScheduleSource) -> None:
         msg = "the source does not tell of changes"
         raise unittest.SkipTest(msg)
     schedule = ScheduledTask(task_name="a.task", interval=60)
-    changes = (
+    changes: tuple[Callable[[], Awaitable[None]], ...] = (
         lambda: theirs.add_schedule(schedule),
         lambda: theirs.set_paused(schedule.schedule_id, paused=True),
         lambda: theirs.delete_schedule(schedule.schedule_id),

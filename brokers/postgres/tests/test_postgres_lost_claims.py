@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from support.broker_stories import settled
 from support.postgres_servers import shared_postgres
 from support.processes import DEADLINE
 from support.tcp_proxy import TcpProxy
@@ -48,7 +49,7 @@ async def test_what_a_lost_answer_took_comes_back_although_nothing_more_is_sent(
         cut = proxy.drop_replies(unlucky.consumer.encode())
         with pytest.raises(BrokerError):
             await unlucky.receive(10)
-        assert cut.is_set()
+        assert cut.wait(DEADLINE)
         assert (await well.admin.depth("default")).leased == 2
         async with anyio.create_task_group() as group:
             group.start_soon(keep, unlucky)
@@ -79,14 +80,7 @@ async def test_the_first_half_of_a_claim_is_delivered_when_the_second_fails(brok
         taken = await unlucky.receive(6)
         proxy.resume()
         assert len(taken) == 4
-        with anyio.fail_after(DEADLINE):
-            while True:
-                try:
-                    await settle(unlucky, taken)
-                except BrokerError:
-                    await anyio.sleep(0.05)
-                else:
-                    break
+        await settled(unlucky, taken)
     depth = await well.admin.depth("default")
     assert (depth.ready, depth.leased) == (0, 0)
 
