@@ -3,7 +3,7 @@
 import json
 from urllib.parse import quote
 
-from support.redis_certificates import Certificates
+from support.certificates import Certificates
 from support.server_process import ServerProcess, ending_with_us
 from support.server_programs import NATS
 from support.tcp_ports import LOOPBACK

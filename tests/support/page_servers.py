@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from support.certificates import make_certificates
 from support.nats_server import NatsServer
 from support.postgres_server import PostgresServer
 from support.rabbitmq_server import RabbitServer
-from support.redis_certificates import make_certificates
 from support.redis_cluster import running_cluster
 from support.redis_sentinel import running_sentinel
 from support.redis_server import RedisServer

@@ -7,9 +7,9 @@ from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
+from support.certificates import Certificates
 from support.processes import DEADLINE
 from support.rabbitmq_home import lean_home
-from support.redis_certificates import Certificates
 from support.server_process import ServerProcess, ending_with_us
 from support.server_programs import RABBITMQ
 from support.tcp_ports import LOOPBACK, free_port

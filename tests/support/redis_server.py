@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from redis import Redis
-from support.redis_certificates import Certificates
+from support.certificates import Certificates
 from support.server_process import ServerProcess, ending_with_us
 from support.server_programs import REDIS
 from support.tcp_ports import LOOPBACK
@@ -65,7 +65,8 @@ class RedisServer(ServerProcess):
         if self.tls is None:
             lines.append(f"port {self.port}")
         else:
-            lines += ["port 0", f"tls-port {self.port}", *self.tls.server_config()]
+            lines += ["port 0", f"tls-port {self.port}", "tls-auth-clients optional", "tls-replication yes"]
+            lines += [f"tls-ca-cert-file {self.tls.ca}", f"tls-cert-file {self.tls.cert}", f"tls-key-file {self.tls.key}"]
         if self.password:
             lines += [f"requirepass {self.quoted_password}", f"masterauth {self.quoted_password}"]
         return lines

@@ -9,9 +9,9 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
+from support.certificates import make_certificates
 from support.nats_fixtures import StartNats, nats_url, start_nats
 from support.nats_servers import ask, nats_prefix, shared_nats
-from support.redis_certificates import make_certificates
 
 __all__ = ["nats_url", "start_nats"]
 

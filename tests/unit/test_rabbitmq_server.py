@@ -5,10 +5,10 @@ from pathlib import Path
 
 import aio_pika
 import pytest
+from support.certificates import make_certificates
 from support.processes import DEADLINE, children_of
 from support.rabbitmq_fixtures import StartRabbit
 from support.rabbitmq_server import RabbitServer
-from support.redis_certificates import make_certificates
 from support.shared_server import fresh_prefix, shared_url
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ import pytest
 from redis import ConnectionError as RedisConnectionError
 from redis import Redis
 from redis import TimeoutError as RedisTimeoutError
-from support.redis_certificates import make_certificates
+from support.certificates import make_certificates
 from support.redis_fixtures import StartRedis
 from support.redis_servers import redis_prefix, shared_redis
 

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.certificates import make_certificates
 from support.nats_fixtures import StartNats
 from support.nats_operator import Operator
-from support.redis_certificates import make_certificates
 
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.testing.broker_tools import bodies, messages, whats_there

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import uvloop
 from nats.aio.client import Client
+from support.certificates import make_certificates
 from support.nats_fixtures import StartNats
 from support.nats_operator import Operator
-from support.redis_certificates import make_certificates
 from support.tcp_ports import LOOPBACK
 
 from taskiq_core_brokers_nats import locate

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.certificates import Certificates, make_certificates
 from support.rabbitmq_server import RabbitServer
-from support.redis_certificates import Certificates, make_certificates
 
 from taskiq_core.exceptions import BrokerError, ConfigurationError
 from taskiq_core.testing.broker_tools import DEFAULT, bodies, collect, messages, settle

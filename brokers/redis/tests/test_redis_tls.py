@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.redis_certificates import Certificates, make_certificates
+from support.certificates import Certificates, make_certificates
 from support.redis_fixtures import StartRedis
 from support.redis_server import RedisServer
 from support.redis_traffic import round_trip, started

@@ -19,16 +19,6 @@ class Certificates:
     cert: Path
     key: Path
 
-    def server_config(self) -> list[str]:
-        """Lines of redis.conf; clients need no certificate."""
-        return [
-            f"tls-ca-cert-file {self.ca}",
-            f"tls-cert-file {self.cert}",
-            f"tls-key-file {self.key}",
-            "tls-auth-clients optional",
-            "tls-replication yes",
-        ]
-
 
 def make_certificates(folder: Path) -> Certificates:
     """Make them with the `openssl` command. Another folder has another authority, which the first does not trust."""
