@@ -113,7 +113,7 @@ class Holdings:
                 answers.append(pub(receipt.ack, b"+ACK"))
             elif receipt.key in self._held:
                 answers.append(pub(receipt.ack, b"+WPI"))
-            elif receipt.key in self._replacing:
+            elif receipt.key in self._replacing or receipt.key in back:
                 continue
             elif receipt.rejected:
                 fields = {name: receipt.fields[name] for name in (REASON, DETAIL) if name in receipt.fields}

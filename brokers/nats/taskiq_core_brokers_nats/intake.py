@@ -1,6 +1,7 @@
 """Receiving: the highest priority first, but for the share of low ones."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,11 +120,14 @@ class Intake:
 
     def _open(self) -> list[_Consumer]:
         """Of queues that are not paused, the highest priority first; queues take turns."""
-        found = [consumer for consumer in self._consumers.values() if consumer.queue not in self._state.paused]
+        found = [consumer for consumer in self._consumers.values() if self._is_open(consumer)]
         if len(found) > 1:
             self._consumers[found[0].name] = self._consumers.pop(found[0].name)
             found.sort(key=lambda consumer: -consumer.priority)
         return found
+
+    def _is_open(self, consumer: _Consumer) -> bool:
+        return self._consumers.get(consumer.name) is consumer and consumer.queue not in self._state.paused
 
     async def _sweep(self, limit: int) -> list[Delivery]:
         """What there is."""
@@ -141,9 +145,10 @@ class Intake:
             self._back(messages)
             raise
         messages = [*self._take_arrived(), *messages]
-        self._back(messages[limit:])
         self._share.delivered(len(messages[:limit]))
-        return self._holdings.sort(messages[:limit], wanted=True)
+        deliveries = self._holdings.sort(messages[:limit], wanted=True)
+        self._back(messages[limit:])  # then, as a message may be there twice
+        return deliveries
 
     async def _low(self, consumers: Sequence[_Consumer], owed: int) -> list[Msg]:
         while True:
@@ -185,8 +190,7 @@ class Intake:
         self._news.clear()
         for consumer in self._open():
             if consumer.standing is None:
-                consumer.standing = self._pulls.ask(consumer.name, 1, standing=True)
-                consumer.standing.ended.add_done_callback(partial(self._stood, consumer))
+                self._stand(consumer)
         try:
             async with asyncio.timeout(STANDING + self._connection.patience):
                 await self._news.wait()
@@ -194,16 +198,25 @@ class Intake:
             for consumer in self._consumers.values():
                 consumer.standing, consumer.look_at = None, 0.0
 
+    def _stand(self, consumer: _Consumer) -> None:
+        consumer.standing = self._pulls.ask(consumer.name, 1, standing=True)
+        consumer.standing.ended.add_done_callback(partial(self._stood, consumer))
+
     def _stood(self, consumer: _Consumer, ended: asyncio.Future[None]) -> None:
-        if consumer.standing is not None and consumer.standing.ended is ended:
+        pull = consumer.standing
+        if pull is not None and pull.ended is ended:
             consumer.standing, consumer.look_at = None, 0.0
+            if not pull.gone.done() and self._receiving and self._is_open(consumer):
+                with contextlib.suppress(NatsError):
+                    self._stand(consumer)  # before it ends
+                    return
         ended.exception()  # a link that has ended is seen by who uses it next
         self._news.set()
 
     def _came(self, pull: Pull, msg: Msg) -> None:
         """For a request that stands, or that nobody waits for any more."""
         consumer = self._consumers.get(pull.consumer)
-        if consumer is not None and consumer.standing is pull:
+        if consumer is not None:
             consumer.standing, consumer.look_at = None, 0.0
         if self._receiving and (consumer is None or consumer.queue not in self._state.paused):
             self._arrived.append(msg)

@@ -17,8 +17,13 @@ from taskiq_core_brokers_nats.errors import NatsError, lost, nobody_answers
 from taskiq_core_brokers_nats.link import Link, Msg, pub
 
 STANDING = 0.5
-"""Seconds after which a standing request ends, and is made anew. Those of a process that was killed stay so long."""
+"""Seconds after which a standing request ends. Those of a process that was killed stay so long."""
 
+_ANEW = 0.25
+"""Seconds after which one is to be made anew, while it still stands: should a message be due to be delivered again when there
+is none but requests that have just ended, servers (2.9.10) drop it until its lease ends once more, and deliver the last message
+that they delivered a second time, as if for the first time.
+"""
 _OVERDUE = 0.25
 _NO_CONSUMER = {"409", "503"}
 """Statuses that say, among other things, that there is no such consumer, or none any more."""
@@ -32,6 +37,9 @@ class Pull:
     left: int
     standing: bool
     ended: asyncio.Future[None]
+    """Nothing more is to be expected of it; of one that stands, that it is time for the next."""
+    gone: asyncio.Future[None]
+    """The server does not have it any more."""
     taken: list[Msg] = field(default_factory=list[Msg])
     doubtful: bool = False
     """Ended otherwise than such requests do: the server may have lost the consumer."""
@@ -67,9 +75,8 @@ class Pulls:
         slots, self._slots, self._free = self._slots, [], []
         self._link = link
         for slot in slots:
-            if slot.pull is not None and not slot.pull.ended.done():
-                slot.pull.ended.set_exception(self._lost(certain=False))
-                slot.pull.ended.exception()
+            if slot.pull is not None:
+                _end(slot.pull, self._lost(certain=False))
 
     async def leave(self) -> None:
         """Ask for nothing any more; returns when nothing is on its way.
@@ -77,7 +84,7 @@ class Pulls:
         Requests end by themselves, soon. Not by a loss of interest: should something be due to be delivered again just then,
         servers (2.9.10) deliver one message twice and forget another for the time of a lease.
         """
-        pulls = [slot.pull.ended for slot in self._slots if slot.pull is not None]
+        pulls = [slot.pull.gone for slot in self._slots if slot.pull is not None]
         if pulls:
             await asyncio.wait(pulls, timeout=STANDING + 0.2)
         if self._link is not None:
@@ -92,12 +99,14 @@ class Pulls:
             raise self._lost(certain=True)
         slot = self._free.pop() if self._free else self._new_slot(self._link)
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
-        slot.pull = Pull(consumer, count, standing, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        slot.pull = pull = Pull(consumer, count, standing, loop.create_future(), loop.create_future())
         terms = {"batch": count, "expires": round(STANDING * 1e9)} if standing else {"batch": count, "no_wait": True}
         self._link.write(pub(subject, json.dumps(terms).encode(), slot.inbox))
         if standing:
-            asyncio.get_running_loop().call_later(STANDING + _OVERDUE, self._give_up, slot, slot.pull)
-        return slot.pull
+            loop.call_later(_ANEW, _set, pull.ended)
+            loop.call_later(STANDING + _OVERDUE, self._give_up, slot, pull)
+        return pull
 
     def _give_up(self, slot: _Slot, pull: Pull) -> None:
         """A busy server (2.9.10) does not always say that a request has ended."""
@@ -106,8 +115,7 @@ class Pulls:
             self._slots.remove(slot)
             if self._link is not None and self._link.usable:
                 self._link.unsubscribe_soon(slot.sid)
-            if not pull.ended.done():
-                pull.ended.set_result(None)
+            _end(pull)
 
     def _new_slot(self, link: Link) -> _Slot:
         slot = _Slot(f"{self._inbox}.{next(self._numbers)}")
@@ -130,13 +138,22 @@ class Pulls:
         slot.pull = None
         pull.doubtful = msg.status in _NO_CONSUMER
         self._free.append(slot)
-        if pull.ended.done():
-            return
-        if msg.status == "503":
-            pull.ended.set_exception(nobody_answers(self._connection.location.server, "a request for messages"))
-            pull.ended.exception()
-        else:
-            pull.ended.set_result(None)
+        nobody = msg.status == "503"
+        _end(pull, nobody_answers(self._connection.location.server, "a request for messages") if nobody else None)
 
     def _lost(self, *, certain: bool) -> NatsError:
         return lost(self._connection.location.server, "the connection is closed", certain=certain)
+
+
+def _end(pull: Pull, error: NatsError | None = None) -> None:
+    _set(pull.gone)
+    if error is None or pull.ended.done():
+        _set(pull.ended)
+    else:
+        pull.ended.set_exception(error)
+        pull.ended.exception()  # which is raised where somebody waits for it
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
