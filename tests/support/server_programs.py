@@ -62,8 +62,8 @@ def _find(program: ServerProgram) -> tuple[Path | None, str]:
         return found, ""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return None, f"{name} is not installed"
-    # One process installs; the others wait for it, and find the program.
-    with (Path(tempfile.gettempdir()) / f"taskiq-test-{program.package}-install.lock").open("w") as lock:
+    # One process installs, whatever it is: apt waits for another's dpkg, but not for its list of packages.
+    with (Path(tempfile.gettempdir()) / "taskiq-test-install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         trouble = "" if _installed(program) else _install(program.package)
     return _installed(program), f"{name} could not be installed: {trouble}"
