@@ -1,6 +1,7 @@
 """Sending as part of the caller's transaction."""
 
-from collections.abc import Awaitable, Generator, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -9,15 +10,36 @@ from taskiq_core.exceptions import ConfigurationError, UnsupportedOptionError
 from taskiq_core.labels import check_queue
 from taskiq_core.message import BrokerMessage
 from taskiq_core.outbox import OUTBOX_QUEUE, Keeper, Outbox
+from taskiq_core.server_error import ServerError
 from taskiq_core.transactions import sending_within
+
+logger = logging.getLogger("taskiq.outbox")
 
 
 class BrokerTransactions:
     """The part of a broker that has to do with transactions."""
 
     capabilities: Capability
+    is_worker_process: bool
     outbox: Outbox | None = None
     """Where messages sent within a transaction wait for a relay, on brokers that are no database."""
+
+    async def reaches(self, connect: Callable[[], Awaitable[None]]) -> bool:
+        """For the `startup` of a plugin: await `connect`; False if its server is away, and who starts can do without it.
+
+        That is who only sends and has an outbox. The plugin connects later then, at the first use.
+
+        :raises ServerError: what `connect` raises, in workers, without an outbox, and where trying again would not help.
+        """
+        try:
+            await connect()
+        except ServerError as error:
+            if self.outbox is None or self.is_worker_process or not error.passing:
+                raise
+            reason = str(error).rstrip(".")
+            logger.warning("%s. Started without it: what is sent within transactions waits in the outbox.", reason)
+            return False
+        return True
 
     def enlist(self, connection: Any, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
         """Put messages into the broker as part of the transaction of `connection`; on brokers with `TRANSACTIONS`.

@@ -90,17 +90,21 @@ class NatsBroker(AsyncBroker):
     async def startup(self) -> None:
         require_asyncio("NATS")
         if self._producer is None or self.home is None:
-            await self._connection.open(self.send_timeout)
-            try:
-                await self._topology.ensure()
-            except BaseException:
-                await self._connection.close()
-                raise
-            link = await self._connection.usable()
-            self.max_message_size = min(self._own_limit, link.max_payload - OVERHEAD)
+            if not await self.reaches(self._open):
+                self._connection.begin()
             self._state.forget()
             self._producer = Producer(self._connection, self._topology, self._state, self.send_timeout)
         await super().startup()
+
+    async def _open(self) -> None:
+        await self._connection.open(self.send_timeout)
+        try:
+            await self._topology.ensure()
+        except BaseException:
+            await self._connection.close()
+            raise
+        link = await self._connection.usable()
+        self.max_message_size = min(self._own_limit, link.max_payload - OVERHEAD)
 
     async def shutdown(self) -> None:
         try:

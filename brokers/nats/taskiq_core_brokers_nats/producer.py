@@ -58,6 +58,8 @@ class Producer:
 
         :raises NatsError: if that is not all accepted now; `certain` where nothing of the batch has been.
         """
+        if not self._topology.known:
+            await self._topology.ensure()
         messages = [message for message, _ in batch.left]
         await self._state.tell_levels({part for message in messages for part in _parts(message)})
         delayed = [message for message in messages if message.delay]

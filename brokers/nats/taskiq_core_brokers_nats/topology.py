@@ -27,6 +27,8 @@ class Topology:
     def __init__(self, connection: Connection, replicas: int) -> None:
         self._connection = connection
         self._replicas = replicas
+        self.known = False
+        """Whether all has been there once."""
         self.names = Names(connection.location.prefix)
 
     async def ensure(self) -> None:
@@ -38,6 +40,7 @@ class Topology:
         await self._stream(self.names.queues, [f"{prefix}.q.>", f"{prefix}.d.>"], retention="workqueue", max_msgs_per_subject=1)
         await self._stream(self.names.dead, [f"{prefix}.x.>"], retention="limits", max_msgs_per_subject=-1)
         await self._stream(self.names.state, [f"{prefix}.s.>"], retention="limits", max_msgs_per_subject=1)
+        self.known = True
 
     async def _stream(self, name: str, subjects: list[str], **terms: Any) -> None:
         wanted = {"subjects": subjects, "storage": "file", "discard": "old", **terms}

@@ -110,7 +110,7 @@ class RabbitBroker(AsyncBroker):
             if self.connector is not None:
                 self.connector.close()
             self.connector = self._connect("sender")
-            await self._reach(self.connector)
+            await self.reaches(partial(self._reach, self.connector))
             self._publisher = Publisher(self.connector, self.topology, self._patience, self._limited)
             self._producer = Producer(self._publisher, self.send_timeout)
         await super().startup()

@@ -3,7 +3,8 @@
 import re
 import ssl
 
-from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.server_error import ServerError
 
 _DIFFERS = re.compile(
     r"inequivalent arg '(?P<what>[^']+)' for (?P<kind>\w+) '(?P<name>[^']*)'.*?"
@@ -11,17 +12,8 @@ _DIFFERS = re.compile(
 )
 
 
-class RabbitError(BrokerError):
-    """RabbitMQ could not be reached or used; the text says what to do.
-
-    `certain` is False where something may have taken effect although its answer is missing. `passing` is True where trying
-    again may help without anybody's doing.
-    """
-
-    __template__ = "{reason}"
-    reason: str
-    certain: bool = True
-    passing: bool = False
+class RabbitError(ServerError):
+    """RabbitMQ could not be reached or used."""
 
 
 class UnusableRabbitError(RabbitError, ConfigurationError):

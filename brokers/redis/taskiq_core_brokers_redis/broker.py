@@ -89,7 +89,7 @@ class RedisBroker(AsyncBroker):
         require_asyncio("Redis")
         if self._producer is None or self.home is None:
             await self._commands.close()
-            await self._reach()
+            await self.reaches(self._reach)
             self._producer = Producer(self._commands, self.location.root, self.send_timeout)
         await super().startup()
 
