@@ -182,7 +182,7 @@ def test_options_in_urls_of_redis() -> None:
     owners = {"broker": RedisBroker, "result backend": RedisResultBackend, "schedule source": RedisScheduleSource}
     for kind, owner in owners.items():
         mine = {name for name, row in zip(names(rows), rows, strict=True) if row[1] in (kind, "all")}
-        assert mine == owner.url_options | {"db"}
+        assert mine == owner.url_options
         for name, parameter in inspect.signature(owner).parameters.items():
             if name in mine and parameter.default is not None:
                 assert defaults[name] == str(parameter.default)

@@ -13,7 +13,7 @@ DEFAULT_PREFIX = "taskiq"
 _SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster")
 
 _TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
-CONNECTION_OPTIONS = frozenset({"prefix", "client_name", "ssl", "sentinel_username", "sentinel_password", *_TLS_OPTIONS})
+CONNECTION_OPTIONS = frozenset({"db", "prefix", "client_name", "ssl", "sentinel_username", "sentinel_password", *_TLS_OPTIONS})
 """What the query of every plugin's URL may say about the connection."""
 
 _FORMS = (
@@ -41,7 +41,7 @@ def options_in(url: str, known: Collection[str]) -> dict[str, str]:
     :raises ConfigurationError: for an option that nobody would read.
     """
     options = dict(parse_qsl(_split(url).query, keep_blank_values=True))
-    refuse_unknown(options, {*known, *CONNECTION_OPTIONS, "db"}, "The Redis URL")
+    refuse_unknown(options, {*known, *CONNECTION_OPTIONS}, "The Redis URL")
     return {name: value for name, value in options.items() if name in known}
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 
+from taskiq_core import broker_from_url
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core_brokers_redis import RedisBroker
+from taskiq_core_result_backends_redis import RedisResultBackend
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,13 @@ from taskiq_core_brokers_redis import RedisBroker
 )
 def test_a_place_is_what_the_url_means_without_its_secrets(url: str, place: str) -> None:
     assert RedisBroker.from_url(url).location.place == place
+
+
+def test_results_go_to_the_database_of_the_broker() -> None:
+    broker = broker_from_url("redis:///run/redis.sock?db=2")
+    assert isinstance(broker, RedisBroker)
+    assert isinstance(broker.result_backend, RedisResultBackend)
+    assert broker.result_backend.location.place == broker.location.place
 
 
 WRONG = [
