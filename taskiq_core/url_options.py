@@ -1,10 +1,16 @@
-"""The URL of a plugin: taken apart without telling a password; options refused by name, read as seconds."""
+"""The URL of a plugin: taken apart without telling a password; its options read, or refused by name."""
 
-from collections.abc import Collection, Mapping
-from urllib.parse import SplitResult, urlsplit
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from taskiq_core.exceptions import ConfigurationError
 
+Read = Callable[[str, str], object]
+"""Makes its value of an option's name and text, or raises `ConfigurationError`."""
+
+_NO_HOST = re.compile(r"[/?#@\\\[\]\s]")
 _QUOTED, _QUOTES = "/ ? # [ ] @", "%2F %3F %23 %5B %5D %40"
 
 
@@ -26,6 +32,42 @@ def split_url(url: str, server: str, forms: str, schemes: Collection[str]) -> Sp
     if parts.scheme not in schemes:
         raise ConfigurationError(reason=f"This is not a {server} URL. Write {forms}.")
     return parts
+
+
+def query_of(parts: SplitResult) -> dict[str, str]:
+    """The texts of all options."""
+    return dict(parse_qsl(parts.query, keep_blank_values=True))
+
+
+def read_options(parts: SplitResult, options: Mapping[str, Read], elsewhere: Collection[str], server: str) -> dict[str, Any]:
+    """The values of those of the `options` that the query names.
+
+    :param elsewhere: what the query may name too, as it is read by others.
+    :param server: its name, for the texts of errors.
+    :raises ConfigurationError: for an option that nobody would read, or a value that will not do.
+    """
+    query = query_of(parts)
+    refuse_unknown(query, {*options, *elsewhere}, f"The {server} URL")
+    return {name: options[name](name, text) for name, text in query.items() if name in options}
+
+
+def host_and_port(text: str, default_port: int, server: str, forms: str) -> tuple[str, int]:
+    """An address as it stands in a URL, `host`, `host:port`, `[::1]:port` or nothing, which is localhost.
+
+    :raises ConfigurationError: for another one; no part of it is repeated.
+    """
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif ":" in text:
+        host, _, port = text.rpartition(":")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ConfigurationError(reason=f"The port in the {server} URL is not a number below 65536. Write {forms}.")
+    host = unquote(host) or "localhost"
+    if _NO_HOST.search(host):
+        raise ConfigurationError(reason=f"The {server} URL names no host. Write {forms}.")
+    return host, int(port or default_port)
 
 
 def refuse_unknown(options: Mapping[str, object], known: Collection[str], what: str) -> None:
@@ -52,6 +94,18 @@ def positive_seconds(name: str, value: object) -> float:
     if not 0 < seconds < float("inf"):
         raise ConfigurationError(reason=f"{name} is a positive number of seconds, not {_shown(repr(value))}.")
     return seconds
+
+
+def flag(name: str, text: str) -> bool:
+    """The value of an option that is on or off.
+
+    :raises ConfigurationError: for a text that is neither, naming the option.
+    """
+    if text.lower() in {"true", "1", "yes"}:
+        return True
+    if text.lower() in {"false", "0", "no"}:
+        return False
+    raise ConfigurationError(reason=f"{name} is true or false, not {_shown(repr(text))}.")
 
 
 def _shown(text: str) -> str:

@@ -1,9 +1,11 @@
 """Options of plugins' URLs."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import positive_seconds, refuse_unknown, split_url
+from taskiq_core.url_options import flag, host_and_port, positive_seconds, read_options, refuse_unknown, split_url
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("1.5", 1.5), (" 2 ", 2.0), (3, 3.0), (0.25, 0.25), ("1e3", 1000.0)])
@@ -48,3 +50,27 @@ def test_urls_are_split_or_refused_without_telling_the_password() -> None:
         with pytest.raises(ConfigurationError, match="This is not a Jobs URL") as caught:
             split_url(url, "Jobs", "jobs://host", {"jobs"})
         assert "secret" not in str(caught.value)
+
+
+def test_options_are_read_and_those_of_others_are_left() -> None:
+    parts = urlsplit("jobs://host?lease=2&tls=yes&prefix=shop")
+    assert read_options(parts, {"lease": positive_seconds, "tls": flag}, {"prefix"}, "Jobs") == {"lease": 2.0, "tls": True}
+    with pytest.raises(ConfigurationError, match=r"The Jobs URL has unknown options: prefix, tls\. Known are: lease\."):
+        read_options(parts, {"lease": positive_seconds}, (), "Jobs")
+    with pytest.raises(ConfigurationError, match="lease is true or false, not '2'"):
+        read_options(parts, {"lease": flag}, {"prefix", "tls"}, "Jobs")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("", ("localhost", 9)), ("one", ("one", 9)), ("one:1", ("one", 1)), ("[::1]", ("::1", 9)), ("[::1]:2", ("::1", 2))],
+)
+def test_addresses(text: str, address: tuple[str, int]) -> None:
+    assert host_and_port(text, 9, "Jobs", "jobs://host") == address
+
+
+@pytest.mark.parametrize("text", ["one:0", "one:65536", "one:s3cret", "s3 cret", "s3cret%2Fx"])
+def test_other_addresses_are_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="Jobs URL") as caught:
+        host_and_port(text, 9, "Jobs", "jobs://host")
+    assert "cret" not in str(caught.value)

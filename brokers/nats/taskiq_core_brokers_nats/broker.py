@@ -1,7 +1,7 @@
 """The broker on JetStream's streams."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -10,20 +10,20 @@ from taskiq_core.asyncio_only import require_asyncio
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
-from taskiq_core.exceptions import ConfigurationError, SendTaskError
+from taskiq_core.exceptions import SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.server_retries import patience_for
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_nats.admin import NatsAdmin
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.dead_letters import Cemetery
-from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, locate, options_in
+from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, copies, locate, options_in
 from taskiq_core_brokers_nats.producer import OVERHEAD, Producer
 from taskiq_core_brokers_nats.state import State
 from taskiq_core_brokers_nats.subscription import NatsSubscription
 from taskiq_core_brokers_nats.topology import Topology
 
-_SECONDS = {"lease", "send_timeout"}
+_OPTIONS: Final = {"lease": positive_seconds, "send_timeout": positive_seconds, "replicas": copies}
 _MOST_PATIENCE = 5.0
 """Seconds without a sign of life after which a connection is given up."""
 
@@ -52,7 +52,7 @@ class NatsBroker(AsyncBroker):
         | Capability.CROSS_PROCESS
     )
 
-    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "replicas"}) | CONNECTION_OPTIONS
+    url_options: ClassVar[frozenset[str]] = frozenset(_OPTIONS) | CONNECTION_OPTIONS
     """What the query of a URL may say."""
 
     def __init__(
@@ -72,7 +72,7 @@ class NatsBroker(AsyncBroker):
         self._lease = positive_seconds("lease", lease)
         patience = patience_for(_MOST_PATIENCE, send_timeout=self.send_timeout, lease=self._lease)
         self._connection = Connection(self.location, patience)
-        self._topology = Topology(self._connection, _copies(replicas))
+        self._topology = Topology(self._connection, copies("replicas", replicas))
         self._state = State(self._connection, self._topology.names)
         self._cemetery = Cemetery(self._connection, self._topology.names)
         self._producer: Producer | None = None
@@ -81,11 +81,7 @@ class NatsBroker(AsyncBroker):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        in_url = options_in(url, cls.url_options)
-        found: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items() if name in _SECONDS}
-        if "replicas" in in_url:
-            found["replicas"] = _copies(in_url["replicas"])
-        return cls(url, **{**found, **options})
+        return cls(url, **{**options_in(url, _OPTIONS), **options})
 
     async def startup(self) -> None:
         require_asyncio("NATS")
@@ -122,10 +118,3 @@ class NatsBroker(AsyncBroker):
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         return NatsSubscription(self._connection, self._topology, self._state, self._cemetery, queues, lease=self._lease)
-
-
-def _copies(value: object) -> int:
-    text = str(value)
-    if not text.isdigit() or not 1 <= int(text) <= 5:
-        raise ConfigurationError(reason=f"replicas is a number from 1 to 5, not {text!r}.")
-    return int(text)

@@ -2,16 +2,16 @@
 
 import re
 import ssl
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, unquote
+from typing import Any
+from urllib.parse import SplitResult, unquote
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import refuse_unknown, split_url
+from taskiq_core.url_options import Read, host_and_port, query_of, read_options, split_url
 
 DEFAULT_PREFIX = "taskiq"
-_NO_HOST = re.compile(r"[/?#@\\\[\]\s]")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FORMS = "nats://user:password@host:4222 or tls+nats://host:4222 (TLS), with more servers of the cluster after commas"
 _SCHEMES = {"nats": False, "natss": True, "tls": True, "tls+nats": True}
@@ -55,14 +55,12 @@ class Location:
         return f"{self.server} {self.prefix}"
 
 
-def options_in(url: str, known: Collection[str]) -> dict[str, str]:
-    """Options for the plugin, which are those in `known`, from the query of a URL.
+def options_in(url: str, options: Mapping[str, Read]) -> dict[str, Any]:
+    """What the query of a URL says about the plugin itself.
 
-    :raises ConfigurationError: for an option that nobody would read.
+    :raises ConfigurationError: for an option that nobody would read, or a value that will not do.
     """
-    options = dict(parse_qsl(_split(url).query, keep_blank_values=True))
-    refuse_unknown(options, {*known, *CONNECTION_OPTIONS}, "The NATS URL")
-    return {name: value for name, value in options.items() if name in known}
+    return read_options(_split(url), options, CONNECTION_OPTIONS, "NATS")
 
 
 def locate(url: str, prefix: str | None = None) -> Location:
@@ -71,7 +69,7 @@ def locate(url: str, prefix: str | None = None) -> Location:
     :raises ConfigurationError: for a URL of no known form; the text repeats no part of it, as it may hold a password.
     """
     parts = _split(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query = query_of(parts)
     name = prefix or query.get("prefix") or DEFAULT_PREFIX
     if not _PREFIX.fullmatch(name):
         raise ConfigurationError(
@@ -91,7 +89,7 @@ def locate(url: str, prefix: str | None = None) -> Location:
         credentials=query.get("credentials", ""),
         client_name=query.get("client_name", "taskiq"),
     )
-    servers = tuple(_address(item) for item in hosts.split(","))
+    servers = tuple(host_and_port(item, 4222, "NATS", _FORMS) for item in hosts.split(","))
     wants_tls = _SCHEMES[parts.scheme] or any(option.startswith("tls_") for option in query)
     return Location(servers, identity, _context(query) if wants_tls else None, query.get("tls_hostname"), name)
 
@@ -103,19 +101,15 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, port = text, ""
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":")
-    elif ":" in text:
-        host, _, port = text.rpartition(":")
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
-        raise ConfigurationError(reason=f"The port in the NATS URL is not a number below 65536. Write {_FORMS}.")
-    host = unquote(host) or "localhost"
-    if _NO_HOST.search(host):
-        raise ConfigurationError(reason=f"The NATS URL names no host. Write {_FORMS}.")
-    return (host, int(port or 4222))
+def copies(name: str, value: object) -> int:
+    """On how many servers of a cluster something is kept, of an option.
+
+    :raises ConfigurationError: if it is not 1 to 5.
+    """
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 5):
+        raise ConfigurationError(reason=f"{name} is a number from 1 to 5, as NATS keeps so many copies, not {text!r}.")
+    return int(text)
 
 
 def _context(query: dict[str, str]) -> ssl.SSLContext:

@@ -1,7 +1,7 @@
 """The broker on PostgreSQL's tables."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from taskiq_core import clock
 from taskiq_core.abc.queue_admin import QueueAdmin
@@ -13,18 +13,21 @@ from taskiq_core.defaults import DEFAULT_LEASE, SEND_TIMEOUT
 from taskiq_core.exceptions import MessageHeldUpError, SendTaskError
 from taskiq_core.message import BrokerMessage
 from taskiq_core.server_retries import patience_for
-from taskiq_core.url_options import positive_seconds
+from taskiq_core.url_options import flag, positive_seconds
 from taskiq_core_brokers_postgres.admin import PostgresAdmin
 from taskiq_core_brokers_postgres.bell import Bell
 from taskiq_core_brokers_postgres.database import Database
-from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, flag, locate, options_in
+from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
 from taskiq_core_brokers_postgres.owner import OwnsTables
 from taskiq_core_brokers_postgres.producer import INSTALLATION, Producer
 from taskiq_core_brokers_postgres.subscription import PostgresSubscription
 from taskiq_core_brokers_postgres.transactions import enlist
 
-_SECONDS = {"lease", "send_timeout", "poll_interval", "dead_ttl"}
+_OPTIONS: Final = {
+    **dict.fromkeys(("lease", "send_timeout", "poll_interval", "dead_ttl"), positive_seconds),
+    "migrate": flag,
+}
 _MOST_PATIENCE = 5.0
 """Seconds without an answer after which a connection is given up."""
 _CLOSING = 0.5
@@ -61,7 +64,7 @@ class PostgresBroker(OwnsTables, AsyncBroker):
         | Capability.CROSS_PROCESS
     )
 
-    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "migrate"}) | CONNECTION_OPTIONS
+    url_options: ClassVar[frozenset[str]] = frozenset(_OPTIONS) | CONNECTION_OPTIONS
     """What the query of a URL may say about the broker."""
 
     def __init__(
@@ -93,11 +96,7 @@ class PostgresBroker(OwnsTables, AsyncBroker):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        in_url = options_in(url, cls.url_options - CONNECTION_OPTIONS)
-        found: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items() if name in _SECONDS}
-        if "migrate" in in_url:
-            found["migrate"] = flag("migrate", in_url["migrate"])
-        return cls(url, **{**found, **options})
+        return cls(url, **{**options_in(url, _OPTIONS), **options})
 
     async def startup(self) -> None:
         if self._producer is None or self.home is None:

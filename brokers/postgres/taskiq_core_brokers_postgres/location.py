@@ -1,12 +1,13 @@
 """What a URL says: which server, which schema, and the options of the plugin."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlunsplit
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlencode, urlunsplit
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import refuse_unknown, split_url
+from taskiq_core.url_options import Read, query_of, read_options, split_url
 
 DEFAULT_SCHEMA = "taskiq"
 _SCHEMA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
@@ -49,14 +50,12 @@ class Location:
         return f"schedules.taskiq:{self.schema}"
 
 
-def options_in(url: str, known: Collection[str]) -> dict[str, str]:
-    """Options for the plugin, which are those in `known`, from the query of a URL.
+def options_in(url: str, options: Mapping[str, Read]) -> dict[str, Any]:
+    """What the query of a URL says about the plugin itself.
 
-    :raises ConfigurationError: for an option that nobody would read.
+    :raises ConfigurationError: for an option that nobody would read, or a value that will not do.
     """
-    options = dict(parse_qsl(_split(url).query, keep_blank_values=True))
-    refuse_unknown(options, {*known, *CONNECTION_OPTIONS}, "The PostgreSQL URL")
-    return {name: value for name, value in options.items() if name in known}
+    return read_options(_split(url), options, CONNECTION_OPTIONS, "PostgreSQL")
 
 
 def locate(url: str, schema: str | None) -> Location:
@@ -65,7 +64,7 @@ def locate(url: str, schema: str | None) -> Location:
     :raises ConfigurationError: for a URL of no known form; the text repeats no part of it, as it may hold a password.
     """
     parts = _split(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query = query_of(parts)
     name = schema or query.get("schema") or DEFAULT_SCHEMA
     if not _SCHEMA_NAME.fullmatch(name):
         reason = "The schema is a name of at most 40 letters, digits and underscores that begins with a letter."
@@ -88,18 +87,6 @@ def _refuse_doubles(query: Mapping[str, str], before_it: Mapping[str, object]) -
         raise ConfigurationError(
             reason=f"The PostgreSQL URL says {option} twice, before and after its question mark: leave one."
         )
-
-
-def flag(name: str, text: str) -> bool:
-    """An option that is on or off.
-
-    :raises ConfigurationError: for a text that is neither.
-    """
-    if text.lower() in {"true", "1", "yes"}:
-        return True
-    if text.lower() in {"false", "0", "no"}:
-        return False
-    raise ConfigurationError(reason=f"{name} is true or false, not {text!r}.")
 
 
 def _split(url: str) -> SplitResult:

@@ -1,7 +1,7 @@
 """The broker on Redis streams."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -22,8 +22,7 @@ from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, optio
 from taskiq_core_brokers_redis.producer import Producer
 from taskiq_core_brokers_redis.subscription import RedisSubscription
 
-_SECONDS = {"lease", "send_timeout", "dead_ttl"}
-"""Options of a URL."""
+_OPTIONS: Final = dict.fromkeys(("lease", "send_timeout", "dead_ttl"), positive_seconds)
 
 
 class RedisBroker(AsyncBroker):
@@ -54,7 +53,7 @@ class RedisBroker(AsyncBroker):
         | Capability.CROSS_PROCESS
     )
 
-    url_options: ClassVar[frozenset[str]] = frozenset(_SECONDS) | CONNECTION_OPTIONS
+    url_options: ClassVar[frozenset[str]] = frozenset(_OPTIONS) | CONNECTION_OPTIONS
     """What the query of a URL may say."""
 
     def __init__(
@@ -81,9 +80,7 @@ class RedisBroker(AsyncBroker):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        in_url = options_in(url, _SECONDS)
-        numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
-        return cls(url, **{**numbers, **options})
+        return cls(url, **{**options_in(url, _OPTIONS), **options})
 
     async def startup(self) -> None:
         require_asyncio("Redis")

@@ -1,12 +1,12 @@
 """What a URL says: which server, under which prefix, and the options of the plugin."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote
+from urllib.parse import SplitResult, unquote
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import refuse_unknown, split_url
+from taskiq_core.url_options import Read, flag, host_and_port, query_of, read_options, split_url
 from taskiq_core_brokers_redis.servers import Address, ClusterServer, SentinelServer, Server, SingleServer
 
 DEFAULT_PREFIX = "taskiq"
@@ -35,14 +35,12 @@ class Location:
         return f"{self.server.place} {self.root}"
 
 
-def options_in(url: str, known: Collection[str]) -> dict[str, str]:
-    """Options for the plugin, which are those in `known`, from the query of a URL.
+def options_in(url: str, options: Mapping[str, Read]) -> dict[str, Any]:
+    """What the query of a URL says about the plugin itself.
 
-    :raises ConfigurationError: for an option that nobody would read.
+    :raises ConfigurationError: for an option that nobody would read, or a value that will not do.
     """
-    options = dict(parse_qsl(_split(url).query, keep_blank_values=True))
-    refuse_unknown(options, {*known, *CONNECTION_OPTIONS}, "The Redis URL")
-    return {name: value for name, value in options.items() if name in known}
+    return read_options(_split(url), options, CONNECTION_OPTIONS, "Redis")
 
 
 def locate(url: str, prefix: str | None, connection: Mapping[str, Any]) -> Location:
@@ -51,10 +49,10 @@ def locate(url: str, prefix: str | None, connection: Mapping[str, Any]) -> Locat
     :raises ConfigurationError: for a URL of no known form; the text repeats no part of it, as it may hold a password.
     """
     parts = _split(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query = query_of(parts)
     root = "{" + _checked_prefix(prefix or query.get("prefix") or DEFAULT_PREFIX) + "}"
     options: dict[str, Any] = {**_credentials(parts.netloc), **_from_query(query), **connection}
-    if parts.scheme == "rediss" or _flag("ssl", query.get("ssl", "false")):
+    if parts.scheme == "rediss" or flag("ssl", query.get("ssl", "false")):
         options["ssl"] = True
     nodes = _addresses(parts.netloc, 26379 if parts.scheme == "redis+sentinel" else 6379)
     if parts.scheme == "redis+cluster":
@@ -101,19 +99,7 @@ def _credentials(netloc: str) -> dict[str, str]:
 
 
 def _addresses(netloc: str, default_port: int) -> list[Address]:
-    return [_address(part, default_port) for part in _bare_host(netloc).split(",")]
-
-
-def _address(text: str, default_port: int) -> Address:
-    host, port = text, ""
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":")
-    elif ":" in text:
-        host, _, port = text.rpartition(":")
-    if port and not (port.isdigit() and int(port) < 65536):
-        raise ConfigurationError(reason=f"The port in the Redis URL is not a number below 65536. Write {_FORMS}.")
-    return (unquote(host) or "localhost", int(port or default_port))
+    return [host_and_port(part, default_port, "Redis", _FORMS) for part in _bare_host(netloc).split(",")]
 
 
 def _database(path: str, query: Mapping[str, str]) -> int:
@@ -126,13 +112,5 @@ def _database(path: str, query: Mapping[str, str]) -> int:
 def _from_query(query: Mapping[str, str]) -> dict[str, Any]:
     options: dict[str, Any] = {name: query[name] for name in (*_TLS_OPTIONS, "client_name") if name in query}
     if "ssl_check_hostname" in options:
-        options["ssl_check_hostname"] = _flag("ssl_check_hostname", options["ssl_check_hostname"])
+        options["ssl_check_hostname"] = flag("ssl_check_hostname", options["ssl_check_hostname"])
     return options
-
-
-def _flag(name: str, text: str) -> bool:
-    if text.lower() in {"true", "1", "yes"}:
-        return True
-    if text.lower() in {"false", "0", "no"}:
-        return False
-    raise ConfigurationError(reason=f"{name} is true or false, not {text!r}.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -25,6 +25,7 @@ from taskiq_core_brokers_sqlite.statements import insert_rows
 from taskiq_core_brokers_sqlite.subscription import SQLiteSubscription
 from taskiq_core_brokers_sqlite.transactions import enlist
 
+_OPTIONS: Final = dict.fromkeys(("lease", "send_timeout", "poll_interval", "dead_ttl"), positive_seconds)
 _POLL_WITH_BELLS = 0.25
 _POLL_WITHOUT = 0.05
 
@@ -57,7 +58,7 @@ class SQLiteBroker(OwnsFile, AsyncBroker):
         | Capability.CROSS_PROCESS
     )
 
-    url_options: ClassVar[frozenset[str]] = frozenset({"lease", "send_timeout", "poll_interval", "dead_ttl"})
+    url_options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
     """What the query of a URL may say."""
 
     def __init__(
@@ -82,10 +83,9 @@ class SQLiteBroker(OwnsFile, AsyncBroker):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        path, in_url = split_url(url, cls.url_options)
+        path, in_url = split_url(url, _OPTIONS)
         refuse_unknown(options, (*cls.url_options, "result_backend", "task_id_generator"), "The SQLite URL")
-        numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
-        return cls(path, **{**numbers, **options})
+        return cls(path, **{**in_url, **options})
 
     async def startup(self) -> None:
         if self._database is None or not self._database.usable:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from typing_extensions import TypeVar
 
@@ -18,16 +18,16 @@ from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import NatsError
-from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, locate, options_in
+from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, copies, locate, options_in
 from taskiq_core_result_backends_nats.arrivals import Arrivals
 from taskiq_core_result_backends_nats.bucket import Bucket
 from taskiq_core_result_backends_nats.library import Library
-from taskiq_core_result_backends_nats.replicas import copies
 from taskiq_core_result_backends_nats.shelves import DAY, shelf_for
 
 R = TypeVar("R", default=Any)
 
-PATIENCE = 3.0
+_OPTIONS: Final = {"result_ttl": positive_seconds, "replicas": copies}
+_PATIENCE = 3.0
 """Seconds without a sign of life from NATS after which a connection is given up."""
 _OUTAGE = 60.0
 """Seconds that a caller who waits for results sits out while NATS cannot be reached."""
@@ -43,7 +43,7 @@ class NatsResultBackend(AsyncResultBackend[R]):
     :param replicas: on how many servers of a cluster the buckets are kept that are made from now on, 1 to 5.
     """
 
-    url_options: ClassVar[frozenset[str]] = frozenset({"result_ttl", "replicas"}) | CONNECTION_OPTIONS
+    url_options: ClassVar[frozenset[str]] = frozenset(_OPTIONS) | CONNECTION_OPTIONS
     """What the query of a URL may say."""
 
     def __init__(
@@ -56,7 +56,7 @@ class NatsResultBackend(AsyncResultBackend[R]):
     ) -> None:
         self.location = locate(url, prefix)
         self.result_ttl = None if result_ttl is None else positive_seconds("result_ttl", result_ttl)
-        self._replicas = copies(replicas)
+        self._replicas = copies("replicas", replicas)
         self._connection: Connection | None = None
 
     @classmethod
@@ -65,16 +65,12 @@ class NatsResultBackend(AsyncResultBackend[R]):
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        in_url = options_in(url, {"result_ttl", "replicas"})
-        given: dict[str, Any] = {name: copies(value) for name, value in in_url.items() if name == "replicas"}
-        if "result_ttl" in in_url:
-            given["result_ttl"] = positive_seconds("result_ttl", in_url["result_ttl"])
-        return cls(url, **{**given, **options})
+        return cls(url, **{**options_in(url, _OPTIONS), **options})
 
     async def startup(self) -> None:
         if self._connection is not None:
             return
-        connection = Connection(self.location, PATIENCE)
+        connection = Connection(self.location, _PATIENCE)
         connection.begin()  # and no more: who sends needs no results, and tasks end while there is no place for theirs
         prefix = self.location.prefix
         self._connection = connection

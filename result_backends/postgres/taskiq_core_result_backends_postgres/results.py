@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import anyio
 from typing_extensions import TypeVar
@@ -12,13 +12,13 @@ from taskiq_core.delivery import StoredResult
 from taskiq_core.exceptions import ResultGetError, ResultSetError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
-from taskiq_core.url_options import positive_seconds
+from taskiq_core.url_options import flag, positive_seconds
 from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.expiry import Expiry
-from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, flag, locate, options_in
+from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_postgres.opening import Opening
 from taskiq_core_brokers_postgres.owner import OwnsTables
 from taskiq_core_brokers_postgres.results_table import STORE, columns_of, in_range
@@ -29,7 +29,7 @@ from taskiq_core_result_backends_postgres.stored import as_error
 
 R = TypeVar("R", default=Any)
 
-_SECONDS = {"result_ttl", "record_ttl", "poll_interval"}
+_OPTIONS: Final = {**dict.fromkeys(("result_ttl", "record_ttl", "poll_interval"), positive_seconds), "migrate": flag}
 _PATIENCE = 5.0
 """Seconds without an answer after which a connection is given up, and for which the start is tried."""
 _OUTAGE = 60.0
@@ -60,7 +60,7 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, OwnsTables, As
     :param migrate: make or upgrade the tables at the start; False refuses to start on tables of another version.
     """
 
-    url_options: ClassVar[frozenset[str]] = frozenset({*_SECONDS, "migrate"}) | CONNECTION_OPTIONS
+    url_options: ClassVar[frozenset[str]] = frozenset(_OPTIONS) | CONNECTION_OPTIONS
     """What the query of a URL may say about the backend."""
 
     def __init__(
@@ -89,11 +89,7 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, OwnsTables, As
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        in_url = options_in(url, cls.url_options - CONNECTION_OPTIONS)
-        found: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items() if name in _SECONDS}
-        if "migrate" in in_url:
-            found["migrate"] = flag("migrate", in_url["migrate"])
-        return cls(url, **{**found, **options})
+        return cls(url, **{**options_in(url, _OPTIONS), **options})
 
     async def startup(self) -> None:
         if self.database is not None and self.database.usable:

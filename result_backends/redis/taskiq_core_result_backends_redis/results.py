@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import anyio
 from typing_extensions import TypeVar
@@ -28,6 +28,7 @@ from taskiq_core_result_backends_redis.stored import as_error
 
 R = TypeVar("R", default=Any)
 
+_OPTIONS: Final = {"result_ttl": positive_seconds, "record_ttl": positive_seconds}
 _STORE = Script("done", "settle")
 _PROGRESS_TTL = 86400.0
 _OUTAGE = 60.0
@@ -45,7 +46,7 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
     :param connection: more keyword arguments for redis-py's `Connection`.
     """
 
-    url_options: ClassVar[frozenset[str]] = frozenset({"result_ttl", "record_ttl"}) | CONNECTION_OPTIONS
+    url_options: ClassVar[frozenset[str]] = frozenset(_OPTIONS) | CONNECTION_OPTIONS
     """What the query of a URL may say."""
 
     def __init__(
@@ -69,9 +70,7 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        in_url = options_in(url, {"result_ttl", "record_ttl"})
-        numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
-        return cls(url, **{**numbers, **options})
+        return cls(url, **{**options_in(url, _OPTIONS), **options})
 
     async def startup(self) -> None:
         if self.commands is not None:

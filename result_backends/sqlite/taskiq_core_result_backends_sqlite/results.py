@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from anyio.lowlevel import RunVar
 from typing_extensions import TypeVar
@@ -30,6 +30,7 @@ from taskiq_core_result_backends_sqlite.records import SQLiteRecords
 
 R = TypeVar("R", default=Any)
 
+_OPTIONS: Final = {"result_ttl": positive_seconds, "poll_interval": positive_seconds}
 _PROGRESS_TTL = 86400.0
 _GET = "SELECT task_id, body FROM {} WHERE task_id IN (SELECT value FROM json_each(?)) AND (expires IS NULL OR expires > ?)"
 _GET_RESULTS = _GET.format("taskiq_results")
@@ -44,7 +45,7 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, OwnsFile, AsyncResul
     :param poll_interval: seconds after which a waiting caller looks for itself, should nobody have woken it.
     """
 
-    url_options: ClassVar[frozenset[str]] = frozenset({"result_ttl", "poll_interval"})
+    url_options: ClassVar[frozenset[str]] = frozenset(_OPTIONS)
     """What the query of a URL may say."""
 
     def __init__(
@@ -61,10 +62,9 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, OwnsFile, AsyncResul
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        path, in_url = split_url(url, cls.url_options)
+        path, in_url = split_url(url, _OPTIONS)
         refuse_unknown(options, cls.url_options, "The SQLite URL")
-        numbers: dict[str, Any] = {name: positive_seconds(name, value) for name, value in in_url.items()}
-        return cls(path, **{**numbers, **options})
+        return cls(path, **{**in_url, **options})
 
     async def startup(self) -> None:
         if self.database is None or not self.database.usable:

@@ -9,9 +9,8 @@ from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, locate, options_in
+from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, copies, locate, options_in
 from taskiq_core_result_backends_nats.bucket import Bucket
-from taskiq_core_result_backends_nats.replicas import copies
 from taskiq_core_schedule_sources_nats.change_watch import ChangeWatch
 from taskiq_core_schedule_sources_nats.claims import BucketClaims
 from taskiq_core_schedule_sources_nats.entries import entry_of, schedule_of
@@ -49,7 +48,7 @@ class NatsScheduleSource(ClaimStore, ScheduleSource):
 
     def __init__(self, url: str = "nats://localhost:4222", *, prefix: str | None = None, replicas: int = 1) -> None:
         self.location = locate(url, prefix)
-        self._replicas = copies(replicas)
+        self._replicas = copies("replicas", replicas)
         self._opened: _Opened | None = None
         self._seen = 0
         self._unreadable: set[bytes] = set()
@@ -60,8 +59,7 @@ class NatsScheduleSource(ClaimStore, ScheduleSource):
 
         :raises ConfigurationError: for a wrong URL or an unknown option in it.
         """
-        in_url: dict[str, Any] = {name: copies(value) for name, value in options_in(url, {"replicas"}).items()}
-        return cls(url, **{**in_url, **options})
+        return cls(url, **{**options_in(url, {"replicas": copies}), **options})
 
     async def startup(self) -> None:
         if self._opened is not None:

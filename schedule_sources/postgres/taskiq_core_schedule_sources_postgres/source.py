@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Final, Self
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
+from taskiq_core.url_options import flag
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.expiry import Expiry
-from taskiq_core_brokers_postgres.location import flag, locate, options_in
+from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_postgres.opening import open_tables
 from taskiq_core_brokers_postgres.owner import OwnsTables
 from taskiq_core_result_backends_postgres.coordinator import PostgresCoordinator
@@ -41,8 +42,8 @@ class PostgresScheduleSource(PostgresCoordinator, OwnsTables, ScheduleSource):
     :param migrate: make or upgrade the tables at the start; False refuses to start on tables of another version.
     """
 
-    url_options: ClassVar[frozenset[str]] = frozenset({"migrate"})
-    """What the query of a URL may say about the source."""
+    url_options: ClassVar[frozenset[str]] = frozenset({"migrate"}) | CONNECTION_OPTIONS
+    """What the query of a URL may say."""
 
     def __init__(
         self, url: str = "postgresql://localhost/postgres", *, schema: str | None = None, migrate: bool = True
@@ -60,8 +61,7 @@ class PostgresScheduleSource(PostgresCoordinator, OwnsTables, ScheduleSource):
 
         :raises ConfigurationError: for a wrong URL or an unknown option in it.
         """
-        in_url: dict[str, Any] = {name: flag(name, value) for name, value in options_in(url, cls.url_options).items()}
-        return cls(url, **{**in_url, **options})
+        return cls(url, **{**options_in(url, {"migrate": flag}), **options})
 
     async def startup(self) -> None:
         if self.database is not None and self.database.usable:

@@ -54,7 +54,7 @@ class RedisScheduleSource(RedisCoordinator, ScheduleSource):
 
         :raises ConfigurationError: for a wrong URL or an unknown option in it.
         """
-        options_in(url, ())
+        options_in(url, {})
         return cls(url, **options)
 
     async def startup(self) -> None:

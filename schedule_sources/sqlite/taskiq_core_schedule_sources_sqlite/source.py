@@ -40,7 +40,7 @@ class SQLiteScheduleSource(OwnsFile, ScheduleSource):
 
         :raises ConfigurationError: for a wrong URL or an unknown option.
         """
-        path, _ = split_url(url, ())
+        path, _ = split_url(url, {})
         refuse_unknown(options, (), "The SQLite URL")
         return cls(path)
 
