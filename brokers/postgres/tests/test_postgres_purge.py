@@ -3,9 +3,9 @@
 import asyncpg
 import pytest
 from support.postgres_servers import shared_postgres
+from support.twin_letters import assert_twin_letters_stay
 
-from taskiq_core.delivery import Settlement, Verdict
-from taskiq_core.testing.broker_tools import bodies, collect, messages, settle, whats_there
+from taskiq_core.testing.broker_tools import bodies, messages, whats_there
 from taskiq_core_brokers_postgres import PostgresBroker
 
 pytestmark = pytest.mark.anyio
@@ -33,22 +33,5 @@ async def test_a_large_queue_is_purged_in_many_transactions(postgres_schema: str
 
 
 async def test_letters_that_become_no_message_stay(postgres_schema: str) -> None:
-    """One died twice, another is queued again."""
-    async with (
-        PostgresBroker(shared_postgres().url, schema=postgres_schema) as broker,
-        broker.subscribe(["default"]) as subscription,
-    ):
-        twice, again = messages(2)
-        for sent in ([twice, again], [twice]):
-            await broker.kick_many(sent)
-            taken = await collect(subscription, len(sent))
-            await subscription.settle([Settlement(item, Verdict.REJECT, reason="no") for item in taken])
-        await broker.kick_many([again])
-        letters = await broker.admin.dead_letters()
-        assert len(letters) == 3
-        assert await broker.admin.requeue_dead([letter.id for letter in letters]) == 1
-        left = await broker.admin.dead_letters()
-        assert [letter.id for letter in left] == [letter.id for letter in letters[1:]]
-        taken = await collect(subscription, 2)
-        assert sorted(bodies(taken)) == sorted([twice.message, again.message])
-        await settle(subscription, taken)
+    async with PostgresBroker(shared_postgres().url, schema=postgres_schema) as broker:
+        await assert_twin_letters_stay(broker)
