@@ -1,64 +1,37 @@
 """The outbox while one of its two servers is away, or can never be used."""
 
-from collections.abc import Generator
-from pathlib import Path
-
 import anyio
 import asyncpg
 import pytest
-from support.outboxes import KINDS, Database, database, emptied, ids_of, relaying
+from support.outbox_fixtures import anyio_backend, home
+from support.outboxes import (
+    Database,
+    assert_a_target_that_is_down_delays_and_loses_nothing,
+    emptied,
+    ids_of,
+    relaying,
+)
 from support.postgres_fixtures import start_postgres
 from support.redis_server import RedisServer
 
 from taskiq_core import call
-from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.brokers.inmemory import InMemoryBroker
 from taskiq_core.exceptions import BrokerError, ConfigurationError
-from taskiq_core.testing.broker_tools import collect, settle, whats_there
+from taskiq_core.testing.broker_tools import collect, settle
 from taskiq_core.worker import Worker
 from taskiq_core_brokers_postgres import PostgresBroker
 from taskiq_core_brokers_redis import RedisBroker
 
-__all__ = ["start_postgres"]
+__all__ = ["anyio_backend", "home", "start_postgres"]
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    """The servers' plugins need asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Database]:
-    """The application's database."""
-    with database(request.param, tmp_path, lease=2.0) as home:
-        yield home
 
 
 async def test_a_target_that_is_down_delays_and_loses_nothing(home: Database, start_redis) -> None:
     server: RedisServer = start_redis("appendonly yes")
     async with RedisBroker(server.url, send_timeout=1.0).with_outbox(home.broker) as broker:
-
-        @broker.task
-        async def note(number: int) -> None: ...
-
-        async with relaying(broker):
-            async with home.transaction() as connection:
-                with broker.within(connection):
-                    before = await note.kiq(1)
-            await emptied(home)
-            server.kill()
-            async with home.transaction() as connection:
-                with broker.within(connection):
-                    during = await note.kiq_many([call(number) for number in range(20)])
-            assert (await home.depth()) != QueueDepth()
-            server.restart()
-            await emptied(home)
-        found = ids_of(broker, await whats_there(broker))
-    assert found == sorted([before.task_id, *(handle.task_id for handle in during)])
+        await assert_a_target_that_is_down_delays_and_loses_nothing(home, broker, server)
 
 
 async def test_a_database_that_is_away_for_a_while(start_postgres, redis_url: str, redis_prefix: str) -> None:

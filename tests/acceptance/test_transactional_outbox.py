@@ -1,12 +1,13 @@
 """The outbox: what is sent within a transaction reaches another broker if and only if that commits."""
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from support.outboxes import KINDS, Database, database, emptied, ids_of, relaying
+from support.outbox_fixtures import anyio_backend, home
+from support.outboxes import Database, emptied, ids_of, relaying
 
 from taskiq_core import call
 from taskiq_core.abc.queue_admin import QueueDepth
@@ -19,20 +20,9 @@ from taskiq_core_brokers_redis import RedisBroker
 from taskiq_core_brokers_sqlite import SQLiteBroker
 from taskiq_core_result_backends_redis import RedisResultBackend
 
+__all__ = ["anyio_backend", "home"]
+
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    """The servers' plugins need asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Database]:
-    """The application's database."""
-    with database(request.param, tmp_path, lease=2.0) as home:
-        yield home
 
 
 @pytest.fixture

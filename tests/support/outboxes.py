@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from support.postgres_servers import fresh_schema, shared_postgres, transaction
 
+from taskiq_core import call
 from taskiq_core.abc.queue_admin import QueueDepth
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.outbox import OUTBOX_QUEUE
+from taskiq_core.testing.broker_tools import whats_there
 from taskiq_core.worker.relay import Relay
 from taskiq_core_brokers_postgres import PostgresBroker
 from taskiq_core_brokers_sqlite import SQLiteBroker
@@ -72,7 +75,7 @@ async def relaying(broker: Any, count: int = 1) -> AsyncGenerator[None]:
 
 async def emptied(home: Database) -> None:
     """Wait until nothing is in the outbox, which must be started."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(40):
         while await home.depth() != QueueDepth():
             await anyio.sleep(0.01)
 
@@ -80,3 +83,30 @@ async def emptied(home: Database) -> None:
 def ids_of(broker: AsyncBroker, deliveries: list[Any]) -> list[str]:
     """The ids of tasks that were received."""
     return sorted(broker.formatter.loads(item.body).task_id for item in deliveries)
+
+
+async def sent_within(home: Database, broker: AsyncBroker, count: int, queue: str = "default") -> list[str]:
+    """The ids of tasks that were sent in one transaction; another one was rolled back."""
+    kicker = broker.kicker("note").with_queue(queue)
+    with pytest.raises(ZeroDivisionError):
+        async with home.transaction() as connection:
+            with broker.within(connection):
+                await kicker.kiq(-1)
+            raise ZeroDivisionError
+    async with home.transaction() as connection:
+        with broker.within(connection):
+            handles = await kicker.kiq_many([call(number) for number in range(count)])
+    return [handle.task_id for handle in handles]
+
+
+async def assert_a_target_that_is_down_delays_and_loses_nothing(home: Database, broker: AsyncBroker, server: Any) -> None:
+    """The server of `broker`, which is started and whose outbox is at `home`, is killed and comes back."""
+    async with relaying(broker):
+        sent = await sent_within(home, broker, 1)
+        await emptied(home)
+        server.kill()
+        sent += await sent_within(home, broker, 20)
+        assert await home.depth() != QueueDepth()
+        server.restart()
+        await emptied(home)
+    assert ids_of(broker, await whats_there(broker)) == sorted(sent)
