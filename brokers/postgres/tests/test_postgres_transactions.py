@@ -8,13 +8,13 @@ import asyncpg
 import psycopg
 import pytest
 import sqlalchemy
-from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, create_async_engine
+from sqlalchemy.ext.asyncio import async_scoped_session
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from support.postgres_servers import shared_postgres
+from support.transactions import assert_only_what_is_committed_is_sent, by_core, by_session, ids_in
 
-from taskiq_core import call
 from taskiq_core.exceptions import ConfigurationError, SendTaskError
-from taskiq_core.testing.broker_tools import nothing_comes, settle, take_one, whats_there
+from taskiq_core.testing.broker_tools import nothing_comes, settle, take_one
 from taskiq_core_brokers_postgres import PostgresBroker
 
 pytestmark = pytest.mark.anyio
@@ -41,10 +41,6 @@ async def connection():
     await connection.close()
 
 
-async def ids_in(broker: PostgresBroker) -> list[str]:
-    return sorted(broker.formatter.loads(item.body).task_id for item in await whats_there(broker, ["orders"]))
-
-
 async def test_what_is_sent_comes_with_the_commit(broker: PostgresBroker, confirm, connection) -> None:
     async with broker.subscribe(["orders"]) as subscription:
         async with connection.transaction():
@@ -59,28 +55,20 @@ async def test_what_is_sent_comes_with_the_commit(broker: PostgresBroker, confir
 
 
 @asynccontextmanager
-async def by_psycopg(kind):
-    async with await psycopg.AsyncConnection.connect(shared_postgres().url) as connection:
+async def by_psycopg(url):
+    async with await psycopg.AsyncConnection.connect(url) as connection:
         yield connection, connection.commit, connection.rollback
 
 
 @asynccontextmanager
-async def by_session(driver):
-    engine = create_async_engine(shared_postgres().url.replace("postgresql:", f"postgresql+{driver}:"))
-    async with AsyncSession(engine) as session:
-        yield session, session.commit, session.rollback
-    await engine.dispose()
-
-
-@asynccontextmanager
-async def by_scoped_session(driver):
-    async with by_session(driver) as (session, commit, rollback):
+async def by_scoped_session(url):
+    async with by_session(url) as (session, commit, rollback):
         yield async_scoped_session(lambda: session, asyncio.current_task), commit, rollback
 
 
 @asynccontextmanager
-async def from_pool(_):
-    async with asyncpg.create_pool(shared_postgres().url, min_size=1) as pool, pool.acquire() as connection:
+async def from_pool(url):
+    async with asyncpg.create_pool(url, min_size=1) as pool, pool.acquire() as connection:
         transactions = [connection.transaction()]
         await transactions[0].start()
 
@@ -95,36 +83,21 @@ async def from_pool(_):
         yield connection, commit, roll_back
 
 
-@asynccontextmanager
-async def by_core(driver):
-    engine = create_async_engine(shared_postgres().url.replace("postgresql:", f"postgresql+{driver}:"))
-    async with engine.connect() as connection:
-        yield connection, connection.commit, connection.rollback
-    await engine.dispose()
-
-
 @pytest.mark.parametrize(
-    ("opened", "kind"),
+    ("opened", "scheme"),
     [
-        (by_psycopg, ""),
-        (from_pool, ""),
-        (by_scoped_session, "asyncpg"),
-        (by_session, "asyncpg"),
-        (by_session, "psycopg"),
-        (by_core, "asyncpg"),
-        (by_core, "psycopg"),
+        (by_psycopg, "postgresql"),
+        (from_pool, "postgresql"),
+        (by_scoped_session, "postgresql+asyncpg"),
+        (by_session, "postgresql+asyncpg"),
+        (by_session, "postgresql+psycopg"),
+        (by_core, "postgresql+asyncpg"),
+        (by_core, "postgresql+psycopg"),
     ],
 )
-async def test_async_connections(broker: PostgresBroker, confirm, opened, kind: str) -> None:
-    async with opened(kind) as (connection, commit, rollback):
-        with broker.within(connection):
-            await confirm.kiq_many([call(1), call(2)])
-        await rollback()
-        with broker.within(connection):
-            sent = await confirm.kiq_many([call(3), call(4)])
-        await commit()
-        await confirm.kiq(5)
-    assert {handle.task_id for handle in sent} < set(await ids_in(broker))
+async def test_async_connections(broker: PostgresBroker, confirm, opened, scheme: str) -> None:
+    url = shared_postgres().url.replace("postgresql:", f"{scheme}:")
+    await assert_only_what_is_committed_is_sent(broker, confirm, opened(url))
 
 
 class OwnSession(Session):

@@ -9,15 +9,17 @@ from pathlib import Path
 import aiosqlite
 import pytest
 import sqlalchemy
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
+from support.transactions import assert_only_what_is_committed_is_sent, by_core, by_session, ids_in
 
 from taskiq_core import call
 from taskiq_core.exceptions import ConfigurationError, MessageTooLargeError, SendTaskError
-from taskiq_core.testing.broker_tools import take_one, whats_there
+from taskiq_core.testing.broker_tools import take_one
 from taskiq_core_brokers_sqlite import SQLiteBroker
 
 pytestmark = pytest.mark.anyio
+
+SQLALCHEMY = "sqlite+aiosqlite:///"
 
 
 @pytest.fixture
@@ -40,10 +42,6 @@ async def confirm(broker: SQLiteBroker):
     with sqlite3.connect(broker.path) as made:
         made.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
     return confirm
-
-
-async def ids_in(broker: SQLiteBroker) -> list[str]:
-    return sorted(broker.formatter.loads(item.body).task_id for item in await whats_there(broker, ["orders"]))
 
 
 async def test_a_synchronous_program(broker: SQLiteBroker, confirm) -> None:
@@ -82,32 +80,9 @@ async def by_aiosqlite(path):
         yield connection, connection.commit, connection.rollback
 
 
-@asynccontextmanager
-async def by_session(path):
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    async with AsyncSession(engine) as session:
-        yield session, session.commit, session.rollback
-    await engine.dispose()
-
-
-@asynccontextmanager
-async def by_core(path):
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    async with engine.connect() as connection:
-        yield connection, connection.commit, connection.rollback
-    await engine.dispose()
-
-
-@pytest.mark.parametrize("opened", [by_aiosqlite, by_session, by_core])
-async def test_async_connections(broker: SQLiteBroker, confirm, opened) -> None:
-    async with opened(broker.path) as (connection, commit, rollback):
-        with broker.within(connection):
-            await confirm.kiq_many([call(1), call(2)])
-        await rollback()
-        with broker.within(connection):
-            sent = await confirm.kiq_many([call(3), call(4)])
-        await commit()
-    assert await ids_in(broker) == sorted(handle.task_id for handle in sent)
+@pytest.mark.parametrize(("opened", "scheme"), [(by_aiosqlite, ""), (by_session, SQLALCHEMY), (by_core, SQLALCHEMY)])
+async def test_async_connections(broker: SQLiteBroker, confirm, opened, scheme: str) -> None:
+    await assert_only_what_is_committed_is_sent(broker, confirm, opened(f"{scheme}{broker.path}"))
 
 
 @pytest.mark.parametrize("as_session", [True, False])
