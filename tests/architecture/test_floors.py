@@ -71,6 +71,7 @@ FLOORS = tuple(
         outbox
         passing_on
         serializers
+        server_results
         server_retries
         signature
         transactions

@@ -4,19 +4,18 @@ import errno
 import sqlite3
 from pathlib import Path
 
-from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.server_error import ServerError
 
 
-class DatabaseError(BrokerError):
-    """The database file could not be used; the text says what to do.
+class DatabaseError(ServerError):
+    """The database file, which is the server here, could not be used.
 
-    `certain` is False where a commit failed half-way, so that nobody can say whether it took place. `of_data` is True where
-    nothing is wrong with the file, but with what was to be written. `permanent` is True where only a person can help.
+    `certain` is False where a commit failed half-way, so that nobody can say whether it took place. `passing` is True where
+    others had locked the file. `of_data` is True where nothing is wrong with the file, but with what was to be written.
+    `permanent` is True where only a person can help.
     """
 
-    __template__ = "{reason}"
-    reason: str
-    certain: bool = True
     of_data: bool = False
     permanent: bool = False
 
@@ -71,5 +70,9 @@ def explain(error: sqlite3.Error | OSError, path: str, *, certain: bool = True) 
         sentence = f"cannot be opened: the directory {Path(path).parent} does not exist. Create it first."
     else:
         sentence = _SENTENCES.get(primary_code(error), "cannot be used.")
-    permanent = isinstance(error, sqlite3.Error) and primary_code(error) in _PERMANENT
-    return DatabaseError(reason=f"The database {path} {sentence} (SQLite says: {error})", certain=certain, permanent=permanent)
+    return DatabaseError(
+        reason=f"The database {path} {sentence} (SQLite says: {error})",
+        certain=certain,
+        passing=isinstance(error, sqlite3.Error) and is_busy(error),
+        permanent=isinstance(error, sqlite3.Error) and primary_code(error) in _PERMANENT,
+    )

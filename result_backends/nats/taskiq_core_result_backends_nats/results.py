@@ -1,23 +1,20 @@
 """The result backend on NATS."""
 
-import asyncio
-import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
 
 from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.delivery import StoredResult
-from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError, ResultStoreAwayError
+from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
+from taskiq_core.server_results import as_result_error, patiently
 from taskiq_core.url_options import positive_seconds
 from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.errors import NatsError
 from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, copies, locate, options_in
 from taskiq_core_result_backends_nats.arrivals import Arrivals
 from taskiq_core_result_backends_nats.bucket import Bucket
@@ -29,9 +26,6 @@ R = TypeVar("R", default=Any)
 _OPTIONS: Final = {"result_ttl": positive_seconds, "replicas": copies}
 _PATIENCE = 3.0
 """Seconds without a sign of life from NATS after which a connection is given up."""
-_OUTAGE = 60.0
-"""Seconds that a caller who waits for results sits out while NATS cannot be reached."""
-_PAUSE = 0.25
 
 
 class NatsResultBackend(AsyncResultBackend[R]):
@@ -77,7 +71,7 @@ class NatsResultBackend(AsyncResultBackend[R]):
         self._library = Library(connection, f"{prefix}_results", shelf_for(self.result_ttl), self._replicas)
         self._arrivals = Arrivals(connection, f"{prefix}.told.results", self._library.note)
         self._progress = Bucket(connection, f"{prefix}_progress", max_age=DAY, replicas=self._replicas)
-        self._shared_wait = SharedWait(self._fetch_patiently, self._arrivals.open)
+        self._shared_wait = SharedWait(patiently(self._fetch), self._arrivals.open)
 
     async def shutdown(self) -> None:
         connection, self._connection = self._connection, None
@@ -90,33 +84,26 @@ class NatsResultBackend(AsyncResultBackend[R]):
         if not results:
             return
         connection = self._started()
-        with _as_error(ResultSetError, away=ResultStoreAwayError):
+        with as_result_error(ResultSetError):
             ids = await self._library.store(results, self.result_ttl)
             for shelf, task_ids in ids.items():
                 self._arrivals.tell(await connection.usable(), shelf, task_ids)
 
     async def get_results(self, task_ids: Sequence[str]) -> Mapping[str, TaskiqResult[R]]:
         self._started()
-        with _as_error(ResultGetError):
+        with as_result_error(ResultGetError):
             return self._loaded(await self._library.find(task_ids))
 
     async def wait_results(self, task_ids: Sequence[str], timeout: float | None = None) -> Mapping[str, TaskiqResult[R]]:
         self._started()
         return self._loaded(await self._shared_wait.wait(task_ids, timeout))
 
-    async def _fetch_patiently(self, task_ids: Sequence[str]) -> dict[str, bytes]:
-        begin = time.monotonic()
-        while True:
-            if self._connection is None:
-                msg = "the NATS result backend was shut down while somebody waited for results."
-                raise ResultGetError(msg)
-            try:
-                self._arrivals.listen()
-                return await self._library.find(task_ids)
-            except NatsError as error:
-                if not error.passing or time.monotonic() - begin > _OUTAGE:
-                    raise ResultGetError(str(error)) from error
-                await asyncio.sleep(_PAUSE)
+    async def _fetch(self, task_ids: Sequence[str]) -> dict[str, bytes]:
+        if self._connection is None:
+            msg = "the NATS result backend was shut down while somebody waited for results."
+            raise ResultGetError(msg)
+        self._arrivals.listen()
+        return await self._library.find(task_ids)
 
     def _loaded(self, bodies: Mapping[str, bytes]) -> dict[str, TaskiqResult[R]]:
         return {task_id: self.load(body) for task_id, body in bodies.items()}
@@ -131,20 +118,11 @@ class NatsResultBackend(AsyncResultBackend[R]):
 
     async def set_progress(self, task_id: str, progress: TaskProgress[Any]) -> None:
         self._started()
-        with _as_error(ResultBackendError):
+        with as_result_error(ResultBackendError):
             await self._progress.put({task_id: pack(progress.model_dump())})
 
     async def get_progress(self, task_id: str) -> TaskProgress[Any] | None:
         self._started()
-        with _as_error(ResultBackendError):
+        with as_result_error(ResultBackendError):
             found = await self._progress.get([task_id])
         return TaskProgress[Any].model_validate(unpack(found[task_id].value)) if found else None
-
-
-@contextmanager
-def _as_error(kind: type[ResultBackendError], *, away: type[ResultBackendError] | None = None) -> Generator[None]:
-    """Raise `NatsError` as an error of the result backend; as `away` if trying again may help."""
-    try:
-        yield
-    except NatsError as error:
-        raise (away if away and error.passing else kind)(str(error)) from error

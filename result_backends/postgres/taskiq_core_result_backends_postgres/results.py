@@ -1,10 +1,8 @@
 """The result backend on PostgreSQL's tables."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
 
-import anyio
 from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
@@ -12,11 +10,11 @@ from taskiq_core.delivery import StoredResult
 from taskiq_core.exceptions import ResultGetError, ResultSetError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
+from taskiq_core.server_results import as_result_error, patiently
 from taskiq_core.url_options import flag, positive_seconds
 from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_postgres.database import Database
-from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.expiry import Expiry
 from taskiq_core_brokers_postgres.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_postgres.opening import Opening
@@ -25,16 +23,12 @@ from taskiq_core_brokers_postgres.results_table import STORE, columns_of, in_ran
 from taskiq_core_result_backends_postgres.arrivals import Arrivals
 from taskiq_core_result_backends_postgres.coordinator import PostgresCoordinator
 from taskiq_core_result_backends_postgres.records import PostgresRecords
-from taskiq_core_result_backends_postgres.stored import as_error
 
 R = TypeVar("R", default=Any)
 
 _OPTIONS: Final = {**dict.fromkeys(("result_ttl", "record_ttl", "poll_interval"), positive_seconds), "migrate": flag}
 _PATIENCE = 5.0
 """Seconds without an answer after which a connection is given up, and for which the start is tried."""
-_OUTAGE = 60.0
-"""Seconds that a caller who waits for results sits out while PostgreSQL cannot be reached."""
-_PAUSE = 0.25
 _PROGRESS_TTL = 86400.0
 
 _GET = """SELECT task_id, body FROM taskiq.results
@@ -99,7 +93,7 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, OwnsTables, As
         await self._opening.begin()
         self.database = database
         self._arrivals = Arrivals(database, self._poll_interval)
-        self._shared_wait = SharedWait(self._fetch_patiently, self._arrivals.open)
+        self._shared_wait = SharedWait(patiently(self._fetch), self._arrivals.open)
         self._expiry = Expiry(database)
         self._expiry.start()
 
@@ -114,15 +108,15 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, OwnsTables, As
 
     async def set_results(self, results: Sequence[StoredResult]) -> None:
         if results:
-            with as_error(ResultSetError):
+            with as_result_error(ResultSetError):
                 await self.require_database().fetch(STORE, *columns_of(results, self.result_ttl))
 
     async def get_results(self, task_ids: Sequence[str]) -> Mapping[str, TaskiqResult[R]]:
-        with as_error(ResultGetError):
+        with as_result_error(ResultGetError):
             return self._loaded(await self._fetch(task_ids))
 
     async def is_result_ready(self, task_id: str) -> bool:
-        with as_error(ResultGetError):
+        with as_result_error(ResultGetError):
             return bool(await self.require_database().fetch(_READY, task_id))
 
     async def wait_results(self, task_ids: Sequence[str], timeout: float | None = None) -> Mapping[str, TaskiqResult[R]]:
@@ -134,16 +128,6 @@ class PostgresResultBackend(PostgresRecords, PostgresCoordinator, OwnsTables, As
         if not task_ids:
             return {}
         return {row[0]: row[1] for row in await self.require_database().fetch(_GET, task_ids)}
-
-    async def _fetch_patiently(self, task_ids: Sequence[str]) -> dict[str, bytes]:
-        begin = time.monotonic()
-        while True:
-            try:
-                return await self._fetch(task_ids)
-            except PostgresError as error:
-                if not error.passing or time.monotonic() - begin > _OUTAGE:
-                    raise ResultGetError(str(error)) from error
-                await anyio.sleep(_PAUSE)
 
     def _loaded(self, bodies: Mapping[str, bytes]) -> dict[str, TaskiqResult[R]]:
         return {task_id: self.load(body) for task_id, body in bodies.items()}

@@ -1,12 +1,11 @@
 """The database behind the parts of the backend."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from taskiq_core.exceptions import ResultBackendError
+from taskiq_core.server_results import as_result_error
 from taskiq_core_brokers_postgres.database import Database
-from taskiq_core_brokers_postgres.errors import PostgresError
 from taskiq_core_brokers_postgres.location import Location
 
 
@@ -36,14 +35,5 @@ class OnTables:
 
         :raises ResultBackendError: if PostgreSQL cannot be reached or refuses; after a lost answer it may have taken place.
         """
-        with as_error(ResultBackendError):
+        with as_result_error(ResultBackendError):
             return await self.require_database().fetch(statement, *arguments)
-
-
-@contextmanager
-def as_error(kind: Callable[[str], ResultBackendError]) -> Generator[None]:
-    """Raise `PostgresError` as an error of the result backend."""
-    try:
-        yield
-    except PostgresError as error:
-        raise kind(str(error)) from error

@@ -8,7 +8,7 @@ from support.processes import DEADLINE
 from support.tcp_proxy import TcpProxy
 
 from taskiq_core.delivery import StoredResult
-from taskiq_core.exceptions import ResultBackendError, ResultGetError
+from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultStoreAwayError
 from taskiq_core.ids import new_task_id
 from taskiq_core.result import TaskiqResult
 from taskiq_core_brokers_postgres import PostgresError
@@ -92,7 +92,7 @@ async def test_what_is_asked_for_in_an_outage_is_an_error_with_a_reason(start_po
     server.kill()
     with pytest.raises(ResultGetError, match=r"PostgreSQL at 127\.0\.0\.1:\d+/postgres cannot be reached"):
         await backend.get_results(["id"])
-    with pytest.raises(ResultBackendError, match="cannot be reached"):
+    with pytest.raises(ResultStoreAwayError, match="cannot be reached"):
         await backend.set_results([StoredResult("id", b"")])
     assert await backend.wait_results(["id"], timeout=0.3) == {}
     await backend.shutdown()

@@ -6,11 +6,12 @@ from typing import TypeVar
 
 from taskiq_core.abc.coordinator import Admission, AdmissionRequest, Claim, Coordinator, RateLimit, SlotLimit
 from taskiq_core.exceptions import ResultBackendError
+from taskiq_core.server_results import as_result_error
 from taskiq_core.wire import pack
 from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.steps import milliseconds, step, take_step
-from taskiq_core_result_backends_redis.stored import OnRedis, as_error
+from taskiq_core_result_backends_redis.stored import OnRedis
 
 _CLAIM, _RELEASE = step("claim"), step("release")
 _ADMIT, _LEAVE, _PUT = step("slots", "times", "admit"), step("slots", "leave"), step("put")
@@ -75,13 +76,13 @@ class RedisCoordinator(OnRedis, Coordinator):
     async def forget(self, keys: Sequence[str]) -> None:
         if keys:
             names = [f"{self.location.root}:{kind}:{key}" for key in keys for kind in _KINDS]
-            with as_error(ResultBackendError):
+            with as_result_error(ResultBackendError):
                 await self.require_commands().call("UNLINK", *names)
 
     async def _read(self, kind: str, keys: Sequence[str]) -> dict[str, bytes]:
         if not keys:
             return {}
-        with as_error(ResultBackendError):
+        with as_result_error(ResultBackendError):
             found: list[bytes | None] = await self.require_commands().call(
                 "MGET", *(f"{self.location.root}:{kind}:{key}" for key in keys)
             )

@@ -7,10 +7,11 @@ from typing import Any
 from taskiq_core.abc.records import RecordPage, RecordStore
 from taskiq_core.exceptions import ResultBackendError
 from taskiq_core.records import TaskRecord, TaskStatus, Transition
+from taskiq_core.server_results import as_result_error
 from taskiq_core.stores.record_fold import RecordFold
 from taskiq_core.wire import pack, unpack
 from taskiq_core_result_backends_redis.steps import milliseconds, step, take_step
-from taskiq_core_result_backends_redis.stored import OnRedis, as_error
+from taskiq_core_result_backends_redis.stored import OnRedis
 
 _RECORD, _HISTORY, _COUNT = step("fold", "record"), step("fold", "history"), step("fold", "count")
 _CLEANUP, _EXPIRE = step("fold", "cleanup"), step("fold", "expire")
@@ -45,7 +46,7 @@ class RedisRecords(OnRedis, RecordStore):
     async def get_records(self, task_ids: Sequence[str]) -> dict[str, TaskRecord]:
         if not task_ids:
             return {}
-        with as_error(ResultBackendError):
+        with as_result_error(ResultBackendError):
             bodies = await self.require_commands().call("HMGET", f"{self.location.root}:records", *task_ids)
         found = [(task_id, body) for task_id, body in zip(task_ids, bodies, strict=True) if body is not None]
         return {task_id: _load(task_id, body).record() for task_id, body in found}

@@ -1,39 +1,33 @@
 """The result backend on Redis."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
 
-import anyio
 from typing_extensions import TypeVar
 
 from taskiq_core.abc.result_backend import AsyncResultBackend
 from taskiq_core.asyncio_only import require_asyncio
 from taskiq_core.delivery import StoredResult
-from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError, ResultStoreAwayError
+from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
+from taskiq_core.server_results import as_result_error, patiently
 from taskiq_core.url_options import positive_seconds
 from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_redis.deliveries import storing
-from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.line import PATIENCE, Line
 from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.arrivals import Arrivals
 from taskiq_core_result_backends_redis.coordinator import RedisCoordinator
 from taskiq_core_result_backends_redis.records import RedisRecords
-from taskiq_core_result_backends_redis.stored import as_error
 
 R = TypeVar("R", default=Any)
 
 _OPTIONS: Final = {"result_ttl": positive_seconds, "record_ttl": positive_seconds}
 _STORE = Script("done", "settle")
 _PROGRESS_TTL = 86400.0
-_OUTAGE = 60.0
-"""Seconds that a caller who waits for results sits out while Redis cannot be reached."""
-_PAUSE = 0.25
 
 
 class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
@@ -78,7 +72,7 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
         require_asyncio("Redis")
         self.commands = Line(self.location.server, patience=PATIENCE)
         self._arrivals = Arrivals(self.location.server, f"{self.location.root}:result:", PATIENCE)
-        self._shared_wait = SharedWait(self._fetch_patiently, self._arrivals.open)
+        self._shared_wait = SharedWait(patiently(self._fetch_arrived), self._arrivals.open)
 
     async def shutdown(self) -> None:
         commands, self.commands = self.commands, None
@@ -92,15 +86,15 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
 
     async def set_results(self, results: Sequence[StoredResult]) -> None:
         if results:
-            with as_error(ResultSetError, away=ResultStoreAwayError):
+            with as_result_error(ResultSetError):
                 await self.require_commands().run(_STORE, self.location.root, *storing(results, self.result_ttl))
 
     async def get_results(self, task_ids: Sequence[str]) -> Mapping[str, TaskiqResult[R]]:
-        with as_error(ResultGetError):
+        with as_result_error(ResultGetError):
             return self._loaded(await self._fetch(task_ids))
 
     async def is_result_ready(self, task_id: str) -> bool:
-        with as_error(ResultGetError):
+        with as_result_error(ResultGetError):
             return bool(await self.require_commands().call("EXISTS", self._key(task_id)))
 
     async def wait_results(self, task_ids: Sequence[str], timeout: float | None = None) -> Mapping[str, TaskiqResult[R]]:
@@ -124,16 +118,6 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
             raise ResultGetError(msg)
         return await self._fetch(await arrivals.which(task_ids))
 
-    async def _fetch_patiently(self, task_ids: Sequence[str]) -> dict[str, bytes]:
-        begin = time.monotonic()
-        while True:
-            try:
-                return await self._fetch_arrived(task_ids)
-            except RedisError as error:
-                if not error.passing or time.monotonic() - begin > _OUTAGE:
-                    raise ResultGetError(str(error)) from error
-                await anyio.sleep(_PAUSE)
-
     def _loaded(self, bodies: Mapping[str, bytes]) -> dict[str, TaskiqResult[R]]:
         return {task_id: self.load(body) for task_id, body in bodies.items()}
 
@@ -141,11 +125,11 @@ class RedisResultBackend(RedisRecords, RedisCoordinator, AsyncResultBackend[R]):
 
     async def set_progress(self, task_id: str, progress: TaskProgress[Any]) -> None:
         ttl = _PROGRESS_TTL if self.result_ttl is None else self.result_ttl
-        with as_error(ResultBackendError):
+        with as_result_error(ResultBackendError):
             key, body = f"{self.location.root}:progress:{task_id}", pack(progress.model_dump())
             await self.require_commands().call("SET", key, body, "PX", max(1, int(ttl * 1000)))
 
     async def get_progress(self, task_id: str) -> TaskProgress[Any] | None:
-        with as_error(ResultBackendError):
+        with as_result_error(ResultBackendError):
             body = await self.require_commands().call("GET", f"{self.location.root}:progress:{task_id}")
         return None if body is None else TaskProgress[Any].model_validate(unpack(body))

@@ -4,9 +4,10 @@ import math
 from typing import Any
 
 from taskiq_core.exceptions import ResultBackendError
+from taskiq_core.server_results import as_result_error
 from taskiq_core_brokers_redis.packing import Argument
 from taskiq_core_brokers_redis.scripts import Script
-from taskiq_core_result_backends_redis.stored import OnRedis, as_error
+from taskiq_core_result_backends_redis.stored import OnRedis
 
 _LONGEST = 1e9
 """Seconds, some thirty years: so long lives what is to live for ever, as Redis knows no infinite time to live."""
@@ -22,7 +23,7 @@ async def take_step(backend: OnRedis, script: Script, *arguments: Argument) -> A
 
     :raises ResultBackendError: if Redis cannot be reached or refuses; after a lost answer the step may have been taken.
     """
-    with as_error(ResultBackendError):
+    with as_result_error(ResultBackendError):
         return await backend.require_commands().run(script, backend.location.root, *arguments)
 
 

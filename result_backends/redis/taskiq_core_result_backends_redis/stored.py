@@ -1,10 +1,6 @@
 """The connection behind the parts of the backend."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 from taskiq_core.exceptions import ResultBackendError
-from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.line import Line
 from taskiq_core_brokers_redis.location import Location
 
@@ -26,12 +22,3 @@ class OnRedis:
             msg = f"the Redis result backend at {self.location.place} is not started: call `await broker.startup()` first."
             raise ResultBackendError(msg)
         return self.commands
-
-
-@contextmanager
-def as_error(kind: type[ResultBackendError], *, away: type[ResultBackendError] | None = None) -> Generator[None]:
-    """Raise `RedisError` as an error of the result backend; as `away` if trying again may help."""
-    try:
-        yield
-    except RedisError as error:
-        raise (away if away and error.passing else kind)(str(error)) from error

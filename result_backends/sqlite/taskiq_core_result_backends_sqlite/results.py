@@ -14,13 +14,13 @@ from taskiq_core.delivery import StoredResult
 from taskiq_core.exceptions import ResultBackendError, ResultGetError, ResultSetError
 from taskiq_core.progress import TaskProgress
 from taskiq_core.result import TaskiqResult
+from taskiq_core.server_results import as_result_error
 from taskiq_core.url_options import positive_seconds, refuse_unknown
 from taskiq_core.waiting import SharedWait
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_sqlite.connection import Connection, data_version
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.doorbell import RESULTS, Bell
-from taskiq_core_brokers_sqlite.errors import DatabaseError
 from taskiq_core_brokers_sqlite.location import file_path, split_url
 from taskiq_core_brokers_sqlite.owner import OwnsFile
 from taskiq_core_brokers_sqlite.results_table import store_results
@@ -78,7 +78,7 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, OwnsFile, AsyncResul
     # -- results --------------------------------------------------------------------------------------------------------------
 
     async def set_results(self, results: Sequence[StoredResult]) -> None:
-        with _as_error(ResultSetError):
+        with as_result_error(ResultSetError):
             await self.require_database().write(lambda conn: store_results(conn, results, self.result_ttl))
 
     async def get_results(self, task_ids: Sequence[str]) -> Mapping[str, TaskiqResult[R]]:
@@ -95,7 +95,7 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, OwnsFile, AsyncResul
         return self._loaded(await shared.wait(task_ids, timeout))
 
     async def _fetch(self, task_ids: Sequence[str]) -> dict[str, bytes]:
-        with _as_error(ResultGetError):
+        with as_result_error(ResultGetError):
             parameters = (as_set(task_ids), time.time())
             return await self.require_database().read(lambda conn: dict(conn.execute(_GET_RESULTS, parameters).fetchall()))
 
@@ -119,12 +119,12 @@ class SQLiteResultBackend(SQLiteRecords, SQLiteCoordinator, OwnsFile, AsyncResul
         def store(conn: Connection) -> None:
             conn.execute(statement, row)
 
-        with _as_error(ResultBackendError):
+        with as_result_error(ResultBackendError):
             await self.require_database().write(store)
 
     async def get_progress(self, task_id: str) -> TaskProgress[Any] | None:
         parameters = (as_set([task_id]), time.time())
-        with _as_error(ResultBackendError):
+        with as_result_error(ResultBackendError):
             row = await self.require_database().read(lambda conn: conn.execute(_GET_PROGRESS, parameters).fetchone())
         return None if row is None else TaskProgress[Any].model_validate(unpack(row[1]))
 
@@ -142,11 +142,3 @@ class _ResultWatch:
             if version != self._seen:
                 self._seen = version
                 return
-
-
-@contextlib.contextmanager
-def _as_error(kind: type[ResultBackendError]) -> Generator[None]:
-    try:
-        yield
-    except DatabaseError as error:
-        raise kind(str(error)) from error

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from taskiq_core.delivery import Settlement, StoredResult, Verdict
-from taskiq_core.exceptions import ConfigurationError, ResultBackendError, ResultSetError
+from taskiq_core.exceptions import ConfigurationError, ResultBackendError, ResultStoreAwayError
 from taskiq_core.ids import new_task_id
 from taskiq_core.message import BrokerMessage
 from taskiq_core.plugins import broker_from_url
@@ -79,7 +79,7 @@ async def test_a_locked_file_is_a_result_error(tmp_path):
     await backend.startup()
     other = sqlite3.connect(tmp_path / "r.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with anyio.fail_after(15), pytest.raises(ResultSetError, match="locked"):
+    with anyio.fail_after(15), pytest.raises(ResultStoreAwayError, match="locked"):
         await backend.set_result("id", result())
     assert not await backend.is_result_ready("id")
     other.close()
