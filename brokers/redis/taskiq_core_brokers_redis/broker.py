@@ -22,7 +22,11 @@ from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, optio
 from taskiq_core_brokers_redis.producer import Producer
 from taskiq_core_brokers_redis.subscription import RedisSubscription
 
-_OPTIONS: Final = dict.fromkeys(("lease", "send_timeout", "dead_ttl"), positive_seconds)
+_OPTIONS: Final = {
+    "lease": positive_seconds,
+    "send_timeout": positive_seconds,
+    "dead_ttl": positive_seconds,
+}
 
 
 class RedisBroker(AsyncBroker):

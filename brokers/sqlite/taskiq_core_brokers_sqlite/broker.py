@@ -25,7 +25,12 @@ from taskiq_core_brokers_sqlite.statements import insert_rows
 from taskiq_core_brokers_sqlite.subscription import SQLiteSubscription
 from taskiq_core_brokers_sqlite.transactions import enlist
 
-_OPTIONS: Final = dict.fromkeys(("lease", "send_timeout", "poll_interval", "dead_ttl"), positive_seconds)
+_OPTIONS: Final = {
+    "lease": positive_seconds,
+    "send_timeout": positive_seconds,
+    "poll_interval": positive_seconds,
+    "dead_ttl": positive_seconds,
+}
 _POLL_WITH_BELLS = 0.25
 _POLL_WITHOUT = 0.05
 
