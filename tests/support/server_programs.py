@@ -60,13 +60,14 @@ def _find(program: ServerProgram) -> tuple[Path | None, str]:
         return (found, "") if usable else (None, f"{program.variable}={named} is no program")
     if found := _installed(program):
         return found, ""
+    way_out = f"install the package {program.package}, or name the program in {program.variable}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return None, f"{name} is not installed"
+        return None, f"{name} is not installed; {way_out}"
     # One process installs, whatever it is: apt waits for another's dpkg, but not for its list of packages.
     with (Path(tempfile.gettempdir()) / "taskiq-test-install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         trouble = "" if _installed(program) else _install(program.package)
-    return _installed(program), f"{name} could not be installed: {trouble}"
+    return _installed(program), f"{name} could not be installed: {trouble}; {way_out}"
 
 
 def _installed(program: ServerProgram) -> Path | None:
@@ -84,7 +85,7 @@ def _on_path(names: tuple[str, ...]) -> Path | None:
 
 
 def _install(package: str) -> str:
-    """Install the package, stop the service that it may have started, and return what went wrong."""
+    """Install the package, stop the service that it may have started, and return what went wrong, as one line."""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     service = Path("/etc/init.d") / package
     service_was_there = service.exists()
@@ -93,7 +94,7 @@ def _install(package: str) -> str:
         done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         # A mirror that fails to update does not matter as long as the package is found.
         if done.returncode != 0 and arguments[0] == "install":
-            return f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+            return " ".join(line for line in done.stderr.splitlines() if line.startswith("E: ")) or f"code {done.returncode}"
     if not service_was_there and service.exists() and shutil.which("service"):
         subprocess.run(["service", package, "stop"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return ""
