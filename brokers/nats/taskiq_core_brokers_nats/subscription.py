@@ -18,6 +18,7 @@ from taskiq_core_brokers_nats.connection import Connection, logger
 from taskiq_core_brokers_nats.dead_letters import Cemetery
 from taskiq_core_brokers_nats.delays import Delays
 from taskiq_core_brokers_nats.errors import lost
+from taskiq_core_brokers_nats.forgotten import delete_acknowledged
 from taskiq_core_brokers_nats.holdings import Holdings
 from taskiq_core_brokers_nats.intake import Intake
 from taskiq_core_brokers_nats.link import Link, pub
@@ -54,12 +55,14 @@ class NatsSubscription(Subscription):
         self._topology = topology
         self._state = state
         self._cemetery = cemetery
-        names = tuple(dict.fromkeys(queues))
+        self._queues = names = tuple(dict.fromkeys(queues))
         self._holdings = Holdings(connection, cemetery, lease, self._start)
         self._intake = Intake(connection, topology, state, names, lease=lease, holdings=self._holdings)
         self._delays = Delays(connection, topology, state, names, lease=lease, start=self._start)
         self._background: set[asyncio.Task[Any]] = set()
-        self._tending: asyncio.Task[None] | None = None
+        self._tending: set[asyncio.Task[None]] = set()
+        """Ends when we leave, whether it is done or not."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._leave_link: Callable[[], None] | None = None
         self._servers: set[str] = set()
 
@@ -72,14 +75,16 @@ class NatsSubscription(Subscription):
         self._leave_link = self._connection.on_link(self._linked)
         await self._state.listen(self._changed)
         await self._intake.prepare()
-        self._tending = asyncio.get_running_loop().create_task(self._delays.run(), name="taskiq-nats-delays")
+        self._loop = asyncio.get_running_loop()
+        self._tend(self._delays.run())
+        self._tend(self._clean())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._tending is not None:
-            self._tending.cancel()
+        for task in self._tending:
+            task.cancel()
         self._state.leave(self._changed)
         self._state.on_claims.discard(self._holdings.hear)
         reason = f"NATS did not answer within {_LEAVE_TIMEOUT} s"
@@ -156,26 +161,44 @@ class NatsSubscription(Subscription):
 
     def _linked(self, link: Link) -> None:
         """After an outage: first of all we say what we hold."""
-        if self._tending is not None and self._tending.get_loop() is not asyncio.get_running_loop():
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
             return  # ours has ended, and nobody has left here
         self._holdings.be_patient()
         if link.server not in self._servers:
             self._servers.add(link.server)
             self._intake.be_quiet(_QUIET)
             self._holdings.clean(self._topology.names.queues)
+            self._tend(self._clean())
         self._holdings.ask(link, self._topology.names.claims)
         link.write(b"".join([pub(item.ack, b"+WPI") for item in self._holdings.all()]))
         self._intake.begin(link)
         self._delays.begin(link)
 
+    async def _clean(self) -> None:
+        """A server that was killed, and all workers with it, may have kept what is acknowledged."""
+        await asyncio.gather(
+            *(
+                delete_acknowledged(self._connection, self._topology.names, queue, level, pause=self._lease)
+                for queue in self._queues
+                for level in self._state.levels.get(queue, ())
+            )
+        )
+
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._run(work, self._background)
+
+    def _tend(self, work: Coroutine[Any, Any, None]) -> None:
+        self._run(work, self._tending)
+
+    def _run(self, work: Coroutine[Any, Any, None], place: set[asyncio.Task[None]]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._ended)
+        place.add(task)
+        task.add_done_callback(place.discard)
+        task.add_done_callback(_ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._background.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Told to whoever waited. Nobody else misses it: the end of a lease does the same.
-            logger.debug("Something could not be told to NATS: %s", error)
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        # Told to whoever waited. Nobody else misses it: the end of a lease does the same, or the next worker.
+        logger.debug("Something could not be told to NATS: %s", error)
