@@ -35,8 +35,18 @@ def split_url(url: str, server: str, forms: str, schemes: Collection[str]) -> Sp
 
 
 def query_of(parts: SplitResult) -> dict[str, str]:
-    """The texts of all options."""
-    return dict(parse_qsl(parts.query, keep_blank_values=True))
+    """The texts of all options.
+
+    :raises ConfigurationError: for one that has no value, or is said twice: one of the two would be read by nobody.
+    """
+    options: dict[str, str] = {}
+    for name, text in parse_qsl(parts.query, keep_blank_values=True):
+        if name in options:
+            raise ConfigurationError(reason=f"The URL says {_shown(name)} twice: leave one.")
+        if not text:
+            raise ConfigurationError(reason=f"The URL has an option without a value: {_shown(name)}.")
+        options[name] = text
+    return options
 
 
 def read_options(parts: SplitResult, options: Mapping[str, Read], elsewhere: Collection[str], server: str) -> dict[str, Any]:

@@ -64,7 +64,8 @@ class PostgresServer(ServerProcess):
         if self._data.exists():
             return  # made for another port, which it does not know
         if account := _account():
-            os.chown(self.folder, account.pw_uid, account.pw_gid)
+            for path in (self.folder, *self.folder.iterdir()):  # such as a certificate that a test has put there
+                os.chown(path, account.pw_uid, account.pw_gid)
         settings = ("--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C", "--username=taskiq", "--auth=trust")
         command = self._as_account("initdb", "-D", str(self._data), *settings)
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)

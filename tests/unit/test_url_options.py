@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import flag, host_and_port, positive_seconds, read_options, refuse_unknown, split_url
+from taskiq_core.url_options import flag, host_and_port, positive_seconds, query_of, read_options, refuse_unknown, split_url
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("1.5", 1.5), (" 2 ", 2.0), (3, 3.0), (0.25, 0.25), ("1e3", 1000.0)])
@@ -50,6 +50,19 @@ def test_urls_are_split_or_refused_without_telling_the_password() -> None:
         with pytest.raises(ConfigurationError, match="This is not a Jobs URL") as caught:
             split_url(url, "Jobs", "jobs://host", {"jobs"})
         assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("a=1&b=2&a=1", "says a twice: leave one"),
+        ("a=1&b=", "has an option without a value: b"),
+        ("rd@host=", r"value: \.\.\."),
+    ],
+)
+def test_what_one_of_two_values_would_hide_is_refused(query: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        query_of(urlsplit(f"jobs://host?{query}"))
 
 
 def test_options_are_read_and_those_of_others_are_left() -> None:

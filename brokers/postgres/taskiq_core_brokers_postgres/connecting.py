@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, explain, lost
+from taskiq_core_brokers_postgres.errors import DRIVER_ERRORS, explain, lost, unusable
 from taskiq_core_brokers_postgres.location import Location
 
 _driver: Any = asyncpg  # which has no types
@@ -44,7 +44,8 @@ async def connect(location: Location, patience: float) -> Any:
     except TimeoutError:
         raise lost(location.server, f"no answer for {patience:g} s", certain=True) from None
     except (*DRIVER_ERRORS, ValueError) as error:
-        raise explain(error, location.server, connecting=True) from error
+        found = unusable(error, location.server) or explain(error, location.server, connecting=True)
+        raise found from error
 
 
 def _settings(patience: float) -> str:

@@ -1,5 +1,7 @@
 """What PostgreSQL's errors mean for the person who has to act on them."""
 
+import ssl
+
 import asyncpg
 
 from taskiq_core.exceptions import ConfigurationError
@@ -53,6 +55,25 @@ _REFUSED = {
 def lost(place: str, why: object, *, certain: bool) -> PostgresError:
     """The connection broke, or could not be made."""
     return PostgresError(reason=f"PostgreSQL at {place} cannot be reached: {why}", certain=certain, passing=True)
+
+
+def unusable(error: BaseException, place: str) -> PostgresError | None:
+    """The error of a try to connect that will end so each time, as the URL asks for what is not there."""
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return UnusablePostgresError(reason=f"PostgreSQL at {place} cannot be used with this URL: {error}")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = (
+            f"PostgreSQL at {place} has a certificate that is not trusted: name the authority that made it in the URL, "
+            f"sslrootcert=..., and the host as the certificate does. (TLS says: {error.verify_message})"
+        )
+        return UnusablePostgresError(reason=reason)
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
+        reason = (
+            f"PostgreSQL at {place} takes no TLS, which the URL asks for: turn it on there (ssl = on), or leave sslmode out of "
+            "the URL."
+        )
+        return UnusablePostgresError(reason=reason)
+    return None
 
 
 def _too_long(error: BaseException, code: str) -> bool:

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, unquote, urlencode, urlunsplit
 
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.url_options import Read, query_of, read_options, split_url
+from taskiq_core_brokers_postgres.connection_options import check_connection
 
 DEFAULT_SCHEMA = "taskiq"
 _SCHEMA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
@@ -65,14 +66,14 @@ def locate(url: str, schema: str | None) -> Location:
     """
     parts = _split(url)
     query = query_of(parts)
-    name = schema or query.get("schema") or DEFAULT_SCHEMA
-    if not _SCHEMA_NAME.fullmatch(name):
-        reason = "The schema is a name of at most 40 letters, digits and underscores that begins with a letter."
-        raise ConfigurationError(reason=reason)
+    name = _checked_schema(query.get("schema", DEFAULT_SCHEMA) if schema is None else schema)
     for_driver = urlencode({option: value for option, value in query.items() if option in _DRIVERS_OPTIONS})
     dsn = urlunsplit(("postgresql", parts.netloc, parts.path, for_driver, ""))
     account, _, hosts = parts.netloc.rpartition("@")
     user, _, password = account.partition(":")
+    if "@" in account:  # the driver takes what is between the two for a host
+        raise ConfigurationError(reason="The PostgreSQL URL has two @: write one in a user name or password as %40.")
+    check_connection(hosts, query)
     database = unquote(parts.path.strip("/"))
     _refuse_doubles(query, {"host": hosts, "port": ":" in hosts, "user": user, "password": password, "dbname": database})
     hosts = hosts or query.get("host", "localhost")
@@ -80,6 +81,15 @@ def locate(url: str, schema: str | None) -> Location:
         hosts = f"{hosts}:{query['port']}"
     # Without a name it is the one that is called like its user.
     return Location(dsn, f"{hosts}/{database or query.get('dbname') or unquote(user) or query.get('user', '')}", name)
+
+
+def _checked_schema(name: object) -> str:
+    if not isinstance(name, str) or not _SCHEMA_NAME.fullmatch(name):
+        reason = "The schema is a name of at most 40 letters, digits and underscores that begins with a letter."
+        raise ConfigurationError(reason=reason)
+    if name.lower().startswith("pg_"):
+        raise ConfigurationError(reason="The schema has a name that begins with pg_: those are PostgreSQL's own.")
+    return name
 
 
 def _refuse_doubles(query: Mapping[str, str], before_it: Mapping[str, object]) -> None:

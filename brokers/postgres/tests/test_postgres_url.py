@@ -1,6 +1,9 @@
 """URLs: what they may say, and what errors about them must not repeat."""
 
+from typing import Any
+
 import pytest
+from support.postgres_servers import shared_postgres
 
 from taskiq_core.exceptions import BrokerError, ConfigurationError
 from taskiq_core_brokers_postgres import PostgresBroker, locate
@@ -14,6 +17,24 @@ WRONG = [
     ("postgresql://u:s3cret@h/db?schema=a-b", "The schema is a name"),
     ("postgresql://u:s3?cret@h/db", "has @ or # behind its host"),
     ("mysql://u:s3cret@h/db", "is not a PostgreSQL URL"),
+    ("postgresql://u:s3@cret@h/db", "has two @: write one in a user name or password as %40"),
+    ("postgresql://u:s3cret@h/db?schema=", "an option without a value: schema"),
+    ("postgresql://u:s3cret@h/db?schema=a&schema=b", "says schema twice"),
+    ("postgresql://u:s3cret@h/db?schema=pg_x", "begins with pg_"),
+    ("postgresql://u:s3cret@h:99999/db", "a port is a number from 1 to 65535"),
+    ("postgresql://u:s3cret@[::1]:0/db", "a port is a number from 1 to 65535"),
+    ("postgresql://u:s3cret@a:1,b:no/db", "a port is a number from 1 to 65535"),
+    ("postgresql://u:s3cret@h/db?port=abc", "a port is a number from 1 to 65535"),
+    ("postgresql://u:s3cret@h/db?sslmode=maybe", "sslmode is one of allow, disable, prefer, require, verify-ca, verify-full"),
+    ("postgresql://u:s3cret@h/db?target_session_attrs=foo", "target_session_attrs is one of any, prefer-standby"),
+    ("postgresql://u:s3cret@h/db?sslmode=verify-full&sslrootcert=/nope", r"there is no file /nope \(sslrootcert\)"),
+    (
+        f"postgresql://u:s3cret@h/db?sslrootcert={__file__}",
+        "sslrootcert is for sslmode=verify-full or .* not be read with prefer",
+    ),
+    (f"postgresql://u:s3cret@h/db?sslkey={__file__}", "sslkey belongs to sslcert, which is not there"),
+    (f"postgresql://u:s3cret@h/db?sslmode=require&sslrootcert={__file__}", "its certificates cannot be used"),
+    (f"postgresql://u:s3cret@h/db?sslmode=disable&sslcert={__file__}", "sslmode=disable turns that off"),
 ]
 
 
@@ -22,6 +43,12 @@ def test_wrong_urls_are_refused_without_their_secrets(url: str, text: str) -> No
     with pytest.raises(ConfigurationError, match=text) as raised:
         PostgresBroker.from_url(url)
     assert "cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("schema", ["", 3, "a-b"])
+def test_a_schema_is_a_name(schema: Any) -> None:
+    with pytest.raises(ConfigurationError, match="The schema is a name"):
+        PostgresBroker("postgresql://h/db", schema=schema)
 
 
 def test_options_are_taken_out_of_the_drivers_url() -> None:
@@ -66,3 +93,9 @@ async def test_what_may_work_later_is_a_broker_error(url: str) -> None:
     with pytest.raises(BrokerError, match="cannot be reached") as raised:
         await PostgresBroker.from_url(f"{url}?send_timeout=0.5").startup()
     assert not isinstance(raised.value, ConfigurationError)
+
+
+async def test_tls_that_the_server_has_not_is_known_at_once() -> None:
+    url = shared_postgres().url
+    with pytest.raises(ConfigurationError, match="takes no TLS, which the URL asks for"):
+        await PostgresBroker(f"{url}?sslmode=require", send_timeout=60).startup()

@@ -4,10 +4,10 @@ import re
 import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote
+from urllib.parse import SplitResult, unquote
 
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.url_options import refuse_unknown, split_url
+from taskiq_core.url_options import query_of, refuse_unknown, split_url
 
 DEFAULT_PREFIX = "taskiq"
 _PREFIX = re.compile("[A-Za-z0-9._-]{1,40}")
@@ -67,7 +67,7 @@ def options_in(url: str, known: Collection[str]) -> dict[str, str]:
 
     :raises ConfigurationError: for an option that nobody would read.
     """
-    options = dict(parse_qsl(_split(url).query, keep_blank_values=True))
+    options = query_of(_split(url))
     refuse_unknown(options, {*known, *CONNECTION_OPTIONS}, "The RabbitMQ URL")
     return {name: value for name, value in options.items() if name in known}
 
@@ -78,7 +78,7 @@ def locate(url: str, prefix: str | None) -> Location:
     :raises ConfigurationError: for a URL of no known form; the text repeats no part of it, as it may hold a password.
     """
     parts = _split(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query = query_of(parts)
     name = prefix or query.get("prefix") or DEFAULT_PREFIX
     if not _PREFIX.fullmatch(name) or name.startswith("amq."):
         reason = "The prefix is made of at most 40 letters of ASCII, digits and . _ - and does not begin with 'amq.'."
