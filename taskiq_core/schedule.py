@@ -106,6 +106,11 @@ class ScheduledTask(BaseModel):
     misfire: Misfire = "skip"
     paused: bool = False
 
+    @property
+    def is_one_off(self) -> bool:
+        """Whether it fires once."""
+        return self.cron is None and self.time is not None
+
     @field_validator("interval")
     @classmethod
     def _at_least_a_second(cls, value: float | timedelta | None) -> float | timedelta | None:

@@ -42,7 +42,7 @@ class LabelScheduleSource(ScheduleSource):
         ]
 
     def post_send(self, task: ScheduledTask) -> None:
-        if task.cron is None and task.time is not None:
+        if task.is_one_off:
             self._fired.add(task.schedule_id)
 
     def _schedules_of(self, task: AnyTask) -> Iterator[ScheduledTask]:

@@ -58,6 +58,7 @@ FLOORS = tuple(
         background
         batch_signature
         callers_thread
+        change_bell
         due
         evacuating
         formatters
@@ -74,6 +75,7 @@ FLOORS = tuple(
         server_results
         server_retries
         signature
+        stored_schedules
         transactions
         asyncio_only
         url_options

@@ -1,16 +1,12 @@
 """Waiting until schedules have changed."""
 
-import asyncio
 import contextlib
-from typing import Final
 
+from taskiq_core.change_bell import ChangeBell
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.errors import NatsError
-from taskiq_core_brokers_nats.link import Link, Msg, pub
+from taskiq_core_brokers_nats.link import pub
 from taskiq_core_result_backends_nats.bucket import Bucket
-
-_LOOK_AGAIN: Final = 1.0
-"""Seconds after which we look ourselves: for a change while the connection was broken."""
 
 
 class ChangeWatch:
@@ -18,9 +14,9 @@ class ChangeWatch:
 
     def __init__(self, connection: Connection, schedules: Bucket, subject: str) -> None:
         self._connection, self._schedules, self._subject = connection, schedules, subject
-        self._bell = asyncio.Event()
-        connection.listen(subject, self._ring)
-        connection.on_link(self._ring)
+        self._bell = ChangeBell()
+        connection.listen(subject, self._bell.ring)
+        connection.on_link(self._bell.ring)
 
     async def tell(self) -> None:
         """After a change."""
@@ -40,17 +36,8 @@ class ChangeWatch:
 
         :raises NatsError: if the server refuses us for good.
         """
-        while True:
-            self._bell.clear()
-            try:
-                if await self.revision() != seen:
-                    return
-            except NatsError as error:
-                if not error.passing:
-                    raise
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_AGAIN):
-                    await self._bell.wait()
 
-    def _ring(self, _: Msg | Link) -> None:
-        self._bell.set()
+        async def changed() -> bool:
+            return await self.revision() != seen
+
+        await self._bell.wait_until(changed)

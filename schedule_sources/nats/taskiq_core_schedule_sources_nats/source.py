@@ -1,6 +1,5 @@
 """Schedules in NATS."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
 
@@ -8,14 +7,12 @@ from taskiq_core.abc.coordinator import Claim, ClaimStore
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
+from taskiq_core.stored_schedules import ScheduleReader, body_of, schedule_of
 from taskiq_core_brokers_nats.connection import Connection
 from taskiq_core_brokers_nats.location import CONNECTION_OPTIONS, copies, locate, options_in
 from taskiq_core_result_backends_nats.bucket import Bucket
 from taskiq_core_schedule_sources_nats.change_watch import ChangeWatch
 from taskiq_core_schedule_sources_nats.claims import BucketClaims
-from taskiq_core_schedule_sources_nats.entries import entry_of, schedule_of
-
-logger = logging.getLogger("taskiq.scheduler")
 
 _PATIENCE: Final = 3.0
 """Seconds without a sign of life from NATS after which a connection is given up."""
@@ -51,7 +48,7 @@ class NatsScheduleSource(ClaimStore, ScheduleSource):
         self._replicas = copies("replicas", replicas)
         self._opened: _Opened | None = None
         self._seen = 0
-        self._unreadable: set[bytes] = set()
+        self._reader = ScheduleReader(f"NATS at {self.location.place}")
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -85,20 +82,14 @@ class NatsScheduleSource(ClaimStore, ScheduleSource):
         bucket = self._open().schedules
         self._seen = await self._open().watch.revision()
         subjects = [subject for subject in await bucket.subjects() if subject != bucket.mark]
-        schedules: list[ScheduledTask] = []
-        for entry in (await bucket.at(subjects)).values():
-            try:
-                schedules.append(schedule_of(entry.value))
-            except ValueError as error:
-                self._report(entry.value, error)
-        return schedules
+        return self._reader.read((entry.value, None) for entry in (await bucket.at(subjects)).values())
 
     async def add_schedule(self, schedule: ScheduledTask) -> None:
         await self.add_schedules([schedule])
 
     async def add_schedules(self, schedules: Sequence[ScheduledTask]) -> None:
         if schedules:
-            await self._changed({item.schedule_id: entry_of(item) for item in schedules})
+            await self._changed({item.schedule_id: body_of(item) for item in schedules})
 
     async def delete_schedule(self, schedule_id: str) -> None:
         await self.delete_schedules([schedule_id])
@@ -117,14 +108,14 @@ class NatsScheduleSource(ClaimStore, ScheduleSource):
                 raise KeyError(schedule_id)
             before = found[schedule_id]
             after = schedule_of(before.value).model_copy(update={"paused": paused})
-            (replaced,) = await bucket.replace([(schedule_id, entry_of(after), before.revision)])
+            (replaced,) = await bucket.replace([(schedule_id, body_of(after), before.revision)])
         await self._changed({})
 
     async def wait_changed(self) -> None:
         await self._open().watch.wait(self._seen)
 
     async def post_send(self, task: ScheduledTask) -> None:
-        if task.cron is None and task.time is not None:
+        if task.is_one_off:
             # Quietly: other schedulers know by their claims that it has fired, and need not read everything anew.
             await self._open().schedules.purge([task.schedule_id])
 
@@ -154,8 +145,3 @@ class NatsScheduleSource(ClaimStore, ScheduleSource):
             reason = f"The NATS schedule source at {self.location.place} is not started: call `await source.startup()` first."
             raise ConfigurationError(reason=reason)
         return self._opened
-
-    def _report(self, entry: bytes, error: ValueError) -> None:
-        if entry not in self._unreadable:
-            self._unreadable.add(entry)
-            logger.error("A schedule in NATS at %s cannot be read and is left out: %s", self.location.place, error)

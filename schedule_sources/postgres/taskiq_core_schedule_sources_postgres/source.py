@@ -1,12 +1,12 @@
 """Schedules in PostgreSQL."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Self
 
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
+from taskiq_core.stored_schedules import ScheduleReader, body_of
 from taskiq_core.url_options import flag
 from taskiq_core_brokers_postgres.database import Database
 from taskiq_core_brokers_postgres.expiry import Expiry
@@ -15,9 +15,6 @@ from taskiq_core_brokers_postgres.opening import open_tables
 from taskiq_core_brokers_postgres.owner import OwnsTables
 from taskiq_core_result_backends_postgres.coordinator import PostgresCoordinator
 from taskiq_core_schedule_sources_postgres.change_watch import ChangeWatch
-from taskiq_core_schedule_sources_postgres.entries import body_of, schedule_of
-
-logger = logging.getLogger("taskiq.scheduler")
 
 _PATIENCE: Final = 5.0
 """Seconds without an answer after which a connection is given up, and for which the start is tried."""
@@ -53,7 +50,7 @@ class PostgresScheduleSource(PostgresCoordinator, OwnsTables, ScheduleSource):
         self._watch: ChangeWatch | None = None
         self._expiry: Expiry | None = None
         self._seen = -1
-        self._unreadable: set[bytes] = set()
+        self._reader = ScheduleReader(f"PostgreSQL at {self.location.place}")
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -83,15 +80,7 @@ class PostgresScheduleSource(PostgresCoordinator, OwnsTables, ScheduleSource):
     async def get_schedules(self) -> list[ScheduledTask]:
         rows = await self._opened().fetch(_LIST)
         self._seen = rows[0][0]
-        schedules: list[ScheduledTask] = []
-        for _, paused, body in rows:
-            if body is None:
-                break
-            try:
-                schedules.append(schedule_of(paused, body))
-            except ValueError as error:
-                self._report(body, error)
-        return schedules
+        return self._reader.read((body, paused) for _, paused, body in rows if body is not None)
 
     async def add_schedule(self, schedule: ScheduledTask) -> None:
         await self.add_schedules([schedule])
@@ -119,7 +108,7 @@ class PostgresScheduleSource(PostgresCoordinator, OwnsTables, ScheduleSource):
         await self._watch.wait(self._seen)
 
     async def post_send(self, task: ScheduledTask) -> None:
-        if task.cron is None and task.time is not None:
+        if task.is_one_off:
             # Quietly: other schedulers know by their coordinator that it has fired, and need not read everything anew.
             await self._opened().fetch(_DROP_QUIETLY, task.schedule_id)
 
@@ -134,8 +123,3 @@ class PostgresScheduleSource(PostgresCoordinator, OwnsTables, ScheduleSource):
             "call `await source.startup()` first, also after a fork."
         )
         return ConfigurationError(reason=reason)
-
-    def _report(self, body: bytes, error: ValueError) -> None:
-        if body not in self._unreadable:
-            self._unreadable.add(body)
-            logger.error("A schedule in PostgreSQL at %s cannot be read and is left out: %s", self.location.place, error)

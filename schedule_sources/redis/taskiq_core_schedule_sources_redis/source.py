@@ -1,6 +1,5 @@
 """Schedules in Redis."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Self
 
@@ -8,16 +7,13 @@ from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.asyncio_only import require_asyncio
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
+from taskiq_core.stored_schedules import ScheduleReader, body_of
 from taskiq_core_brokers_redis.eviction import warn_of_eviction
 from taskiq_core_brokers_redis.line import PATIENCE, Line
 from taskiq_core_brokers_redis.location import CONNECTION_OPTIONS, locate, options_in
 from taskiq_core_brokers_redis.scripts import Script
 from taskiq_core_result_backends_redis.coordinator import RedisCoordinator
 from taskiq_core_schedule_sources_redis.change_watch import ChangeWatch
-from taskiq_core_schedule_sources_redis.entries import entry_of, flag, schedule_of
-
-logger = logging.getLogger("taskiq.scheduler")
-
 
 _PACKAGE: Final = __package__ or ""
 _PUT = Script("put", package=_PACKAGE)
@@ -46,7 +42,7 @@ class RedisScheduleSource(RedisCoordinator, ScheduleSource):
         self.commands: Line | None = None
         self._watch: ChangeWatch | None = None
         self._seen: bytes | None = None
-        self._unreadable: set[bytes] = set()
+        self._reader = ScheduleReader(f"Redis at {self.location.place}")
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -80,20 +76,14 @@ class RedisScheduleSource(RedisCoordinator, ScheduleSource):
 
     async def get_schedules(self) -> list[ScheduledTask]:
         self._seen, entries = await self._run(_LIST)
-        schedules: list[ScheduledTask] = []
-        for entry in entries:
-            try:
-                schedules.append(schedule_of(entry))
-            except ValueError as error:
-                self._report(entry, error)
-        return schedules
+        return self._reader.read((entry[1:], entry[:1] == _flag(True)) for entry in entries)
 
     async def add_schedule(self, schedule: ScheduledTask) -> None:
         await self.add_schedules([schedule])
 
     async def add_schedules(self, schedules: Sequence[ScheduledTask]) -> None:
         if schedules:
-            await self._run(_PUT, *(part for item in schedules for part in (item.schedule_id, entry_of(item))))
+            await self._run(_PUT, *(part for item in schedules for part in (item.schedule_id, _entry(item))))
 
     async def delete_schedule(self, schedule_id: str) -> None:
         await self.delete_schedules([schedule_id])
@@ -103,7 +93,7 @@ class RedisScheduleSource(RedisCoordinator, ScheduleSource):
             await self._run(_DROP, *schedule_ids)
 
     async def set_paused(self, schedule_id: str, paused: bool) -> None:
-        if not await self._run(_PAUSE, schedule_id, flag(paused)):
+        if not await self._run(_PAUSE, schedule_id, _flag(paused)):
             raise KeyError(schedule_id)
 
     async def wait_changed(self) -> None:
@@ -112,7 +102,7 @@ class RedisScheduleSource(RedisCoordinator, ScheduleSource):
         await self._watch.wait(self._seen)
 
     async def post_send(self, task: ScheduledTask) -> None:
-        if task.cron is None and task.time is not None:
+        if task.is_one_off:
             # Quietly: other schedulers know by their coordinator that it has fired, and need not read everything anew.
             await self._opened().call("HDEL", f"{self.location.root}:schedules", task.schedule_id)
 
@@ -128,7 +118,11 @@ class RedisScheduleSource(RedisCoordinator, ScheduleSource):
         reason = f"The Redis schedule source at {self.location.place} is not started: call `await source.startup()` first."
         return ConfigurationError(reason=reason)
 
-    def _report(self, entry: bytes, error: ValueError) -> None:
-        if entry not in self._unreadable:
-            self._unreadable.add(entry)
-            logger.error("A schedule in Redis at %s cannot be read and is left out: %s", self.location.place, error)
+
+def _entry(schedule: ScheduledTask) -> bytes:
+    return _flag(schedule.paused) + body_of(schedule)
+
+
+def _flag(paused: bool) -> bytes:
+    """The digit before the body: what pauses a schedule changes nothing else."""
+    return b"1" if paused else b"0"

@@ -25,7 +25,7 @@ def url(redis_url: str, redis_prefix: str) -> str:
 
 @pytest.fixture
 def spoil(redis_prefix: str) -> Callable[[], int]:
-    entries = [b"", b"0", b"0\xc1", b"1\x80", b"0\x91\x01"]
+    entries = [b"", b"0\xc0", b"0\xc1", b"1\x80", b"0\x91\x01"]
 
     def spoil() -> int:
         with shared_redis().client() as client:

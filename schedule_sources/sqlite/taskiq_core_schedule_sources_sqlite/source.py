@@ -1,6 +1,5 @@
 """Schedules in one file."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -8,13 +7,12 @@ from typing import Any, Final, Self
 from taskiq_core.abc.schedule_source import ScheduleSource
 from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule import ScheduledTask
+from taskiq_core.stored_schedules import ScheduleReader
 from taskiq_core.url_options import refuse_unknown
 from taskiq_core_brokers_sqlite.database import Database
 from taskiq_core_brokers_sqlite.location import file_path, split_url
 from taskiq_core_brokers_sqlite.owner import OwnsFile
 from taskiq_core_schedule_sources_sqlite import table
-
-logger = logging.getLogger("taskiq.scheduler")
 
 _LOOK_AGAIN: Final = 1.0
 """Seconds after which a waiting scheduler looks for changes of which nobody told it."""
@@ -32,7 +30,7 @@ class SQLiteScheduleSource(OwnsFile, ScheduleSource):
         self.path = file_path(url_or_path)
         self._database: Database | None = None
         self._seen = -1
-        self._unreadable: set[bytes] = set()
+        self._reader = ScheduleReader(self.path)
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -62,13 +60,7 @@ class SQLiteScheduleSource(OwnsFile, ScheduleSource):
 
     async def get_schedules(self) -> list[ScheduledTask]:
         self._seen, rows = await self._opened().read(table.read_all)
-        schedules: list[ScheduledTask] = []
-        for paused, body in rows:
-            try:
-                schedules.append(table.schedule_of(paused, body))
-            except ValueError as error:
-                self._report(body, error)
-        return schedules
+        return self._reader.read((body, bool(paused)) for paused, body in rows)
 
     async def add_schedule(self, schedule: ScheduledTask) -> None:
         await self.add_schedules([schedule])
@@ -93,7 +85,7 @@ class SQLiteScheduleSource(OwnsFile, ScheduleSource):
                 await bell.wait(_LOOK_AGAIN)
 
     async def post_send(self, task: ScheduledTask) -> None:
-        if task.cron is None and task.time is not None:
+        if task.is_one_off:
             # Quietly: other schedulers know by their coordinator that it has fired, and need not read everything anew.
             await self._opened().write(lambda conn: table.drop_quietly(conn, [task.schedule_id]))
 
@@ -102,8 +94,3 @@ class SQLiteScheduleSource(OwnsFile, ScheduleSource):
             reason = f"The SQLite schedule source of {self.path} is not started: call `await source.startup()` first."
             raise ConfigurationError(reason=reason)
         return self._database
-
-    def _report(self, body: bytes, error: ValueError) -> None:
-        if body not in self._unreadable:
-            self._unreadable.add(body)
-            logger.error("A schedule in %s cannot be read and is left out: %s", self.path, error)

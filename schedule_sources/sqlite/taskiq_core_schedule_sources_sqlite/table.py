@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from taskiq_core.schedule import ScheduledTask
-from taskiq_core.wire import pack, unpack
+from taskiq_core.stored_schedules import body_of
 from taskiq_core_brokers_sqlite.connection import Connection
 
 CHANGED: Final = "s"
@@ -32,7 +32,7 @@ def put(conn: Connection, schedules: Sequence[ScheduledTask]) -> None:
 
     :raises TypeError: for an argument or a label that cannot be sent as data.
     """
-    conn.executemany(_PUT, [(item.schedule_id, item.paused, pack(item.model_dump())) for item in schedules])
+    conn.executemany(_PUT, [(item.schedule_id, item.paused, body_of(item)) for item in schedules])
     _note_change(conn)
 
 
@@ -65,18 +65,6 @@ def read_all(conn: sqlite3.Connection) -> tuple[int, list[tuple[int, bytes]]]:
 def changes(conn: sqlite3.Connection) -> int:
     """How often anything was changed."""
     return int(conn.execute("SELECT count FROM taskiq_schedule_changes").fetchone()[0])
-
-
-def schedule_of(paused: int, body: bytes) -> ScheduledTask:
-    """The schedule of a row.
-
-    :raises ValueError: for a body that another release wrote and this one cannot read.
-    """
-    fields = unpack(body)
-    if not isinstance(fields, dict):
-        msg = f"it is a {type(fields).__name__}"
-        raise ValueError(msg)  # noqa: TRY004 - as for other things that are not a schedule
-    return ScheduledTask.model_validate({**fields, "paused": bool(paused)})
 
 
 def _note_change(conn: Connection) -> None:
