@@ -1,21 +1,18 @@
 """What one would write by hand over nats-py: a work-queue stream, a pull consumer, batches of 100, results in a bucket."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgpack as _untyped_msgpack
 import nats as _untyped_nats
 from nats.errors import TimeoutError as NothingCame
 
 from benchmarks.clock import Time, now, since
 from benchmarks.nats_server import NatsServer, nats_server
-from benchmarks.redis_raw import bodies
+from benchmarks.raw_loops import bodies, call, singly, trips
 from benchmarks.stores import Store
 
-msgpack: Any = _untyped_msgpack  # the package ships no types
 nats: Any = _untyped_nats  # its annotations are not strict
 
 _BATCH = 100
@@ -38,10 +35,7 @@ async def client(server: NatsServer) -> AsyncGenerator[Any]:
 
 async def add_singly(jetstream: Any, count: int) -> Time:
     """Each waits until the one before is stored."""
-    begin = now()
-    for body in bodies(count):
-        await jetstream.publish(_TASKS, body)
-    return since(begin)
+    return await singly(lambda body: jetstream.publish(_TASKS, body), count)
 
 
 async def add_in_batches(jetstream: Any, count: int) -> Time:
@@ -59,21 +53,14 @@ async def add_in_batches(jetstream: Any, count: int) -> Time:
 
 async def drain(jetstream: Any, count: int) -> Time:
     """Fetch 100, call each inline; acknowledge them when all their results are stored."""
-
-    async def noop() -> None:
-        return None
-
     await add_in_batches(jetstream, count)
-    tasks = {"noop": noop}
     subscription = await jetstream.pull_subscribe(_TASKS, "workers")
     begin, left = now(), count
     while left:
         messages = await subscription.fetch(min(_BATCH, left))
         stored: list[Any] = []
         for message in messages:
-            _, task_id, name, labels, args, kwargs = msgpack.unpackb(message.data)
-            value = await tasks[name](*args, **kwargs)
-            result = msgpack.packb([1, False, value, 0.0, labels, None, None])
+            task_id, result = await call(message.data)
             stored.append(await jetstream.publish_async(f"$KV.raw.{task_id}", result))
         await asyncio.gather(*stored)
         for message in messages:
@@ -88,12 +75,7 @@ async def round_trips(jetstream: Any, count: int) -> list[float]:
     answers = await connection.subscribe("raw.answer")
     subscription = await jetstream.pull_subscribe(_TASKS, "workers")
     worker = asyncio.create_task(_answer(connection, subscription, count))
-    times: list[float] = []
-    for body in bodies(count):
-        begin = time.perf_counter()
-        await jetstream.publish(_TASKS, body)
-        await answers.next_msg(10)
-        times.append((time.perf_counter() - begin) * 1e3)
+    times = await trips(lambda body: jetstream.publish(_TASKS, body), lambda: answers.next_msg(10), count)
     await worker
     return times
 

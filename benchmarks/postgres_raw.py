@@ -4,21 +4,19 @@ Results are rows of another table, and have a time at which they expire.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg as _untyped_asyncpg
-import msgpack as _untyped_msgpack
 
 from benchmarks.clock import Time, now, since
 from benchmarks.postgres_server import PostgresServer, postgres_server
+from benchmarks.raw_loops import bodies, call, singly, trips
 from benchmarks.stores import Store
 
-asyncpg: Any = _untyped_asyncpg  # the packages ship no types
-msgpack: Any = _untyped_msgpack
+asyncpg: Any = _untyped_asyncpg  # the package ships no types
 
 _BATCH = 100
 _TTL = timedelta(days=1)
@@ -33,6 +31,7 @@ _TABLES = """
     CREATE INDEX results_expiry ON results (expires)
 """
 _ADD = "INSERT INTO jobs (body) SELECT unnest($1::bytea[])"
+_ADD_AND_TELL = "WITH added AS (INSERT INTO jobs (body) VALUES ($1)) SELECT pg_notify('sent', '')"
 _CLAIM = f"""UPDATE jobs SET taken_until = now() + interval '30 seconds' WHERE id IN (
     SELECT id FROM jobs WHERE taken_until IS NULL AND queue = 'default' ORDER BY priority DESC, id LIMIT {_BATCH}
     FOR UPDATE SKIP LOCKED) RETURNING id, body"""
@@ -51,17 +50,9 @@ async def client(server: PostgresServer) -> AsyncGenerator[Any]:
         await connection.close()
 
 
-def bodies(count: int) -> Iterator[bytes]:
-    """Like those of the framework, made while they are consumed."""
-    return (msgpack.packb([1, f"{i:032x}", "noop", {}, [], {}]) for i in range(count))
-
-
 async def add_singly(connection: Any, count: int) -> Time:
     """Each INSERT waits for the one before."""
-    begin = now()
-    for body in bodies(count):
-        await connection.execute("INSERT INTO jobs (body) VALUES ($1)", body)
-    return since(begin)
+    return await singly(lambda body: connection.execute("INSERT INTO jobs (body) VALUES ($1)", body), count)
 
 
 async def add_in_batches(connection: Any, count: int) -> Time:
@@ -79,21 +70,15 @@ async def add_in_batches(connection: Any, count: int) -> Time:
 
 async def drain(connection: Any, count: int) -> Time:
     """Claim 100, call each inline; their results and deletes are one transaction."""
-
-    async def noop() -> None:
-        return None
-
     await add_in_batches(connection, count)
-    tasks = {"noop": noop}
     begin = now()
     while rows := await connection.fetch(_CLAIM):
         ids: list[str] = []
         results: list[bytes] = []
         for _, body in rows:
-            _, task_id, name, labels, args, kwargs = msgpack.unpackb(body)
-            value = await tasks[name](*args, **kwargs)
+            task_id, result = await call(body)
             ids.append(task_id)
-            results.append(msgpack.packb([1, False, value, 0.0, labels, None, None]))
+            results.append(result)
         async with connection.transaction():
             await connection.execute(_STORE, ids, datetime.now(UTC) + _TTL, results)
             await connection.execute(_DONE, [row[0] for row in rows])
@@ -106,12 +91,7 @@ async def round_trips(connection: Any, count: int) -> list[float]:
     await connection.add_listener("sent", lambda *_: sent.put_nowait(None))
     await connection.add_listener("answered", lambda *_: answered.put_nowait(None))
     worker = asyncio.create_task(_answer(connection, sent, count))
-    times: list[float] = []
-    for body in bodies(count):
-        begin = time.perf_counter()
-        await connection.execute("WITH added AS (INSERT INTO jobs (body) VALUES ($1)) SELECT pg_notify('sent', '')", body)
-        await answered.get()
-        times.append((time.perf_counter() - begin) * 1e3)
+    times = await trips(lambda body: connection.execute(_ADD_AND_TELL, body), answered.get, count)
     await worker
     return times
 

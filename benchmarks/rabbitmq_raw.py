@@ -1,23 +1,20 @@
 """What one would write by hand over aio-pika: a quorum queue, confirms, batches of 100, results in Redis."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aio_pika as _untyped_aio_pika
-import msgpack as _untyped_msgpack
 import redis.asyncio as _untyped_redis
 
 from benchmarks.clock import Time, now, since
 from benchmarks.rabbitmq_server import RabbitServer, rabbitmq_server
-from benchmarks.redis_raw import bodies
+from benchmarks.raw_loops import bodies, call, singly, trips
 from benchmarks.stores import Store
 
 aio_pika: Any = _untyped_aio_pika  # its annotations are not strict
-msgpack: Any = _untyped_msgpack  # the package ships no types
 redis: Any = _untyped_redis  # its annotations are not strict
 
 _BATCH = 100
@@ -50,10 +47,7 @@ async def client(server: RabbitServer) -> AsyncGenerator[Client]:
 
 async def add_singly(place: Client, count: int) -> Time:
     """Each waits until the one before is confirmed."""
-    begin = now()
-    for body in bodies(count):
-        await place.publish(body)
-    return since(begin)
+    return await singly(place.publish, count)
 
 
 async def add_in_batches(place: Client, count: int) -> Time:
@@ -71,12 +65,7 @@ async def add_in_batches(place: Client, count: int) -> Time:
 
 async def drain(place: Client, count: int) -> Time:
     """Take up to 100 of what has come, call each inline; acknowledge them at once when their results are stored."""
-
-    async def noop() -> None:
-        return None
-
     await add_in_batches(place, count)
-    tasks = {"noop": noop}
     inbox: asyncio.Queue[Any] = asyncio.Queue()
     begin, left = now(), count
     await place.queue.consume(inbox.put)
@@ -86,9 +75,8 @@ async def drain(place: Client, count: int) -> Time:
             messages.append(inbox.get_nowait())
         pipe = place.redis.pipeline(transaction=False)
         for message in messages:
-            _, task_id, name, labels, args, kwargs = msgpack.unpackb(message.body)
-            value = await tasks[name](*args, **kwargs)
-            pipe.setex(f"raw:result:{task_id}", _TTL, msgpack.packb([1, False, value, 0.0, labels, None, None]))
+            task_id, result = await call(message.body)
+            pipe.setex(f"raw:result:{task_id}", _TTL, result)
         await pipe.execute()
         await messages[-1].ack(multiple=True)
         left -= len(messages)
@@ -103,13 +91,7 @@ async def round_trips(place: Client, count: int) -> list[float]:
         await message.ack()
 
     await place.queue.consume(answer)
-    times: list[float] = []
-    for body in bodies(count):
-        begin = time.perf_counter()
-        await place.publish(body)
-        await place.redis.blpop(_ANSWER, 10)
-        times.append((time.perf_counter() - begin) * 1e3)
-    return times
+    return await trips(place.publish, lambda: place.redis.blpop(_ANSWER, 10), count)
 
 
 RABBITMQ = Store(

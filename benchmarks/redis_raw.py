@@ -1,18 +1,15 @@
 """What one would write by hand over redis-py: a stream, a consumer group, batches of 100, results that expire."""
 
 import asyncio
-import time
-from collections.abc import Iterator
 from typing import Any
 
-import msgpack as _untyped_msgpack
 import redis.asyncio as _untyped_redis
 
 from benchmarks.clock import Time, now, since
+from benchmarks.raw_loops import bodies, call, singly, trips
 from benchmarks.redis_server import redis_server
 from benchmarks.stores import Store
 
-msgpack: Any = _untyped_msgpack  # the package ships no types
 redis: Any = _untyped_redis  # its annotations are not strict
 
 _BATCH = 100
@@ -20,17 +17,9 @@ _TTL = 86400
 _STREAM, _GROUP = "raw", "workers"
 
 
-def bodies(count: int) -> Iterator[bytes]:
-    """Like those of the framework, made while they are consumed."""
-    return (msgpack.packb([1, f"{i:032x}", "noop", {}, [], {}]) for i in range(count))
-
-
 async def add_singly(client: Any, count: int) -> Time:
     """Each XADD waits for the one before."""
-    begin = now()
-    for body in bodies(count):
-        await client.xadd(_STREAM, {"b": body})
-    return since(begin)
+    return await singly(lambda body: client.xadd(_STREAM, {"b": body}), count)
 
 
 async def add_in_batches(client: Any, count: int) -> Time:
@@ -47,20 +36,14 @@ async def add_in_batches(client: Any, count: int) -> Time:
 
 async def drain(client: Any, count: int) -> Time:
     """Read 100, call each inline; their results, acks and deletes leave in one pipeline."""
-
-    async def noop() -> None:
-        return None
-
     await client.xgroup_create(_STREAM, _GROUP, "0", mkstream=True)
     await add_in_batches(client, count)
-    tasks = {"noop": noop}
     begin = now()
     while found := await client.xreadgroup(_GROUP, "me", {_STREAM: ">"}, count=_BATCH):
         pipe = client.pipeline(transaction=False)
         for entry, fields in _entries(found):
-            _, task_id, name, labels, args, kwargs = msgpack.unpackb(fields[b"b"])
-            value = await tasks[name](*args, **kwargs)
-            pipe.setex(f"raw:result:{task_id}", _TTL, msgpack.packb([1, False, value, 0.0, labels, None, None]))
+            task_id, result = await call(fields[b"b"])
+            pipe.setex(f"raw:result:{task_id}", _TTL, result)
             pipe.xack(_STREAM, _GROUP, entry)
             pipe.xdel(_STREAM, entry)
         await pipe.execute()
@@ -78,12 +61,7 @@ async def round_trips(client: Any, count: int) -> list[float]:
     """Milliseconds from XADD to the answer, for which the client waits with BLPOP; the worker is in the same process."""
     await client.xgroup_create(_STREAM, _GROUP, "0", mkstream=True)
     worker = asyncio.create_task(_answer(client, count))
-    times: list[float] = []
-    for body in bodies(count):
-        begin = time.perf_counter()
-        await client.xadd(_STREAM, {"b": body})
-        await client.blpop("raw:answer", 10)
-        times.append((time.perf_counter() - begin) * 1e3)
+    times = await trips(lambda body: client.xadd(_STREAM, {"b": body}), lambda: client.blpop("raw:answer", 10), count)
     await worker
     return times
 

@@ -5,6 +5,11 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
+HIREDIS, UVLOOP = "hiredis==3.5.0", "uvloop==0.23.0"
+CELERY = ("celery==5.7.0", "redis==8.1.0", "packaging", HIREDIS)
+DRAMATIQ = ("dramatiq==2.2.1", "pika==1.4.4", "redis==8.1.0", HIREDIS)
+"""For every server, so that one environment does for all."""
+
 _FOLDER = Path(".venv-peers")
 
 

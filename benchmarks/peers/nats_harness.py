@@ -2,10 +2,10 @@
 
 import sys
 
-from harness import SLOTS, TTL, Peer, run, tick
+from harness import SLOTS, run
 
 from benchmarks.nats_server import NatsServer
 
-__all__ = ["SERVER", "SLOTS", "TTL", "Peer", "run", "tick"]
+__all__ = ["SERVER", "SLOTS", "run"]
 
 SERVER = NatsServer.named(sys.argv[1])

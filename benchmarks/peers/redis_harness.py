@@ -1,10 +1,9 @@
 """What the scripts of peers on Redis share."""
 
 import sys
-from abc import abstractmethod
 
-import harness
 from harness import SLOTS, TTL, run, tick
+from redis_results import RedisResults
 
 from benchmarks.redis_server import RedisServer
 
@@ -13,13 +12,7 @@ __all__ = ["SERVER", "SLOTS", "TTL", "Peer", "run", "tick"]
 SERVER = RedisServer.named(sys.argv[1])
 
 
-class Peer(harness.Peer):
-    """One that keeps its results under keys of a pattern."""
+class Peer(RedisResults):
+    """One on that server."""
 
-    @property
-    @abstractmethod
-    def results(self) -> str:
-        """The pattern."""
-
-    async def stored(self) -> int:
-        return int(SERVER.command("EVAL", "return #redis.call('KEYS', ARGV[1])", "0", self.results))
+    keeper = SERVER
