@@ -2,7 +2,8 @@
 
 # ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from taskiq_core.delivery import StoredResult
@@ -16,33 +17,37 @@ _LONGEST = 1e9
 _REPLACE = "ON CONFLICT (task_id) DO UPDATE SET expires = excluded.expires, body = excluded.body"
 
 
-def store(first: int, *ctes: str, replace: bool = True) -> str:
-    """The statement that stores what `columns_of` gives from parameter `first` on, and tells the ids to those who wait.
-
-    Ids are told as a list in JSON; nothing where they are too many, which means: look for yourselves.
-    """
+def store(*ctes: str, replace: bool = True) -> str:
+    """The statement that stores what `columns_of` gives, and tells the ids to those who wait, with `ctes` before."""
     stored = f"""stored AS (
         INSERT INTO taskiq.results (task_id, expires, body)
         SELECT task_id, now() + ttl * interval '1 second', body
-        FROM unnest(${first}::text[], ${first + 1}::float8[], ${first + 2}::bytea[]) AS given(task_id, ttl, body)
-        {_REPLACE if replace else ""} RETURNING task_id)"""
-    return f"""WITH {", ".join([*ctes, stored])}
-        SELECT pg_notify('results.taskiq:', CASE WHEN octet_length(ids) > {_MOST} THEN '' ELSE ids END)
-        FROM (SELECT json_agg(task_id)::text AS ids FROM stored) AS told"""
+        FROM unnest($1::text[], $2::float8[], $3::bytea[]) AS given(task_id, ttl, body) WHERE body IS NOT NULL
+        {_REPLACE if replace else ""})"""
+    return f"WITH {', '.join([*ctes, stored])} SELECT pg_notify('results.taskiq:', $4)"
 
 
-STORE = store(1)
+STORE = store()
 
 
-def columns_of(results: Sequence[StoredResult], default_ttl: float | None) -> tuple[list[Any], ...]:
-    """The arguments: the last result of each id, in an order that all writers share, so that none wait for each other."""
+def columns_of(
+    results: Sequence[StoredResult], default_ttl: float | None, others: Iterable[str] = ()
+) -> tuple[list[str], list[float | None], list[bytes | None], str]:
+    """The arguments: the last result of each id and rows without one for others, and what is told to those who wait.
+
+    Rows are in an order that all writers share, so that none wait for each other. Told is a list of ids in JSON; nothing where
+    they are too many, which means: look for yourselves.
+    """
     last = {item.task_id: item for item in results}
-    items = [last[task_id] for task_id in sorted(last)]
-    ttls = [default_ttl if item.ttl is None else item.ttl for item in items]
+    told = json.dumps([*last])
+    ids = sorted({*last, *others})
+    items = [last.get(task_id) for task_id in ids]
+    ttls = [default_ttl if item is None or item.ttl is None else item.ttl for item in items]
     return (
-        [item.task_id for item in items],
+        ids,
         [None if ttl is None else in_range(ttl) for ttl in ttls],
-        [item.body for item in items],
+        [None if item is None else item.body for item in items],
+        told if len(told) <= _MOST else "",
     )
 
 

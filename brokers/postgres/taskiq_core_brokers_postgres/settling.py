@@ -18,8 +18,9 @@ from taskiq_core_brokers_postgres.schema import DELAYED, READY
 
 _DONE = """DELETE FROM taskiq.messages AS done USING unnest($1::text[], $2::bigint[]) AS given(task_id, hold)
            WHERE done.task_id = given.task_id AND done.hold = given.hold"""
-_DONE_AND_STORE = store(3, f"done AS ({_DONE})")
-_DONE_AND_STORE_NEW = store(3, f"done AS ({_DONE})", replace=False)
+_DONE_OF_STORED = f"done AS ({_DONE.replace('$2', '$5')})"
+_DONE_AND_STORE = store(_DONE_OF_STORED)
+_DONE_AND_STORE_NEW = store(_DONE_OF_STORED, replace=False)
 # A retry goes to the end of its queue, so that it cannot starve what it may be waiting for; a release does not.
 _BACK = f"""WITH touched AS (
     UPDATE taskiq.messages AS back SET hold = 0, worker = 0, body = coalesce(given.body, back.body),
@@ -84,7 +85,12 @@ class Settling:
         """Statements with their arguments."""
         steps: list[tuple[Any, ...]] = []
         if self._results:
-            steps.append((_DONE_AND_STORE, *arrays(self._done), *columns_of(self._results, self._result_ttl)))
+            # One row for both where a result is that of a message: of two deliveries of one, only the later can still hold it.
+            holds: dict[str, int] = {}
+            for receipt in (item.receipt for item in self._done):
+                holds[receipt.id] = max(receipt.hold, holds.get(receipt.id, 0))
+            columns = columns_of(self._results, self._result_ttl, holds)
+            steps.append((_DONE_AND_STORE, *columns, [holds.get(task_id) for task_id in columns[0]]))
         elif self._done:
             steps.append((_DONE, *arrays(self._done)))
         if self._dead:
