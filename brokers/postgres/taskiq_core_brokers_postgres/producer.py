@@ -31,6 +31,9 @@ _LOCK_WAIT, _SHORT_LOCK_WAIT = 0.2, 0.02
 """Seconds that a send waits for somebody else's transaction, which has written one of its ids: so long, while it is rare."""
 _HELD_UP = 5.0
 """Seconds for which it is no longer rare."""
+Columns = tuple[list[Any], ...]
+_STATEMENT = 8 << 20
+"""Bytes of bodies in one statement; only a message that has more is alone in one that has more."""
 
 # Times are of the moment, not of the beginning of a transaction, which is the caller's and may be long.
 _INSERT = f"""INSERT INTO taskiq.messages (task_id, queue, priority, state, due, place, body)
@@ -57,6 +60,7 @@ _SEND = f"""WITH first_time AS (
         ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at WHERE known.batch < excluded.batch
         RETURNING id),
     touched AS ({_INSERT} WHERE EXISTS (SELECT FROM first_time) {{}} RETURNING queue) {RING}"""
+_SEND_NEW, _SEND_ANY = _SEND.format(""), _SEND.format("ON CONFLICT (task_id) DO NOTHING")
 
 _SWEEP = "DELETE FROM taskiq.producers WHERE at < now() - interval '1 day' OR id = ANY($1::bigint[])"
 
@@ -72,7 +76,7 @@ class Producer:
         self._free: list[int] = []
         self._all: list[int] = []
         self._numbers = itertools.count(1)
-        self._insert = HopefulInsert(_SEND.format(""), _SEND.format("ON CONFLICT (task_id) DO NOTHING"))
+        self._insert = HopefulInsert(_SEND_NEW, _SEND_ANY)
 
     async def send(self, messages: Sequence[BrokerMessage], seconds: float = math.inf) -> None:
         """All accepted, or raises. A batch whose answer is lost is sent again, until the time is over.
@@ -80,16 +84,17 @@ class Producer:
         :raises MessageHeldUpError: if another transaction, which has not ended, has written one of the ids.
         :raises SendTaskError: its outcome is "unknown" if one of the tries may have taken effect.
         """
-        columns = columns_of(messages)
+        parts = _parts(columns_of(messages))
         if not messages:
             return
         async with self._name() as name:
-            number, certain = next(self._numbers), True
+            steps = [(*columns, name, next(self._numbers)) for columns in parts]
+            certain = True
 
             async def attempt() -> None:
                 nonlocal certain
                 try:
-                    await self._insert.run(self._database, *columns, name, number, self._lock_timeout())
+                    await self._write(steps)
                 except PostgresError as error:
                     certain &= error.certain
                     if error.held_up:
@@ -101,6 +106,15 @@ class Producer:
                     raise
 
             await send_until_accepted(attempt, min(self._timeout, seconds), f"PostgreSQL at {self._database.location.server}")
+
+    async def _write(self, steps: Sequence[tuple[Any, ...]]) -> None:
+        """All of it or nothing. After it has been done, which the last number tells, doing it again does nothing."""
+        if len(steps) == 1:
+            await self._insert.run(self._database, *steps[0], self._lock_timeout())
+            return
+        async with self._database.transaction() as work:
+            for step in steps:
+                await work.fetch(_SEND_ANY, *step, self._lock_timeout())
 
     async def send_when_free(self, message: BrokerMessage, seconds: float, failure: MessageHeldUpError) -> None:
         """Try for so long to send one that is held up; one such at a time, so that others find free connections.
@@ -145,7 +159,7 @@ class Producer:
             self._free.append(name)
 
 
-def columns_of(messages: Sequence[BrokerMessage]) -> tuple[list[Any], ...]:
+def columns_of(messages: Sequence[BrokerMessage]) -> Columns:
     """The arguments of `INSERT`.
 
     :raises MessageRefusedError: for one that is not what it should be.
@@ -160,3 +174,17 @@ def columns_of(messages: Sequence[BrokerMessage]) -> tuple[list[Any], ...]:
         [float(item.delay or 0) for item in messages],
         [item.message for item in messages],
     )
+
+
+def _parts(columns: Columns) -> list[Columns]:
+    """The columns cut into those of one statement each."""
+    bodies = columns[-1]
+    if sum(map(len, bodies)) <= _STATEMENT:
+        return [columns]
+    cuts, size = [0], 0
+    for place, body in enumerate(bodies):
+        size += len(body)
+        if size > _STATEMENT and place > cuts[-1]:
+            cuts.append(place)
+            size = len(body)
+    return [tuple(column[begin:end] for column in columns) for begin, end in itertools.pairwise([*cuts, len(bodies)])]

@@ -4,7 +4,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from taskiq_core.delivery import StoredResult
 
