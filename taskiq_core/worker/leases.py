@@ -51,7 +51,8 @@ class Leases:
             with anyio.fail_after(lease / 4):
                 lost = await self._subscription.extend(held)
         except Exception as error:  # noqa: BLE001 - tried again at the next turn
-            self._outage.say("Leases could not be renewed, trying again", error)
+            reason = TimeoutError(f"no answer within {lease / 4:g} s") if isinstance(error, TimeoutError) else error
+            self._outage.say("Leases could not be renewed, trying again", reason)
             return False
         finally:
             self._loop_ran = time.monotonic()

@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 from taskiq_core.outage import Outage
 from taskiq_core_brokers_nats.errors import NatsError, explain, lost, nobody_answers
@@ -19,6 +20,7 @@ logger = logging.getLogger("taskiq.nats")
 
 _PAUSES = (0.05, 1.0)
 """Seconds between two attempts to connect, growing."""
+_outages: WeakValueDictionary[str, Outage] = WeakValueDictionary()
 
 
 class Connection:
@@ -41,7 +43,8 @@ class Connection:
         self._ready, self._failed = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._process = os.getpid()
-        self._outage = Outage(logger, "NATS is connected again")
+        self._opening = False
+        self._outage = _outage(location.server)
 
     async def open(self, timeout: float) -> None:
         """Connect, trying for up to `timeout` seconds: a program may start a moment before its server. Then stay connected.
@@ -49,11 +52,14 @@ class Connection:
         :raises NatsError: if it is not connected then; at once, if trying again would not help.
         """
         failed = self.begin()
+        self._opening = True
         try:
             async with asyncio.timeout(timeout):
                 await _first(self._ready.wait(), failed.wait())
         except TimeoutError:
             pass
+        finally:
+            self._opening = False
         if self.link is None:
             failure = self._failure or self._lost(f"no answer for {timeout:g} s")
             await self.close()
@@ -179,7 +185,9 @@ class Connection:
                 link = await self._connect()
             except NatsError as error:
                 self._failure = error
-                self._outage.say("NATS cannot be reached, trying again", error)
+                if error.passing or not self._opening:  # else it is told by whoever opens
+                    what = "NATS cannot be reached, trying again" if error.passing else "NATS cannot be used, trying again"
+                    self._outage.say(what, error)
                 if not error.passing:
                     self._failed.set()
                 await asyncio.sleep(random.uniform(pause / 2, pause))
@@ -223,6 +231,14 @@ class Connection:
         self._failure = lost(link.place, "the connection was closed", certain=True)
         self._ready.clear()
         self.link = None
+
+
+def _outage(server: str) -> Outage:
+    """One for all connections of a process to the same servers: to say it once will do."""
+    found = _outages.get(server)
+    if found is None:
+        found = _outages[server] = Outage(logger, "NATS is connected again")
+    return found
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

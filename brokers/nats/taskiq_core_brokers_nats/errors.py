@@ -57,7 +57,10 @@ def explain(code: int, said: str, place: str) -> NatsError:
 
 def nobody_answers(place: str, what: str) -> NatsError:
     """A request to JetStream that no server takes: without JetStream, while it starts, or for a stream that is not there."""
-    reason = f"NATS at {place} has nobody who answers {what}: JetStream is not enabled there, is starting, or a stream is gone."
+    reason = (
+        f"NATS at {place} has nobody who answers {what}: JetStream is not enabled there "
+        "(`nats-server -js` enables it), is starting, or a stream is gone."
+    )
     return NatsError(reason=reason, passing=True)
 
 

@@ -70,11 +70,9 @@ def locate(url: str, prefix: str | None = None) -> Location:
     """
     parts = _split(url)
     query = query_of(parts)
-    name = prefix or query.get("prefix") or DEFAULT_PREFIX
+    name = query.get("prefix", DEFAULT_PREFIX) if prefix is None else prefix
     if not _PREFIX.fullmatch(name):
-        raise ConfigurationError(
-            reason="The prefix is made of at most 64 letters, digits, - and _, as streams are named by it."
-        )
+        raise ConfigurationError(reason="The prefix is made of 1 to 64 letters, digits, - and _, as streams are named by it.")
     who, _, hosts = parts.netloc.rpartition("@")
     user, colon, password = who.partition(":")
     for option in sorted(_FILES & query.keys()):

@@ -13,7 +13,7 @@ from nats.aio.transport import TcpTransport
 from nats.errors import Error as DriverError
 
 from taskiq_core_brokers_nats.errors import NatsError, UnusableNatsError, lost, refused
-from taskiq_core_brokers_nats.link import Link
+from taskiq_core_brokers_nats.link import Link, Msg
 from taskiq_core_brokers_nats.location import Location
 
 _OLDEST = (2, 9)
@@ -155,6 +155,18 @@ async def _take_over(client: Any, transport: _Transport, link: Link) -> None:
     link.data_received(await reader.read())  # what came behind the pong; it is there already
     link.open_inbox()
     await asyncio.wait(tasks)
+    await _be_heard(link)
+
+
+async def _be_heard(link: Link) -> None:
+    """Return when the server has agreed to the inbox: where it does not, no request would ever be answered."""
+    refusals: list[Msg | NatsError] = []
+    reply = link.expect(refusals.append)
+    await link.flush()
+    link.drop(reply)
+    for refusal in refusals:
+        if isinstance(refusal, NatsError):
+            raise refusal
 
 
 def _refuse_unusable(file: str) -> None:

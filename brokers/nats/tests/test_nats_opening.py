@@ -63,6 +63,8 @@ def test_what_comes_with_the_pong_is_not_lost(runner: asyncio.Runner) -> None:
         writer.write(b"NG\r\n")
         assert {await reader.readline(), await reader.readline()} == {b"PONG\r\n", b"PING\r\n"}
         writer.write(b"PONG\r\n")
+        assert await reader.readline() == b"PING\r\n"
+        writer.write(b"PONG\r\n")
         await reader.read()
 
     async def story() -> None:
@@ -82,6 +84,9 @@ def test_a_server_may_ask_and_tell_before_its_pong(runner: asyncio.Runner) -> No
         await logged_in(reader, writer)
         writer.write(INFO + b"PING\r\n")
         assert (await reader.readline()) == b"PONG\r\n"
+        writer.write(b"PONG\r\n")
+        assert (await reader.readline()).startswith(b"SUB _INBOX.")
+        assert (await reader.readline()) == b"PING\r\n"
         writer.write(b"PONG\r\n")
         await reader.read()
 

@@ -3,11 +3,12 @@
 import anyio
 import pytest
 from support.nats_fixtures import StartNats
+from support.processes import DEADLINE
 from support.tcp_ports import free_port
 
 from taskiq_core.exceptions import BrokerError, ConfigurationError, MessageTooLargeError
 from taskiq_core.testing.broker_tools import bodies, messages, take_one, whats_there
-from taskiq_core_brokers_nats import Connection, NatsBroker, locate
+from taskiq_core_brokers_nats import Connection, NatsBroker, NatsError, locate
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,32 @@ async def test_no_server() -> None:
 
 async def test_a_server_without_jetstream(start_nats: StartNats) -> None:
     server = start_nats("jetstream: disabled")
-    await refused(NatsBroker(server.url, send_timeout=1.0), "JetStream", BrokerError)
+    await refused(NatsBroker(server.url, send_timeout=1.0), "nats-server -js", BrokerError)
+
+
+async def test_a_user_who_may_hear_no_answers(start_nats: StartNats, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said at once, and by who starts: nobody waits in vain, or for a second try."""
+    users = '{user: deaf, password: hunter2, permissions: {publish: ">", subscribe: "taskiq.>"}}'
+    server = start_nats(f"authorization: {{users: [{users}]}}")
+    await refused(NatsBroker(f"nats://deaf:hunter2@127.0.0.1:{server.port}"), "does not allow .*_INBOX")
+    assert "trying again" not in caplog.text
+
+
+async def test_one_line_for_all_connections(start_nats: StartNats, caplog: pytest.LogCaptureFixture) -> None:
+    server = start_nats()
+    one, two = (Connection(locate(server.url, prefix), 1.0) for prefix in ("one", "two"))
+    await one.open(5.0)
+    await two.open(5.0)
+    server.kill()
+    with anyio.fail_after(DEADLINE):
+        while one.link is not None or two.link is not None:
+            await anyio.sleep(0.01)
+        for connection in (one, two):
+            with pytest.raises(NatsError, match="cannot be reached"):
+                await connection.usable()
+    await one.close()
+    await two.close()
+    assert caplog.text.count("NATS cannot be reached, trying again") == 1
 
 
 async def test_a_stream_that_is_not_ours(nats_url: str, nats_prefix: str) -> None:
