@@ -57,8 +57,9 @@ class Tasks:
           is a `TaskCancelledError` with the reason;
         * "requested": a worker has it, or nobody knows it. What runs is cancelled within about a second: an async task at its
           next `await`; a process is killed; a thread is told, see `Context.cancelled`. It ends as cancelled whatever it
-          returns or raises then, and is not retried. A task that is sent under this id within a minute is cancelled too;
-        * "finished": it has a result already, and that stays. Only if it runs again, under the same id, is that cancelled.
+          returns or raises then, and is not retried. A task that is sent under this id within a minute is cancelled too. The
+          answer is the same where it has ended so, for this reason, by the time this call returns;
+        * "finished": it has another result already, and that stays. Only if it runs again, under this id, is that cancelled.
 
         A few round trips for each thousand ids. `task_name` says whose `store_result` and `result_ttl` hold for the results of
         what is removed, where the ids are of one task; without it records may tell, and otherwise results are stored as the
@@ -96,7 +97,7 @@ class Tasks:
         if finished:
             marks = new_marks(finished, reason)
             await coordinator.put({key: marks[key] for key in map(mark_key, finished)}, _FINISHED_LIVES)
-        return {task_id: _outcome(task_id, removed, finished) for task_id in ids}
+        return {task_id: _outcome(task_id, removed, finished, reason) for task_id in ids}
 
     def _coordinator(self) -> Coordinator:
         found = self._broker.coordinator
@@ -148,13 +149,15 @@ class Tasks:
         task = None if task_name is None else self._broker.find_task(task_name)
         return (True, None) if task is None else (task.options.store_result, task.options.result_ttl)
 
-    async def _finished(self, task_ids: list[str]) -> Collection[str]:
+    async def _finished(self, task_ids: list[str]) -> Mapping[str, TaskiqResult[Any]]:
         backend = self._broker.result_backend
-        if not task_ids or not backend.keeps_results:
-            return ()
-        found: Mapping[str, TaskiqResult[Any]] = await backend.get_results(task_ids)
-        return found.keys()
+        return await backend.get_results(task_ids) if task_ids and backend.keeps_results else {}
 
 
-def _outcome(task_id: str, removed: Collection[str], finished: Collection[str]) -> Cancelled:
-    return "removed" if task_id in removed else "finished" if task_id in finished else "requested"
+def _outcome(task_id: str, removed: Collection[str], finished: Mapping[str, TaskiqResult[Any]], reason: str) -> Cancelled:
+    if task_id in removed:
+        return "removed"
+    if task_id not in finished:
+        return "requested"
+    error = finished[task_id].error  # of this very request, if the worker was faster than our look at the results
+    return "requested" if isinstance(error, TaskCancelledError) and error.reason == reason else "finished"
