@@ -28,12 +28,22 @@ class _Batch:
     def answered(self, index: int, reply: Reply) -> None:
         self.replies[index] = reply
         self._left -= 1
-        if self._left == 0 and not self.done.done():
+        if self._left == 0:
+            self.end()
+
+    @property
+    def complete(self) -> bool:
+        return self._left == 0
+
+    def end(self) -> None:
+        if not self.done.done():
             self.done.set_result(None)
 
 
-async def ask_together(link: Link, items: Sequence[Item], timeout: float) -> list[Reply | None]:
+async def ask_together(link: Link, items: Sequence[Item], timeout: float | None) -> list[Reply | None]:
     """The answer to each, or what became of the connection instead; None where there is none within `timeout` seconds.
+
+    Without a `timeout` the caller sees to it that this ends.
 
     Cancelling leaves nothing behind. What is written by then may be carried out.
 
@@ -41,16 +51,16 @@ async def ask_together(link: Link, items: Sequence[Item], timeout: float) -> lis
     """
     batch = _Batch(len(items))
     inboxes = [link.expect(partial(batch.answered, index)) for index in range(len(items))]
+    over = None if timeout is None else asyncio.get_running_loop().call_later(timeout, batch.end)
     try:
         link.write(
             b"".join([pub(item.subject, item.data, inbox, item.headers) for item, inbox in zip(items, inboxes, strict=True)])
         )
-        async with asyncio.timeout(timeout):
-            await batch.done
-    except TimeoutError:
-        pass
+        await batch.done
     finally:
-        if not batch.done.done() or batch.done.cancelled():
+        if over is not None:
+            over.cancel()
+        if not batch.complete:
             for inbox in inboxes:
                 link.drop(inbox)
     return batch.replies

@@ -68,7 +68,7 @@ class Producer:
             batch.accepted([pair for pair in batch.left if pair[0].task_id not in there])
         await self._connection.usable()
         batch.written = True
-        results = await publish_all(self._connection, [item for _, item in batch.left], self._timeout)
+        results = await publish_all(self._connection, [item for _, item in batch.left], None)
         undone: list[tuple[BrokerMessage, Item]] = []
         failure: NatsError | None = None
         for pair, result in zip(batch.left, results, strict=True):

@@ -29,10 +29,10 @@ def _too_big(item: Item, link: Link) -> NatsError:
     return NatsError(reason=reason)
 
 
-async def publish_all(connection: Connection, items: Sequence[Item], timeout: float) -> list[int | NatsError]:
+async def publish_all(connection: Connection, items: Sequence[Item], timeout: float | None) -> list[int | NatsError]:
     """Publish; returns for each its number in the stream, or why there is none.
 
-    Once it is written, cancelling takes nothing back.
+    Once it is written, cancelling takes nothing back. Without a `timeout` the caller sees to it that this ends.
 
     :raises NatsError: if there is no connection; nothing was written then.
     """
@@ -41,13 +41,14 @@ async def publish_all(connection: Connection, items: Sequence[Item], timeout: fl
     if len(fitting) < len(items):
         results = iter(await publish_all(connection, fitting, timeout) if fitting else ())
         return [next(results) if _fits(item, link) else _too_big(item, link) for item in items]
-    silence = lost(link.place, f"no answer within {timeout:g} s", certain=False)
-    return [_result(reply, link, silence) for reply in await ask_together(link, items, timeout)]
+    return [_result(reply, link, timeout) for reply in await ask_together(link, items, timeout)]
 
 
-def _result(reply: Reply | None, link: Link, silence: NatsError) -> int | NatsError:
-    if reply is None or isinstance(reply, NatsError):
-        return reply or silence
+def _result(reply: Reply | None, link: Link, timeout: float | None) -> int | NatsError:
+    if reply is None:
+        return lost(link.place, f"no answer within {timeout:g} s", certain=False)
+    if isinstance(reply, NatsError):
+        return reply
     if reply.status == "503":
         return nobody_answers(link.place, "a publish")
     stored = _STORED.search(reply.data)  # a fifth of the time that it takes to read it as JSON
