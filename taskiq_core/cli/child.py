@@ -14,11 +14,10 @@ from taskiq_core.broker import AsyncBroker
 from taskiq_core.capability import Capability
 from taskiq_core.cli import logs
 from taskiq_core.cli.app import import_modules, load_broker
-from taskiq_core.cli.exit_codes import CRASHED, RECYCLE, STOPPED, WRONG_CONFIGURATION
+from taskiq_core.cli.exit_codes import RECYCLE, STOPPED
 from taskiq_core.cli.options import CONTEXT, worker_options
 from taskiq_core.cli.queue_names import point_out_strangers, queues_of
-from taskiq_core.cli.running import leave, run_engine, run_loop
-from taskiq_core.exceptions import ConfigurationError
+from taskiq_core.cli.running import run_and_leave, run_engine, run_loop
 from taskiq_core.worker import Worker, WorkerSettings
 from taskiq_core.worker.sandbox_request import LOGGING
 
@@ -94,15 +93,7 @@ def child(app: str, modules: tuple[str, ...], **options: Any) -> None:
     for descriptor in (options["lifeline"], options["report"]):
         if descriptor is not None:
             os.set_inheritable(descriptor, False)  # they are for this process, not for what its tasks start
-    try:
-        code = run(app, modules, options)
-    except ConfigurationError as error:
-        _report(str(error), options)
-        code = WRONG_CONFIGURATION
-    except Exception:
-        logger.exception("The worker process ends after an error")
-        code = CRASHED
-    leave(code)
+    run_and_leave(lambda: run(app, modules, options), "worker process", lambda reason: _report(reason, options))
 
 
 def _report(reason: str, options: dict[str, Any]) -> None:

@@ -9,10 +9,11 @@ from taskiq_core.abc.schema_owner import SchemaOwner, SchemaVersion
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.cli import logs
 from taskiq_core.cli.app import describe, load
-from taskiq_core.cli.exit_codes import CRASHED, INCOMPLETE, STOPPED, WRONG_CONFIGURATION
+from taskiq_core.cli.exit_codes import INCOMPLETE, STOPPED
+from taskiq_core.cli.operating import do_and_leave
 from taskiq_core.cli.reference import find_reference
-from taskiq_core.cli.running import leave, run_loop
-from taskiq_core.exceptions import ConfigurationError, TaskiqError
+from taskiq_core.cli.running import run_loop
+from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.plugins import broker_from_url
 from taskiq_core.scheduler import TaskiqScheduler
 
@@ -43,28 +44,26 @@ def run_status(arguments: Sequence[str], url: str | None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str], url: str | None, operation: Operation, tell: Callable[[SchemaVersion], int]) -> NoReturn:
-    logs.configure("warning", "text", "db")
+    do_and_leave(lambda: _operate(arguments, url, operation, tell), "db")
+
+
+def _operate(arguments: Sequence[str], url: str | None, operation: Operation, tell: Callable[[SchemaVersion], int]) -> int:
+    owners = _owners(arguments, url)
+    logs.keep_loggers()
+    if not owners:
+        click.echo("There are no tables to look after.")
     codes = {STOPPED}
-    try:
-        owners = _owners(arguments, url)
-        logs.keep_loggers()
-        if not owners:
-            click.echo("There are no tables to look after.")
 
-        async def main() -> None:
-            told: set[str] = set()
-            for owner in owners:
-                found = await operation(owner)
-                if found.place not in told:
-                    told.add(found.place)
-                    codes.add(tell(found))
+    async def main() -> None:
+        told: set[str] = set()
+        for owner in owners:
+            found = await operation(owner)
+            if found.place not in told:
+                told.add(found.place)
+                codes.add(tell(found))
 
-        run_loop(main, "auto")
-        code = max(codes)
-    except TaskiqError as error:
-        logs.report(str(error), "text")
-        code = WRONG_CONFIGURATION if isinstance(error, ConfigurationError) else CRASHED
-    leave(code)
+    run_loop(main, "auto")
+    return max(codes)
 
 
 def _owners(arguments: Sequence[str], url: str | None) -> list[SchemaOwner]:

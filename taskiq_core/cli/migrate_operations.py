@@ -11,10 +11,11 @@ from taskiq_core.abc.queue_admin import QueueAdmin
 from taskiq_core.abc.schema_owner import SchemaOwner
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.cli import logs
-from taskiq_core.cli.exit_codes import CRASHED, INCOMPLETE, STOPPED, WRONG_CONFIGURATION
-from taskiq_core.cli.running import leave, run_engine, run_loop
+from taskiq_core.cli.exit_codes import CRASHED, INCOMPLETE, STOPPED
+from taskiq_core.cli.operating import do_and_leave
+from taskiq_core.cli.running import run_engine, run_loop
 from taskiq_core.defaults import DEFAULT_GRACE
-from taskiq_core.exceptions import ConfigurationError, TaskiqError
+from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.migration import Migration, Moved
 from taskiq_core.plugins import broker_from_url
 
@@ -25,16 +26,14 @@ _MANY_DEAD = 1000
 
 def run(source: str, target: str, queues: Sequence[str], resume: bool | None) -> NoReturn:
     """Move the queues, all of the source if none is named, and end the process."""
-    logs.configure("warning", "text", "migrate")
-    try:
+
+    def move() -> int:
         mover = _Mover(broker_from_url(source, results=False), broker_from_url(target, results=False), queues, resume)
         logs.keep_loggers()
         run_loop(lambda: run_engine(mover, grace=DEFAULT_GRACE), "auto")
-        code = mover.code
-    except TaskiqError as error:
-        logs.report(str(error), "text")
-        code = WRONG_CONFIGURATION if isinstance(error, ConfigurationError) else CRASHED
-    leave(code)
+        return mover.code
+
+    do_and_leave(move, "migrate")
 
 
 class _Mover:

@@ -1,4 +1,4 @@
-"""How a command that does one thing to an application's broker runs."""
+"""How a command that does one thing runs, most of them on an application's broker."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
@@ -16,19 +16,23 @@ Prepare = Callable[[str, AsyncBroker, tuple[str, ...]], Callable[[], Awaitable[N
 """Gets the name of the application, its broker, and what stood after the name; checks them, and returns what is to be done."""
 
 
-def operate(arguments: Sequence[str], prepare: Prepare, name: str) -> NoReturn:
-    """Do it on the started broker that `arguments` begin with, and end the process. `name` is that of the command in logs."""
+def do_and_leave(act: Callable[[], int], name: str) -> NoReturn:
+    """Do it, and end the process with the code that `act` returns or its error means. `name` is that of the command in logs."""
     logs.configure("warning", "text", name)
     try:
-        _operate(arguments, prepare)
-        code = STOPPED
+        code = act()
     except TaskiqError as error:
         logs.report(str(error), "text")
         code = WRONG_CONFIGURATION if isinstance(error, ConfigurationError) else CRASHED
     leave(code)
 
 
-def _operate(arguments: Sequence[str], prepare: Prepare) -> None:
+def operate(arguments: Sequence[str], prepare: Prepare, name: str) -> NoReturn:
+    """`do_and_leave` on the started broker that `arguments` begin with."""
+    do_and_leave(lambda: _operate(arguments, prepare), name)
+
+
+def _operate(arguments: Sequence[str], prepare: Prepare) -> int:
     app, others = find_reference(arguments)
     broker = load_broker(app)
     logs.keep_loggers()
@@ -39,6 +43,7 @@ def _operate(arguments: Sequence[str], prepare: Prepare) -> None:
             await work()
 
     run_loop(main, "auto")
+    return STOPPED
 
 
 def require_shared(app: str, broker: AsyncBroker) -> None:

@@ -9,10 +9,10 @@ import anyio
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.cli import logs
 from taskiq_core.cli.app import import_modules, load_broker
-from taskiq_core.cli.exit_codes import CRASHED, STOPPED, WRONG_CONFIGURATION
+from taskiq_core.cli.exit_codes import STOPPED
 from taskiq_core.cli.reference import find_reference
-from taskiq_core.cli.running import leave, run_engine, run_loop
-from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.cli.running import run_and_leave, run_engine, run_loop
+from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.outbox import Outbox
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.relay import Relay
@@ -38,26 +38,14 @@ class RelayEngine:
         :raises ConfigurationError: for one that can never be used so.
         """
         try:
-            with anyio.CancelScope() as self._starting:
-                await self._start()
+            if not self._stopped:
+                with anyio.CancelScope() as self._starting:
+                    backoff = Backoff(logger, "The broker can be used")
+                    await backoff.start(self._broker.startup, self._shut_down, "The broker cannot be used yet; trying again")
             if not self._stopped:
                 await self._relay.run()
         finally:
             await self._shut_down()
-
-    async def _start(self) -> None:
-        backoff = Backoff(logger, "The broker can be used")
-        while not self._stopped:
-            try:
-                await self._broker.startup()
-            except ConfigurationError:
-                raise
-            except BrokerError as error:
-                await self._shut_down()
-                await backoff.sleep("The broker cannot be used yet; trying again", error)
-            else:
-                backoff.over()
-                return
 
     async def _shut_down(self) -> None:
         with anyio.move_on_after(_SHUTDOWN, shield=True):
@@ -73,19 +61,10 @@ class RelayEngine:
 
 def run_relay(arguments: Sequence[str], options: dict[str, Any]) -> NoReturn:
     """Run until a signal comes, and end the process."""
-    try:
-        _run(arguments, options)
-        code = STOPPED
-    except ConfigurationError as error:
-        logs.report(str(error), options["log_format"])
-        code = WRONG_CONFIGURATION
-    except Exception:
-        logger.exception("The relay ends after an error")
-        code = CRASHED
-    leave(code)
+    run_and_leave(lambda: _run(arguments, options), "relay", lambda reason: logs.report(reason, options["log_format"]))
 
 
-def _run(arguments: Sequence[str], options: dict[str, Any]) -> None:
+def _run(arguments: Sequence[str], options: dict[str, Any]) -> int:
     app, modules = find_reference(arguments)
     broker = load_broker(app)
     import_modules(modules)
@@ -99,3 +78,4 @@ def _run(arguments: Sequence[str], options: dict[str, Any]) -> None:
         await run_engine(engine, grace=options["grace"])
 
     run_loop(main, options["loop"])
+    return STOPPED

@@ -14,7 +14,7 @@ from typing import Final, NoReturn, Protocol
 import anyio
 import anyio.abc
 
-from taskiq_core.cli.exit_codes import CRASHED
+from taskiq_core.cli.exit_codes import CRASHED, WRONG_CONFIGURATION
 from taskiq_core.cli.logs import let_go_of_streams
 from taskiq_core.exceptions import ConfigurationError
 
@@ -74,6 +74,19 @@ async def run_engine(engine: Engine, *, grace: float, lifeline: int | None = Non
         group.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+def run_and_leave(run: Callable[[], int], name: str, report: Callable[[str], None]) -> NoReturn:
+    """Run, and end the process with the code that `run` returns or that its error means; `report` is told why it cannot run."""
+    try:
+        code = run()
+    except ConfigurationError as error:
+        report(str(error))
+        code = WRONG_CONFIGURATION
+    except Exception:
+        logger.exception("The %s ends after an error", name)
+        code = CRASHED
+    leave(code)
 
 
 def leave(code: int) -> NoReturn:

@@ -9,10 +9,10 @@ import anyio
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.cli import logs
 from taskiq_core.cli.app import describe, import_modules, load
-from taskiq_core.cli.exit_codes import CRASHED, STOPPED, WRONG_CONFIGURATION
+from taskiq_core.cli.exit_codes import STOPPED
 from taskiq_core.cli.reference import find_reference
-from taskiq_core.cli.running import leave, run_engine, run_loop
-from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.cli.running import run_and_leave, run_engine, run_loop
+from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.schedule_sources.label_based import LabelScheduleSource
 from taskiq_core.scheduler import TaskiqScheduler
 from taskiq_core.worker.backoff import Backoff
@@ -40,23 +40,12 @@ class SchedulerEngine:
             if self._stopped:
                 return
             try:
-                await self._start()
+                backoff = Backoff(logger, "The scheduler has started")
+                await backoff.start(self._scheduler.startup, self._shut_down, "The scheduler cannot start yet; trying again")
+                self._started = True
                 await self._scheduler.run()
             finally:
                 await self._shut_down()
-
-    async def _start(self) -> None:
-        backoff = Backoff(logger, "The scheduler has started")
-        while not self._started:
-            try:
-                await self._scheduler.startup()
-                self._started = True
-                backoff.over()
-            except ConfigurationError:
-                raise
-            except BrokerError as error:
-                await self._shut_down()
-                await backoff.sleep("The scheduler cannot start yet; trying again", error)
 
     async def _shut_down(self) -> None:
         with anyio.move_on_after(_SHUTDOWN, shield=True):
@@ -85,19 +74,10 @@ def load_scheduler(reference: str) -> TaskiqScheduler:
 
 def run_scheduler(arguments: Sequence[str], options: dict[str, Any]) -> NoReturn:
     """Run until a signal comes, and end the process."""
-    try:
-        _run(arguments, options)
-        code = STOPPED
-    except ConfigurationError as error:
-        logs.report(str(error), options["log_format"])
-        code = WRONG_CONFIGURATION
-    except Exception:
-        logger.exception("The scheduler ends after an error")
-        code = CRASHED
-    leave(code)
+    run_and_leave(lambda: _run(arguments, options), "scheduler", lambda reason: logs.report(reason, options["log_format"]))
 
 
-def _run(arguments: Sequence[str], options: dict[str, Any]) -> None:
+def _run(arguments: Sequence[str], options: dict[str, Any]) -> int:
     app, modules = find_reference(arguments)
     engine = SchedulerEngine(load_scheduler(app))
     import_modules(modules)
@@ -108,3 +88,4 @@ def _run(arguments: Sequence[str], options: dict[str, Any]) -> None:
         await run_engine(engine, grace=options["grace"])
 
     run_loop(main, options["loop"])
+    return STOPPED

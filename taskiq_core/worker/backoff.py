@@ -1,9 +1,11 @@
 """Waiting between tries."""
 
 import random
+from collections.abc import Awaitable, Callable
 
 import anyio
 
+from taskiq_core.exceptions import BrokerError, ConfigurationError
 from taskiq_core.outage import Outage
 
 _FIRST, _MOST = 0.05, 2.0
@@ -27,3 +29,22 @@ class Backoff(Outage):
         """Say it and wait."""
         self.say(what, error)
         await anyio.sleep(self.next())
+
+    async def start(
+        self, startup: Callable[[], Awaitable[object]], shutdown: Callable[[], Awaitable[object]], what: str
+    ) -> None:
+        """Call `startup` until it succeeds, and after each broker's error `shutdown`; `what` says that it failed.
+
+        :raises ConfigurationError: for what can never be started so, or whatever else `startup` raises.
+        """
+        while True:
+            try:
+                await startup()
+            except ConfigurationError:
+                raise
+            except BrokerError as error:
+                await shutdown()
+                await self.sleep(what, error)
+            else:
+                self.over()
+                return

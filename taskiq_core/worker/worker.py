@@ -8,7 +8,6 @@ from typing import Literal, Unpack
 import anyio
 
 from taskiq_core.broker import AsyncBroker
-from taskiq_core.exceptions import BrokerError, ConfigurationError
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.batch_invocation import compile_invocation
 from taskiq_core.worker.callbacks import check_callbacks
@@ -85,19 +84,11 @@ class Worker:
             await self._shut_down()
 
     async def _start(self) -> None:
-        backoff = Backoff(logger, "The broker can be used")
-        with anyio.CancelScope() as self._starting:
-            while self._stopping == "no":
-                try:
-                    await self.broker.startup()
-                    backoff.over()
-                    break
-                except ConfigurationError:
-                    raise
-                except BrokerError as error:
-                    await self._shut_down()
-                    await backoff.sleep("The broker cannot be used yet; trying again", error)
-        self._starting = None
+        if self._stopping == "no":
+            with anyio.CancelScope() as self._starting:
+                backoff = Backoff(logger, "The broker can be used")
+                await backoff.start(self.broker.startup, self._shut_down, "The broker cannot be used yet; trying again")
+            self._starting = None
 
     async def _shut_down(self) -> None:
         with anyio.move_on_after(_SHUTDOWN, shield=True) as late:
