@@ -31,7 +31,7 @@ _PARTS = {
     "benchmarks/": "the stopwatch and the task itself",
 }
 """What a frame's file shows first → to whom its time goes."""
-_WORK = ("Receiver.", "Outbox.", "Reader.", "Link.", "Runner.run")
+_WORK = ("Receiver.", "CompletionQueue.", "Reader.", "Link.", "Runner.run")
 """Frames that the work goes through, which leaves out the start of the process."""
 
 

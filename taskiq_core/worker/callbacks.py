@@ -134,7 +134,7 @@ class Callbacks:
 
 class _Direct:
     """The broker, but that its `send` never waits for what it sends, as that of the in-memory broker may: the task that is
-    sent waits for the outbox."""
+    sent waits for the completion queue."""
 
     def __init__(self, broker: AsyncBroker) -> None:
         self._broker = broker

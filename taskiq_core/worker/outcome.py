@@ -1,4 +1,4 @@
-"""What execution hands to the outbox."""
+"""What execution hands to the completion queue."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -17,6 +17,7 @@ from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.batches import Batches
 from taskiq_core.worker.cancelling import Cancelling
 from taskiq_core.worker.claims import Claims
+from taskiq_core.worker.completion_queue import CompletionQueue, Settled
 from taskiq_core.worker.credit import Credit
 from taskiq_core.worker.early import Early
 from taskiq_core.worker.execution import Execution
@@ -24,7 +25,6 @@ from taskiq_core.worker.held_slots import HeldSlots
 from taskiq_core.worker.inbox import Inbox
 from taskiq_core.worker.journal import Journal
 from taskiq_core.worker.leases import Leases
-from taskiq_core.worker.outbox import Outbox, Settled
 from taskiq_core.worker.outcome import Outcome
 from taskiq_core.worker.quarantine import Quarantine
 from taskiq_core.worker.recorder import Recorder, bury
@@ -70,14 +70,16 @@ class Receiver:
         self._claims = Claims(broker.coordinator)
         announcements = Announcements(broker)
         self._settled: list[Settled] = [self._held_slots.settled, announcements.settled]
-        self._outbox = Outbox(broker, subscription, self._credit, settings, self._settled, ending=self._claims.ending)
+        self._completions = CompletionQueue(
+            broker, subscription, self._credit, settings, self._settled, ending=self._claims.ending
+        )
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
-        execution = Execution(broker, settings, self.threads, self._outbox.ack_now)
-        self._quarantine = Quarantine(broker, settings, execution, self._outbox.ack_now)
+        execution = Execution(broker, settings, self.threads, self._completions.ack_now)
+        self._quarantine = Quarantine(broker, settings, execution, self._completions.ack_now)
         self._admission = Admission(broker, self._held_slots, execution.failed, self._inbox.wake)
         self._early = Early(self._inbox, self._credit)
-        reports = Reports(broker, self._outbox, self._journal, announcements, self._claims)
+        reports = Reports(broker, self._completions, self._journal, announcements, self._claims)
         refusals = self._refusals = Refusals(execution, reports)
         slots = self._slots = list[Slot]()
         self._batches = Batches(broker, execution, self._inbox, self._credit, reports=reports, slots=slots, refusals=refusals)
@@ -103,7 +105,7 @@ class Receiver:
         """Receive and run until stopped. Cancelling stops at once: what was running is given back."""
         async with self._subscription, self._quarantine, anyio.create_task_group() as frame:
             work = (
-                self._outbox.run, self._journal.run, self._leases.run, self._cancelling.run,
+                self._completions.run, self._journal.run, self._leases.run, self._cancelling.run,
                 self._admission.run, self._held_slots.run, self._claims.run, self._batches.run,
                 self._early.run, self._refusals.run,
             )  # fmt: skip
@@ -118,10 +120,10 @@ class Receiver:
                 refused = self._refusals.close()
                 self._release([*self._inbox.close(), *self._early.close(), *self._batches.close(), *refused])
                 self._claims.leave()
-                self._outbox.close()
+                self._completions.close()
                 self._journal.close()
                 with anyio.move_on_after(_DRAIN, shield=True) as late:
-                    await self._outbox.done.wait()
+                    await self._completions.done.wait()
                     self._held_slots.close()
                     self._claims.close()
                     await self._journal.done.wait()
@@ -129,7 +131,7 @@ class Receiver:
                     await self._claims.done.wait()
                 for scope in rooms:
                     scope.cancel()
-                if late.cancelled_caught and not (self._outbox.done.is_set() and self._journal.done.is_set()):
+                if late.cancelled_caught and not (self._completions.done.is_set() and self._journal.done.is_set()):
                     logger.error("Some results and verdicts could not be sent in time; their tasks will run again.")
 
     async def _line(self) -> None:
@@ -212,4 +214,4 @@ class Receiver:
 
     def _release(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
-            self._outbox.put(Outcome(delivery, Ending.NOT_STARTED))
+            self._completions.put(Outcome(delivery, Ending.NOT_STARTED))

@@ -5,8 +5,8 @@ from taskiq_core.delivery import Delivery
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.worker.announcements import Announcements
 from taskiq_core.worker.claims import Claims
+from taskiq_core.worker.completion_queue import CompletionQueue
 from taskiq_core.worker.journal import Journal
-from taskiq_core.worker.outbox import Outbox
 from taskiq_core.worker.outcome import Outcome
 
 
@@ -14,10 +14,10 @@ class Reports:
     """The rooms that want to know. Those that have nothing to do are not called."""
 
     def __init__(
-        self, broker: AsyncBroker, outbox: Outbox, journal: Journal, announcements: Announcements, claims: Claims
+        self, broker: AsyncBroker, completions: CompletionQueue, journal: Journal, announcements: Announcements, claims: Claims
     ) -> None:
         self._broker = broker
-        self._outbox = outbox
+        self._completions = completions
         self._journal = None if broker.records is None else journal
         self._announcements = announcements
         self.starting = claims.starting
@@ -34,8 +34,8 @@ class Reports:
         """Hand over what became of a message."""
         if self._journal is not None:
             self._journal.ended(outcome)
-        self._outbox.put(outcome)
+        self._completions.put(outcome)
 
     def given_back(self, outcome: Outcome) -> None:
         """Hand over what the worker does not end."""
-        self._outbox.put(outcome)
+        self._completions.put(outcome)

@@ -35,7 +35,7 @@ _TURN = 0.005
 
 @dataclass(slots=True, eq=False)
 class Station:
-    """The rooms that a message passes between inbox and outbox, and the way through them."""
+    """The rooms that a message passes between inbox and completion queue, and the way through them."""
 
     inbox: Inbox
     execution: Execution

@@ -31,7 +31,7 @@ Ending = Callable[[Sequence[Outcome]], Awaitable[None]]
 """Told of outcomes before anybody sees their results. Must not raise, and holds up all that goes out while it runs."""
 
 
-class Outbox:
+class CompletionQueue:
     """Stores results, then settles; or both in one step, where broker and result backend are one store.
 
     First of all those hear of it whom `ending` tells. Callbacks are sent before their task is settled.
