@@ -7,7 +7,7 @@ from inspect import iscoroutine
 from typing import Any, cast
 
 from taskiq_core.callers_thread import CallersThread
-from taskiq_core.exceptions import ConfigurationError, SendTaskError
+from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, SendTaskError
 from taskiq_core.message import BrokerMessage
 
 Enlist = Callable[[Any, Sequence[BrokerMessage]], Awaitable[None] | None]
@@ -107,3 +107,48 @@ def run_sync_of(connection: Any) -> Callable[..., Awaitable[None]]:
     """`run_sync` of what SQLAlchemy has for async code; a scoped session has it in the session that it stands for."""
     found: Callable[..., Awaitable[None]] = getattr(connection, "run_sync", None) or connection().run_sync
     return found
+
+
+def connection_of(connection: Any) -> Any:
+    """The connection of SQLAlchemy behind one of its sessions, or the connection itself."""
+    is_session = callable(getattr(connection, "connection", None))
+    return connection.connection() if is_session else connection
+
+
+def require_known(kind: str | None, connection: Any, taken: str) -> None:
+    """Refuse what `driver_of` does not know; `taken` says what is taken, as in "On SQLite within() takes ...".
+
+    :raises ConfigurationError: then.
+    """
+    if kind is None:
+        found = type(cast("object", connection))
+        raise ConfigurationError(reason=f"{taken}, not {found.__module__}.{found.__qualname__}.")
+
+
+def require_transaction(has_transaction: bool) -> None:
+    """Refuse a connection that has none.
+
+    :raises ConfigurationError: then.
+    """
+    if not has_transaction:
+        reason = (
+            "The connection given to within() has no transaction, and would commit each statement by itself: begin one, or "
+            "send without within()."
+        )
+        raise ConfigurationError(reason=reason)
+
+
+@contextmanager
+def as_send_error(explain: Callable[[Exception], str]) -> Generator[None]:
+    """Raise what goes wrong in the block, which writes messages, as `AsyncBroker.enlist` does.
+
+    :param explain: the reason, from an error of the database or its driver; may raise `ConfigurationError` instead.
+    """
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise MessageRefusedError(reason=f"it cannot be stored: {error}") from error
+    except Exception as error:
+        raise SendTaskError(reason=explain(error), outcome="refused") from error

@@ -1,14 +1,13 @@
 """Sending on the caller's own connection, as part of the caller's transaction."""
 
-from collections.abc import Awaitable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Sequence
 from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
-from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, SendTaskError
+from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.message import BrokerMessage
-from taskiq_core.transactions import driver_of, run_sync_of
+from taskiq_core.transactions import as_send_error, connection_of, driver_of, require_known, require_transaction, run_sync_of
 from taskiq_core_brokers_postgres.database import in_schema
 from taskiq_core_brokers_postgres.location import Location
 from taskiq_core_brokers_postgres.producer import INSERT, columns_of
@@ -23,6 +22,7 @@ _COLUMNS: Final = {
 }
 _BELOW: Final = {"asyncpg": "is_in_transaction", "psycopg": "autocommit", "psycopg2": "autocommit"}
 _CONNECTIONS: Final = {"asyncpg": "is_in_transaction", "psycopg": "autocommit", "sqlalchemy": "execute"}
+_TAKEN: Final = "On PostgreSQL within() takes a connection of asyncpg or psycopg 3, or a connection or session of SQLAlchemy"
 _NO_TABLES: Final = {"42P01", "3F000"}
 _ELSEWHERE: Final = {"23502"}
 """No place was given to the message."""
@@ -36,6 +36,7 @@ def enlist(
     """Insert messages; they are there for others when, and only if, the caller commits. See `AsyncBroker.enlist`."""
     columns = (*columns_of(messages), installation)
     kind = driver_of(connection, _CONNECTIONS)
+    require_known(kind, connection, _TAKEN)
     if kind == "asyncpg":
         return _by_asyncpg(connection, in_schema(INSERT, location.schema), columns)
     named = dict(zip(_COLUMNS, columns, strict=True))
@@ -43,31 +44,25 @@ def enlist(
     if kind == "psycopg":
         statement = _renamed(location, "%({})s::{}")
         return (_by_psycopg_async if is_async else _by_psycopg)(connection, statement, named)
-    if kind == "sqlalchemy":
-        statement = _renamed(location, "CAST(:{} AS {})")
-        return (_by_sqlalchemy_async if is_async else _by_sqlalchemy)(connection, statement, named)
-    reason = (
-        "On PostgreSQL within() takes a connection of asyncpg or psycopg 3, or a connection or session of SQLAlchemy, not "
-        f"{type(connection).__module__}.{type(connection).__qualname__}."
-    )
-    raise ConfigurationError(reason=reason)
+    statement = _renamed(location, "CAST(:{} AS {})")
+    return (_by_sqlalchemy_async if is_async else _by_sqlalchemy)(connection, statement, named)
 
 
 async def _by_asyncpg(connection: Any, statement: str, columns: Sequence[Any]) -> None:
-    _require(connection.is_in_transaction())
-    with _explained():
+    require_transaction(connection.is_in_transaction())
+    with as_send_error(_sentence):
         await connection.execute(statement, *columns)
 
 
 def _by_psycopg(connection: Any, statement: str, columns: dict[str, Any]) -> None:
-    _require(not connection.autocommit or connection.info.transaction_status != _IDLE)
-    with _explained():
+    require_transaction(not connection.autocommit or connection.info.transaction_status != _IDLE)
+    with as_send_error(_sentence):
         connection.execute(statement, columns)
 
 
 async def _by_psycopg_async(connection: Any, statement: str, columns: dict[str, Any]) -> None:
-    _require(not connection.autocommit or connection.info.transaction_status != _IDLE)
-    with _explained():
+    require_transaction(not connection.autocommit or connection.info.transaction_status != _IDLE)
+    with as_send_error(_sentence):
         await connection.execute(statement, columns)
 
 
@@ -77,13 +72,12 @@ async def _by_sqlalchemy_async(connection: Any, statement: str, columns: dict[st
 
 def _by_sqlalchemy(connection: Any, statement: str, columns: dict[str, Any]) -> None:
     text = import_module("sqlalchemy").text  # which the caller has
-    with _explained():
-        if callable(getattr(connection, "connection", None)):  # a session
-            connection = connection.connection()
+    with as_send_error(_sentence):
+        connection = connection_of(connection)
         driver = connection.connection.driver_connection
         if not _has_transaction(driver):  # it begins with the first statement
             connection.execute(text("SELECT 1"))
-            _require(_has_transaction(driver))
+            require_transaction(_has_transaction(driver))
         connection.execute(text(statement), columns)
 
 
@@ -97,33 +91,14 @@ def _has_transaction(driver: Any) -> bool:
     raise ConfigurationError(reason=reason)
 
 
-def _require(has_transaction: bool) -> None:
-    if not has_transaction:
-        reason = (
-            "The connection given to within() has no transaction, and would commit each statement by itself: begin one, or "
-            "send without within()."
-        )
-        raise ConfigurationError(reason=reason)
-
-
-@contextmanager
-def _explained() -> Generator[None]:
-    try:
-        yield
-    except ConfigurationError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise MessageRefusedError(reason=f"it cannot be stored: {error}") from error
-    except Exception as error:
-        code = getattr(getattr(error, "orig", error), "sqlstate", None)
-        if code in _ELSEWHERE:
-            reason = "The connection given to within() is to another database than the broker's: use one database."
-            raise ConfigurationError(reason=reason) from error
-        if code in _NO_TABLES:
-            reason = "its database has no tables of this broker: it is another database, or the broker was never started there"
-        else:
-            reason = f"{type(error).__name__}: {error}"
-        raise SendTaskError(reason=reason, outcome="refused") from error
+def _sentence(error: Exception) -> str:
+    code = getattr(getattr(error, "orig", error), "sqlstate", None)
+    if code in _ELSEWHERE:
+        reason = "The connection given to within() is to another database than the broker's: use one database."
+        raise ConfigurationError(reason=reason) from error
+    if code in _NO_TABLES:
+        return "its database has no tables of this broker: it is another database, or the broker was never started there"
+    return f"{type(error).__name__}: {error}"
 
 
 def _renamed(location: Location, form: str) -> str:

@@ -2,19 +2,19 @@
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, Final, cast
 
-from taskiq_core.exceptions import ConfigurationError, MessageRefusedError, SendTaskError
+from taskiq_core.exceptions import ConfigurationError
 from taskiq_core.message import BrokerMessage
-from taskiq_core.transactions import driver_of, run_sync_of
+from taskiq_core.transactions import as_send_error, connection_of, driver_of, require_known, require_transaction, run_sync_of
 from taskiq_core_brokers_sqlite.errors import is_busy
 from taskiq_core_brokers_sqlite.sending import COLUMNS, CONFLICT, INSERT, rows_of
 from taskiq_core_brokers_sqlite.statements import statements_for
 
 _CONNECTIONS: Final = {"sqlite3": "in_transaction", "aiosqlite": "in_transaction", "sqlalchemy": "execute"}
+_TAKEN: Final = "On SQLite within() takes a connection of sqlite3 or aiosqlite, or a connection or session of SQLAlchemy"
 _WHICH_FILE: Final = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 _TOUCH: Final = "DELETE FROM taskiq_messages WHERE id IS NULL"
 """Changes nothing. Like every change it begins the transaction, where the driver does that by itself."""
@@ -26,27 +26,21 @@ _Steps = Generator[tuple[str, Sequence[Any]], Sequence[Any], None]
 def enlist(connection: Any, path: str, messages: Sequence[BrokerMessage]) -> Awaitable[None] | None:
     """Insert messages; they are there for others when, and only if, the caller commits. See `AsyncBroker.enlist`."""
     kind = driver_of(connection, _CONNECTIONS)
+    require_known(kind, connection, _TAKEN)
     if kind == "aiosqlite":
         return _carry_out_async(_steps(path, messages, lambda: connection.in_transaction), connection.execute_fetchall)
     if kind == "sqlite3":
         steps = _steps(path, messages, lambda: connection.in_transaction)
         _carry_out(steps, lambda statement, parameters: connection.execute(statement, parameters).fetchall())
         return None
-    if kind == "sqlalchemy":
-        if iscoroutinefunction(getattr(connection, "execute", None)):
-            return run_sync_of(connection)(_by_sqlalchemy, path, messages)
-        _by_sqlalchemy(connection, path, messages)
-        return None
-    reason = (
-        "On SQLite within() takes a connection of sqlite3 or aiosqlite, or a connection or session of SQLAlchemy, not "
-        f"{type(connection).__module__}.{type(connection).__qualname__}."
-    )
-    raise ConfigurationError(reason=reason)
+    if iscoroutinefunction(getattr(connection, "execute", None)):
+        return run_sync_of(connection)(_by_sqlalchemy, path, messages)
+    _by_sqlalchemy(connection, path, messages)
+    return None
 
 
 def _by_sqlalchemy(connection: Any, path: str, messages: Sequence[BrokerMessage]) -> None:
-    if callable(getattr(connection, "connection", None)):  # a session
-        connection = connection.connection()
+    connection = connection_of(connection)
 
     def execute(statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
         result = connection.exec_driver_sql(statement, tuple(parameters))
@@ -62,19 +56,14 @@ def _steps(path: str, messages: Sequence[BrokerMessage], has_transaction: Callab
     _require_file(path, (yield _WHICH_FILE, ())[0])
     if not has_transaction():
         yield _TOUCH, ()
-        if not has_transaction():
-            reason = (
-                "The connection given to within() has no transaction, and would commit each statement by itself: begin one, "
-                "or send without within()."
-            )
-            raise ConfigurationError(reason=reason)
+        require_transaction(has_transaction())
     for statement in statements_for(INSERT, COLUMNS, rows, CONFLICT):  # noqa: UP028 - answers are not for that generator
         yield statement
 
 
 def _carry_out(steps: _Steps, execute: Callable[[str, Sequence[Any]], Sequence[Any]]) -> None:
     rows: Sequence[Any] | None = None
-    with _explained():
+    with as_send_error(_sentence):
         while True:
             try:
                 statement = steps.send(cast("Sequence[Any]", rows))
@@ -85,7 +74,7 @@ def _carry_out(steps: _Steps, execute: Callable[[str, Sequence[Any]], Sequence[A
 
 async def _carry_out_async(steps: _Steps, execute: Callable[[str, Sequence[Any]], Awaitable[Sequence[Any]]]) -> None:
     rows: Sequence[Any] | None = None
-    with _explained():
+    with as_send_error(_sentence):
         while True:
             try:
                 statement = steps.send(cast("Sequence[Any]", rows))
@@ -101,18 +90,6 @@ def _require_file(path: str, row: Any) -> None:
         other = file or "a database in memory"
         reason = f"The connection given to within() is to {other}, and the queue is in {path}: use one file."
         raise ConfigurationError(reason=reason)
-
-
-@contextmanager
-def _explained() -> Generator[None]:
-    try:
-        yield
-    except ConfigurationError:
-        raise
-    except (TypeError, ValueError, ArithmeticError) as error:
-        raise MessageRefusedError(reason=f"it cannot be stored: {error}") from error
-    except Exception as error:
-        raise SendTaskError(reason=_sentence(error), outcome="refused") from error
 
 
 def _sentence(error: Exception) -> str:
