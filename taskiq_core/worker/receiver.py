@@ -63,16 +63,14 @@ class Receiver:
         self._settings = settings
         self._recorder = recorder
         self._predecessors = predecessors
-        self._credit = Credit(settings.concurrency, settings.prefetch)
+        credit = self._credit = Credit(settings.concurrency, settings.prefetch)
         self._inbox = Inbox()
         self.threads = Threads()
         self._held_slots = HeldSlots(broker, subscription, self.threads)
         self._claims = Claims(broker.coordinator)
         announcements = Announcements(broker)
         self._settled: list[Settled] = [self._held_slots.settled, announcements.settled]
-        self._completions = CompletionQueue(
-            broker, subscription, self._credit, settings, self._settled, ending=self._claims.ending
-        )
+        self._completions = CompletionQueue(broker, subscription, credit, settings, self._settled, ending=self._claims.ending)
         self._leases = Leases(subscription, self._credit)
         self._journal = Journal(broker.records)
         execution = Execution(broker, settings, self.threads, self._completions.ack_now)
