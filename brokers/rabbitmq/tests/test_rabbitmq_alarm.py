@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import anyio
 import pytest
-from support.rabbitmq_fixtures import StartRabbit
 from support.rabbitmq_server import RabbitServer
 
 from taskiq_core.exceptions import SendTaskError
@@ -15,6 +14,12 @@ from taskiq_core_brokers_rabbitmq.subscription import RabbitSubscription
 
 pytestmark = pytest.mark.anyio
 _ALARM = "{resource_limit, memory, node()}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Generator[RabbitServer]:
+    with RabbitServer() as server:
+        yield server
 
 
 @contextmanager
@@ -37,16 +42,16 @@ async def refusal(broker: RabbitBroker) -> SendTaskError:
                 return error
 
 
-async def test_what_waits_is_consumed_in_an_alarm(start_rabbitmq: StartRabbit) -> None:
+async def test_what_waits_is_consumed_in_an_alarm(server: RabbitServer, rabbitmq_prefix: str) -> None:
     """By workers that start, and by those that lose their connection, but not from a queue that is paused."""
-    server = start_rabbitmq()
     sent = [*messages(2, priority=8), *messages(2)]
-    async with RabbitBroker(server.url, send_timeout=2.0) as broker:
+    async with RabbitBroker(server.url, prefix=rabbitmq_prefix, send_timeout=2.0) as broker:
         await broker.kick_many([*sent, *messages(1, queue="paused")])
         await admin_of(broker).pause("paused")
         with alarm(server):
             await refusal(broker)
-            async with RabbitBroker(server.url) as late, late.subscribe([*DEFAULT, "paused"]) as subscription:
+            late = RabbitBroker(server.url, prefix=rabbitmq_prefix)
+            async with late, late.subscribe([*DEFAULT, "paused"]) as subscription:
                 first = await subscription.receive(1)
                 assert isinstance(subscription, RabbitSubscription)
                 link = subscription.connector.current
@@ -62,9 +67,8 @@ async def test_what_waits_is_consumed_in_an_alarm(start_rabbitmq: StartRabbit) -
         assert len(await whats_there(broker, ["paused"])) == 1
 
 
-async def test_a_send_in_an_alarm_tells_of_it(start_rabbitmq: StartRabbit) -> None:
-    server = start_rabbitmq()
-    async with RabbitBroker(server.url, send_timeout=2.0) as broker:
+async def test_a_send_in_an_alarm_tells_of_it(server: RabbitServer, rabbitmq_prefix: str) -> None:
+    async with RabbitBroker(server.url, prefix=rabbitmq_prefix, send_timeout=2.0) as broker:
         await broker.kick_many(messages(1))
         with alarm(server):
             # The first was written before the server told us.

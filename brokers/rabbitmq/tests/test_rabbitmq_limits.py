@@ -1,9 +1,10 @@
 """Limits that operators set: of channels, and of messages."""
 
 import asyncio
+from collections.abc import Generator
 
 import pytest
-from support.rabbitmq_fixtures import StartRabbit
+from support.rabbitmq_server import RabbitServer
 
 from taskiq_core.exceptions import MessageRefusedError, MessageTooLargeError
 from taskiq_core.testing.broker_tools import admin_of, bodies, messages, whats_there
@@ -13,9 +14,15 @@ from taskiq_core_brokers_rabbitmq.errors import RabbitError
 pytestmark = pytest.mark.anyio
 
 
-async def test_channels_of_a_connection(start_rabbitmq: StartRabbit) -> None:
+@pytest.fixture(scope="module")
+def server() -> Generator[RabbitServer]:
+    with RabbitServer("channel_max = 20", "max_message_size = 1000000") as server:
+        yield server
+
+
+async def test_channels_of_a_connection(server: RabbitServer, rabbitmq_prefix: str) -> None:
     """Their numbers are used again; there are as many as the server allows, and who wants another is told so."""
-    async with RabbitBroker(start_rabbitmq("channel_max = 20").url) as broker:
+    async with RabbitBroker(server.url, prefix=rabbitmq_prefix) as broker:
         assert broker.connector is not None
         link = await broker.connector.link()
         for _ in range(20):
@@ -32,8 +39,8 @@ async def test_channels_of_a_connection(start_rabbitmq: StartRabbit) -> None:
         assert len(await whats_there(broker)) == 20
 
 
-async def test_a_message_that_is_too_large_is_refused_and_harms_nobody(start_rabbitmq: StartRabbit) -> None:
-    async with RabbitBroker(start_rabbitmq("max_message_size = 1000000").url) as broker:
+async def test_a_message_that_is_too_large_is_refused_and_harms_nobody(server: RabbitServer, rabbitmq_prefix: str) -> None:
+    async with RabbitBroker(server.url, prefix=rabbitmq_prefix) as broker:
         small, large = messages(2)
         large.message = b"x" * 1_000_001
         refused, _ = await asyncio.gather(broker.kick_many([large]), broker.kick_many([small]), return_exceptions=True)

@@ -21,7 +21,9 @@ async def test_random_histories_have_the_same_answers(backend: PostgresResultBac
     server.ask(f"CREATE TABLE {postgres_schema}.hands AS SELECT {BEGIN}::float8 AS seconds")
     server.ask(TESTS_CLOCK.format(schema=postgres_schema))
 
+    database = backend.require_database()
+
     async def turn(seconds: float) -> None:
-        server.ask(f"UPDATE {postgres_schema}.hands SET seconds = seconds + $1", seconds)
+        await database.fetch("UPDATE taskiq.hands SET seconds = seconds + $1", seconds)
 
     assert await compare(backend, turn, random.Random(seed), 150) > 100

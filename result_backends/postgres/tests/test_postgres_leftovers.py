@@ -64,6 +64,7 @@ async def test_a_started_backend_sees_to_it(postgres_schema: str, monkeypatch: p
 async def test_progress_is_written_again_without_a_new_entry_in_an_index(backend: PostgresResultBackend) -> None:
     for current in range(50):
         await backend.set_progress("id", TaskProgress(state=TaskState.STARTED, current=current, meta={}))
+    await backend.shutdown()  # a connection that stays tells of what it has done ten seconds later
     statement = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_all_tables WHERE schemaname = $1 AND relname = 'progress'"
     with anyio.fail_after(20):
         while (row := shared_postgres().ask(statement, backend.location.schema)[0])[0] < 49:

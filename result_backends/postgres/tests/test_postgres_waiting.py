@@ -1,8 +1,11 @@
 """Waiting for results: told by the server, and not for ever deaf after it went away."""
 
+from collections.abc import Generator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
 import anyio
 import pytest
-from support.postgres_fixtures import StartPostgres
 from support.postgres_servers import shared_postgres
 from support.processes import DEADLINE
 from support.tcp_proxy import TcpProxy
@@ -25,7 +28,7 @@ def result(value: object = None) -> TaskiqResult:
 
 
 async def started(url: str, **options: object) -> PostgresResultBackend:
-    backend = PostgresResultBackend(url, **options)
+    backend = PostgresResultBackend.from_url(url, **options)
     await backend.startup()
     return backend
 
@@ -67,30 +70,52 @@ async def test_ids_may_be_anything_that_is_text(backend: PostgresResultBackend) 
     assert {task_id: item.return_value for task_id, item in found.items()} == dict(zip(ids, ids, strict=True))
 
 
-async def test_waiting_goes_on_after_the_connections_were_cut(start_postgres: StartPostgres) -> None:
-    server = start_postgres()
-    writer = await started(server.url)
-    with TcpProxy(server.port) as proxy:
-        waiter = await started(server.url_at(proxy.port), poll_interval=NEVER)
-        for trouble in ("reset", "refuse"):
-            task_id = new_task_id()
-            with anyio.fail_after(DEADLINE):
-                async with anyio.create_task_group() as group:
-                    group.start_soon(waiter.wait_results, [task_id])
-                    await anyio.sleep(0.3)
-                    getattr(proxy, trouble)()
-                    proxy.reset()
-                    await writer.set_results([writer.pack(task_id, result())])
-                    proxy.resume()
-        await waiter.shutdown()
+@dataclass
+class Place:
+    """The shared server, and how tests come there."""
+
+    url: str
+    """Past the proxy, with a schema."""
+    proxy: TcpProxy
+
+    @property
+    def beyond(self) -> str:
+        """By the proxy, with a password."""
+        return self.url.replace(f":{self.proxy.target}/", f":{self.proxy.port}/").replace("taskiq@", "taskiq:s3cret@")
+
+    def cut(self) -> None:
+        """As if the server beyond the proxy had ended."""
+        self.proxy.refuse()
+        self.proxy.reset()
+
+
+@pytest.fixture
+def place(postgres_schema: str) -> Generator[Place]:
+    port = urlsplit(shared_postgres().url).port
+    assert port is not None
+    with TcpProxy(port) as proxy:
+        yield Place(f"{shared_postgres().url}?schema={postgres_schema}", proxy)
+
+
+async def test_waiting_goes_on_after_the_connections_were_cut(place: Place) -> None:
+    writer, waiter = await started(place.url), await started(place.beyond, poll_interval=NEVER)
+    for cut in (place.proxy.reset, place.cut):
+        task_id = new_task_id()
+        with anyio.fail_after(DEADLINE):
+            async with anyio.create_task_group() as group:
+                group.start_soon(waiter.wait_results, [task_id])
+                await anyio.sleep(0.3)
+                cut()
+                await writer.set_results([writer.pack(task_id, result())])
+                place.proxy.resume()
+    await waiter.shutdown()
     await writer.shutdown()
 
 
-async def test_what_is_asked_for_in_an_outage_is_an_error_with_a_reason(start_postgres: StartPostgres) -> None:
-    server = start_postgres()
-    backend = await started(server.url)
-    server.kill()
-    with pytest.raises(ResultGetError, match=r"PostgreSQL at 127\.0\.0\.1:\d+/postgres cannot be reached"):
+async def test_what_is_asked_for_in_an_outage_is_an_error_with_a_reason(place: Place) -> None:
+    backend = await started(place.beyond)
+    place.cut()
+    with pytest.raises(ResultGetError, match=rf"PostgreSQL at 127\.0\.0\.1:{place.proxy.port}/\w+ cannot be reached"):
         await backend.get_results(["id"])
     with pytest.raises(ResultStoreAwayError, match="cannot be reached"):
         await backend.set_results([StoredResult("id", b"")])
@@ -100,13 +125,12 @@ async def test_what_is_asked_for_in_an_outage_is_an_error_with_a_reason(start_po
         await backend.wait_results(["id"])
 
 
-async def test_a_server_that_is_not_there_is_said_at_the_start_and_waited_for(start_postgres: StartPostgres, caplog) -> None:
-    server = start_postgres()
-    server.stop()
-    backend = await started(server.url.replace("taskiq@", "taskiq:secret@"))
+async def test_a_server_that_is_not_there_is_said_at_the_start_and_waited_for(place: Place, caplog) -> None:
+    place.cut()
+    backend = await started(place.beyond)
     assert "cannot be reached" in caplog.text
-    assert "secret" not in caplog.text
-    server.start()
+    assert "s3cret" not in caplog.text
+    place.proxy.resume()
     with anyio.fail_after(DEADLINE):
         while not await written(backend):
             await anyio.sleep(0.05)
@@ -122,7 +146,6 @@ async def written(backend: PostgresResultBackend) -> bool:
     return True
 
 
-async def test_a_start_on_a_database_that_does_not_exist_fails(start_postgres: StartPostgres) -> None:
-    server = start_postgres()
+async def test_a_start_on_a_database_that_does_not_exist_fails() -> None:
     with pytest.raises(PostgresError, match="nowhere"):
-        await started(server.url.replace("/postgres", "/nowhere"))
+        await started(urlsplit(shared_postgres().url)._replace(path="/nowhere").geturl())
