@@ -9,8 +9,8 @@ from taskiq_core.abc.evacuation import Evacuation
 from taskiq_core.abc.queue_admin import QueueAdmin, QueueDepth
 from taskiq_core.delivery import DeadLetter
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.dead_letters import Cemetery, delete
-from taskiq_core_brokers_nats.errors import CONSUMER_NOT_FOUND, MESSAGE_NOT_FOUND, NatsError
+from taskiq_core_brokers_nats.dead_letters import Cemetery
+from taskiq_core_brokers_nats.errors import CONSUMER_NOT_FOUND, NatsError
 from taskiq_core_brokers_nats.evacuation import NatsEvacuation
 from taskiq_core_brokers_nats.headers import DELAY, fields_of
 from taskiq_core_brokers_nats.link import Msg
@@ -19,6 +19,7 @@ from taskiq_core_brokers_nats.pulls import Pull, Pulls
 from taskiq_core_brokers_nats.receipt import Receipt, receipt_of
 from taskiq_core_brokers_nats.settling import acknowledge
 from taskiq_core_brokers_nats.state import State
+from taskiq_core_brokers_nats.stream import delete, read_on
 from taskiq_core_brokers_nats.topology import Topology
 
 _PAGE = 500
@@ -96,20 +97,12 @@ class NatsAdmin(QueueAdmin):
 
     async def _purge_retries(self, filter_subject: str) -> int:
         """What was given back with a delay stays with its consumer, and shows by its header."""
-        subjects = await self._subjects(filter_subject)
-        found = await asyncio.gather(*(self._last(subject) for subject in subjects))
-        waiting = [int(message["seq"]) for message in found if message is not None and DELAY in _fields(message)]
-        return await delete(self._connection, self._names.queues, waiting)
-
-    async def _last(self, subject: str) -> Mapping[str, Any] | None:
-        try:
-            answer = await self._connection.api(f"STREAM.MSG.GET.{self._names.queues}", {"last_by_subj": subject})
-        except NatsError as error:
-            if error.code != MESSAGE_NOT_FOUND:
-                raise
-            return None
-        found: dict[str, Any] = answer["message"]
-        return found
+        number, purged = 1, 0
+        while page := await read_on(self._connection, self._names.queues, filter_subject, number):
+            number = int(page[-1]["seq"]) + 1
+            waiting = [int(message["seq"]) for message in page if DELAY in _fields(message)]
+            purged += await delete(self._connection, self._names.queues, waiting)
+        return purged
 
     async def pause(self, queue: str) -> None:
         await self._state.pause(queue)

@@ -1,10 +1,8 @@
 """Dead letters: a stream of their own, and the numbers in it as ids."""
 
-import asyncio
 import base64
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from taskiq_core import clock
@@ -15,9 +13,8 @@ from taskiq_core_brokers_nats.headers import ATTEMPTS, EXPECTED, MESSAGE_ID, PRI
 from taskiq_core_brokers_nats.names import LONGEST_ID, Names, place_of, priority_of, text_of, token
 from taskiq_core_brokers_nats.pipelining import Item
 from taskiq_core_brokers_nats.publishing import publish_all
+from taskiq_core_brokers_nats.stream import delete, read_all, seconds_of
 
-_NOT_THERE = {10037, 10043, 10057}
-"""What the server says of numbers that it has no message for."""
 _PAGE = 200
 """Letters that are asked for at once."""
 
@@ -117,40 +114,8 @@ class Cemetery:
 
     async def _read(self, numbers: Iterable[int]) -> list[tuple[DeadLetter, int]]:
         """Those that there are, in this order, each with its priority."""
-        wanted = list(numbers)
-        found: list[tuple[DeadLetter, int]] = []
-        for start in range(0, len(wanted), _PAGE):
-            chunk = wanted[start : start + _PAGE]
-            messages = await asyncio.gather(*(read(self._connection, self._names.dead, number) for number in chunk))
-            found += [_letter(message) for message in messages if message is not None]
-        return found
-
-
-async def read(connection: Connection, stream: str, number: int) -> dict[str, Any] | None:
-    """A message of a stream, None if there is none of that number."""
-    try:
-        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": number})
-    except NatsError as error:
-        if error.code in _NOT_THERE:
-            return None
-        raise
-    found: dict[str, Any] = answer["message"]
-    return found
-
-
-async def delete(connection: Connection, stream: str, numbers: Collection[int]) -> int:
-    """Delete messages of a stream; returns how many there were."""
-
-    async def one(number: int) -> bool:
-        try:
-            await connection.api(f"STREAM.MSG.DELETE.{stream}", {"seq": number, "no_erase": True})
-        except NatsError as error:
-            if error.code in _NOT_THERE:
-                return False
-            raise
-        return True
-
-    return sum(await asyncio.gather(*(one(number) for number in numbers)))
+        messages = await read_all(self._connection, self._names.dead, numbers)
+        return [_letter(message) for message in messages if message is not None]
 
 
 def _letter(message: Mapping[str, Any]) -> tuple[DeadLetter, int]:
@@ -168,12 +133,6 @@ def _letter(message: Mapping[str, Any]) -> tuple[DeadLetter, int]:
         detail,
     )
     return letter, priority_of(fields.get(PRIORITY, ""))
-
-
-def seconds_of(text: str) -> float:
-    """Of a time in RFC 3339, which has nanoseconds."""
-    whole, _, rest = text.rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{rest or 0}")
 
 
 def _numbers_in(ids: Sequence[str]) -> list[int]:

@@ -1,18 +1,17 @@
 """Reading what waits in a paused queue, straight from the stream."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from taskiq_core import clock
 from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.dead_letters import delete, seconds_of
-from taskiq_core_brokers_nats.errors import CONSUMER_NOT_FOUND, MESSAGE_NOT_FOUND, NatsError
+from taskiq_core_brokers_nats.errors import CONSUMER_NOT_FOUND, NatsError
 from taskiq_core_brokers_nats.headers import DELAY, REASON, fields_of, number_in
 from taskiq_core_brokers_nats.names import DELAYED, Names, place_of
 from taskiq_core_brokers_nats.state import State
+from taskiq_core_brokers_nats.stream import Stored, delete, read_on, seconds_of
 
 
 @dataclass(slots=True, eq=False)
@@ -50,31 +49,28 @@ class NatsEvacuation(Evacuation):
     async def _read(self, level: str, found: list[Waiting], limit: int) -> None:
         """Add what is ready; note what is not due, until there is enough of both."""
         delivered = 0 if level == DELAYED else await self._delivered(level)
-        while len(found) < limit and (level != DELAYED or len(found) + len(self._late) < limit):
-            message = await self._next(level)
-            if message is None:
-                return
-            number, subject = int(message["seq"]), str(message["subject"])
-            self._begin[level] = number + 1
-            fields = fields_of(base64.b64decode(message.get("hdrs", "")))
-            body = base64.b64decode(message.get("data", ""))
-            if REASON in fields:
-                continue
-            if delay := number_in(fields, DELAY):
-                self._late.append(_Late(number, subject, body, seconds_of(message["time"]) + delay / 1000))
-            elif number > delivered:
-                found.append(self._waiting(number, subject, body, None))
+        stream, subjects = self._names.queues, self._names.filter(self._queue, level)
 
-    async def _next(self, level: str) -> Mapping[str, Any] | None:
-        question = {"seq": self._begin.get(level, 1), "next_by_subj": self._names.filter(self._queue, level)}
-        try:
-            answer = await self._connection.api(f"STREAM.MSG.GET.{self._names.queues}", question)
-        except NatsError as error:
-            if error.code != MESSAGE_NOT_FOUND:
-                raise
-            return None
-        found: dict[str, Any] = answer["message"]
-        return found
+        def is_full() -> bool:
+            return len(found) + (len(self._late) if level == DELAYED else 0) >= limit
+
+        while not is_full() and (page := await read_on(self._connection, stream, subjects, self._begin.get(level, 1))):
+            for message in page:
+                if is_full():
+                    return
+                self._note(message, delivered, found)
+                self._begin[level] = int(message["seq"]) + 1
+
+    def _note(self, message: Stored, delivered: int, found: list[Waiting]) -> None:
+        number, subject = int(message["seq"]), str(message["subject"])
+        fields = fields_of(base64.b64decode(message.get("hdrs", "")))
+        body = base64.b64decode(message.get("data", ""))
+        if REASON in fields:
+            return
+        if delay := number_in(fields, DELAY):
+            self._late.append(_Late(number, subject, body, seconds_of(message["time"]) + delay / 1000))
+        elif number > delivered:
+            found.append(self._waiting(number, subject, body, None))
 
     async def _delivered(self, level: str) -> int:
         """The highest number that its consumer has delivered."""

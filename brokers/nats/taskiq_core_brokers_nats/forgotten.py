@@ -9,13 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.dead_letters import delete, read, seconds_of
-from taskiq_core_brokers_nats.errors import CONSUMER_NOT_FOUND, MESSAGE_NOT_FOUND, NatsError
+from taskiq_core_brokers_nats.errors import CONSUMER_NOT_FOUND, NatsError
 from taskiq_core_brokers_nats.names import Names
 from taskiq_core_brokers_nats.settling import SAME
-
-_PAGE = 200
-"""How many are deleted at once."""
+from taskiq_core_brokers_nats.stream import delete, read_all, read_on, seconds_of
 
 
 async def delete_again(connection: Connection, stream: str, keys: Iterable[str]) -> None:
@@ -25,15 +22,15 @@ async def delete_again(connection: Connection, stream: str, keys: Iterable[str])
     """
     state: dict[str, Any] = (await connection.api(f"STREAM.INFO.{stream}", {"deleted_details": True}))["state"]
     deleted: set[int] = set(state.get("deleted") or ())
-
-    async def delete_if_same(number: int, stored_at: float) -> None:
-        found = await read(connection, stream, number)
-        if found is not None and abs(seconds_of(found["time"]) - stored_at) < SAME:
-            await delete(connection, stream, [number])
-
     pairs = [(int(number), int(nanoseconds) / 1e9) for number, _, nanoseconds in (key.partition(".") for key in keys)]
     there = [pair for pair in pairs if state["first_seq"] <= pair[0] <= state["last_seq"] and pair[0] not in deleted]
-    await asyncio.gather(*(delete_if_same(*pair) for pair in there))
+    found = await read_all(connection, stream, [number for number, _ in there])
+    same = [
+        number
+        for (number, stored_at), message in zip(there, found, strict=True)
+        if message is not None and abs(seconds_of(message["time"]) - stored_at) < SAME
+    ]
+    await delete(connection, stream, same)
 
 
 async def delete_acknowledged(connection: Connection, names: Names, queue: str, level: str, pause: float) -> None:
@@ -63,18 +60,7 @@ async def delete_acknowledged(connection: Connection, names: Names, queue: str, 
 
 
 async def _delete_up_to(connection: Connection, stream: str, subjects: str, last: int) -> None:
-    number, numbers = 0, list[int]()
-    while number < last:
-        try:
-            answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": number + 1, "next_by_subj": subjects})
-        except NatsError as error:
-            if error.code != MESSAGE_NOT_FOUND:
-                raise
-            break
-        number = int(answer["message"]["seq"])
-        if number <= last:
-            numbers.append(number)
-        if len(numbers) == _PAGE:
-            await delete(connection, stream, numbers)
-            numbers.clear()
-    await delete(connection, stream, numbers)
+    number = 0
+    while number < last and (page := await read_on(connection, stream, subjects, number + 1)):
+        number = int(page[-1]["seq"])
+        await delete(connection, stream, [int(message["seq"]) for message in page if int(message["seq"]) <= last])

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 from taskiq_core.delivery import Settlement, Verdict
 from taskiq_core_brokers_nats.connection import Connection
-from taskiq_core_brokers_nats.dead_letters import Cemetery, Grave, delete, read, seconds_of
+from taskiq_core_brokers_nats.dead_letters import Cemetery, Grave
 from taskiq_core_brokers_nats.errors import WRONG_SEQUENCE, NatsError, lost, nobody_answers
 from taskiq_core_brokers_nats.headers import rejection
 from taskiq_core_brokers_nats.link import Msg, pub
 from taskiq_core_brokers_nats.pipelining import Item
 from taskiq_core_brokers_nats.publishing import publish_all
 from taskiq_core_brokers_nats.receipt import Receipt
+from taskiq_core_brokers_nats.stream import delete, read, seconds_of
 
 _OTHER_HEADERS = 2048
 """Bytes at the most, beside those that tell why something was rejected."""
