@@ -5,8 +5,10 @@ as `rediss` or a variant such as `redis+sentinel` is one more entry point. Only 
 """
 
 import difflib
+import inspect
 import logging
 import re
+from collections.abc import Mapping
 from enum import Enum
 from importlib import metadata
 from typing import Any, cast
@@ -82,7 +84,7 @@ def broker_from_url(url: str, *, results: bool | str = True, **options: Any) -> 
     scheme = scheme_of(url)
     broker_class = load_plugin(PluginKind.BROKER, scheme)
     if results is not True or scheme not in installed(PluginKind.RESULT_BACKEND):
-        broker: AsyncBroker = broker_class.from_url(url, **options)
+        broker: AsyncBroker = _made(broker_class, url, options)
         if isinstance(results, str):
             return broker.with_result_backend(result_backend_from_url(results))
         if results and not broker.result_backend.keeps_results:
@@ -92,25 +94,25 @@ def broker_from_url(url: str, *, results: bool | str = True, **options: Any) -> 
     backend_class = load_plugin(PluginKind.RESULT_BACKEND, scheme)
     of_backend = _declared(backend_class)
     if of_backend is None:
-        broker = broker_class.from_url(url, **options)
-        return broker.with_result_backend(backend_class.from_url(url))
+        broker = _made(broker_class, url, options)
+        return broker.with_result_backend(_made(backend_class, url, {}))
     only_of_backend = of_backend - (_declared(broker_class) or frozenset())
     written = _options_in(url)
     for_backend = {name: value for name, value in options.items() if name in of_backend}
     for_broker = {name: value for name, value in options.items() if name not in only_of_backend}
-    backend: AsyncResultBackend[Any] = backend_class.from_url(_with_options(url, written & of_backend), **for_backend)
-    broker = broker_class.from_url(_with_options(url, written - only_of_backend), **for_broker)
+    backend: AsyncResultBackend[Any] = _made(backend_class, _with_options(url, written & of_backend), for_backend)
+    broker = _made(broker_class, _with_options(url, written - only_of_backend), for_broker)
     return broker.with_result_backend(backend)
 
 
 def result_backend_from_url(url: str, **options: Any) -> AsyncResultBackend[Any]:
     """The result backend of a URL; raises as `broker_from_url`."""
-    return cast("AsyncResultBackend[Any]", load_plugin(PluginKind.RESULT_BACKEND, scheme_of(url)).from_url(url, **options))
+    return cast("AsyncResultBackend[Any]", _made(load_plugin(PluginKind.RESULT_BACKEND, scheme_of(url)), url, options))
 
 
 def schedule_source_from_url(url: str, **options: Any) -> ScheduleSource:
     """The schedule source of a URL; raises as `broker_from_url`."""
-    return cast("ScheduleSource", load_plugin(PluginKind.SCHEDULE_SOURCE, scheme_of(url)).from_url(url, **options))
+    return cast("ScheduleSource", _made(load_plugin(PluginKind.SCHEDULE_SOURCE, scheme_of(url)), url, options))
 
 
 def scheme_of(url: str) -> str:
@@ -123,6 +125,18 @@ def scheme_of(url: str) -> str:
         reason = "Expected a URL that starts with a scheme, such as sqlite:///jobs.db or memory://."
         raise ConfigurationError(reason=reason)
     return scheme.lower()
+
+
+def _made(plugin: Any, url: str, options: Mapping[str, Any]) -> Any:
+    try:
+        return plugin.from_url(url, **options)
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None or unknown[1] not in options:
+            raise
+        known = list(inspect.signature(plugin).parameters)[1:]  # but for the place itself
+        reason = f"{plugin.__name__} has no option {unknown[1]}. Known are: {', '.join(sorted(known)) or 'none'}."
+        raise ConfigurationError(reason=reason) from error
 
 
 def _declared(plugin: Any) -> frozenset[str] | None:

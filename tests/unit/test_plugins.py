@@ -226,3 +226,9 @@ def test_a_plugin_that_cannot_be_imported_says_which_and_why(shelf: Shelf) -> No
     shelf.install("broken_plugin", {"taskiq_core.brokers": {"broken": "Broker"}}, "import no_such_driver")
     with pytest.raises(ConfigurationError, match=r"'broken' \(broken_plugin:Broker\) cannot be imported: .*no_such_driver"):
         broker_from_url("broken://")
+
+
+def test_a_keyword_that_nobody_knows_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"InMemoryBroker has no option lifetime\. Known are: .*lease, ") as caught:
+        broker_from_url("memory://", lifetime=4)
+    assert "result_ttl" not in str(caught.value)
