@@ -11,6 +11,7 @@ from taskiq_core.group_commit import seconds_left
 from taskiq_core.server_error import ServerError
 
 T = TypeVar("T")
+E = TypeVar("E", bound=ServerError)
 
 _PAUSE = 0.1
 """Seconds between two tries of a send, at the most."""
@@ -45,7 +46,13 @@ async def reach(connect: Callable[[], Awaitable[T]], seconds: float, silence: Se
                     failure = error
                 await asyncio.sleep(_START_PAUSE)
     except TimeoutError:
-        raise failure or silence from None
+        raise given_up(failure or silence, seconds) from failure
+
+
+def given_up(failure: E, seconds: float) -> E:
+    """The error of a start that has tried for so long: it says what to do."""
+    reason = f"{failure.reason.rstrip('.')}. Tried for {seconds:g} s: is it running, and is the address right?"
+    return type(failure)(reason=reason, certain=failure.certain, passing=failure.passing)
 
 
 def seconds_to_answer(timeout: float) -> float:

@@ -7,6 +7,7 @@ from typing import Literal, Unpack
 
 import anyio
 
+from taskiq_core.background import BackgroundTask
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.worker.backoff import Backoff
 from taskiq_core.worker.batch_invocation import compile_invocation
@@ -19,6 +20,8 @@ from taskiq_core.worker.threads import Threads
 
 logger = logging.getLogger("taskiq.worker")
 
+_MOMENT = 1.0
+"""Seconds after which a start that is not done is told."""
 _SHUTDOWN = 5.0
 """Seconds for shutdown handlers and disconnecting."""
 
@@ -85,10 +88,18 @@ class Worker:
 
     async def _start(self) -> None:
         if self._stopping == "no":
+            waiting = BackgroundTask(self._tell_that_it_waits, "a start that is told")
             with anyio.CancelScope() as self._starting:
                 backoff = Backoff(logger, "The broker can be used")
-                await backoff.start(self.broker.startup, self._shut_down, "The broker cannot be used yet; trying again")
+                try:
+                    await backoff.start(self.broker.startup, self._shut_down, "The broker cannot be used yet; trying again")
+                finally:
+                    waiting.cancel()
             self._starting = None
+
+    async def _tell_that_it_waits(self) -> None:
+        await anyio.sleep(_MOMENT)
+        logger.warning("The worker is not ready yet: it waits for its broker, and for what starts with that")
 
     async def _shut_down(self) -> None:
         with anyio.move_on_after(_SHUTDOWN, shield=True) as late:

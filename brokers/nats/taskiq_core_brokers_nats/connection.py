@@ -11,6 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from taskiq_core.outage import Outage
+from taskiq_core.server_retries import given_up
 from taskiq_core_brokers_nats.errors import NatsError, explain, lost, nobody_answers
 from taskiq_core_brokers_nats.link import Handler, Link, Msg
 from taskiq_core_brokers_nats.location import Location
@@ -63,7 +64,7 @@ class Connection:
         if self.link is None:
             failure = self._failure or self._lost(f"no answer for {timeout:g} s")
             await self.close()
-            raise failure
+            raise given_up(failure, timeout) if failure.passing else failure
 
     def begin(self) -> asyncio.Event:
         """Be connected from now on, without waiting for it; returns what is set when trying again will not help."""

@@ -15,6 +15,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core.exceptions import ConfigurationError, SendTaskError
 from taskiq_core.message import BrokerMessage
+from taskiq_core.server_retries import given_up
 from taskiq_core.url_options import positive_seconds
 from taskiq_core_brokers_rabbitmq.admin import RabbitAdmin
 from taskiq_core_brokers_rabbitmq.connector import Connector
@@ -134,7 +135,8 @@ class RabbitBroker(AsyncBroker):
                         return
                     await asyncio.sleep(_PAUSE)
         except TimeoutError:
-            raise failure or lost(self.location.server, f"no answer for {self.send_timeout:g} s", certain=True) from None
+            found = failure or lost(self.location.server, f"no answer for {self.send_timeout:g} s", certain=True)
+            raise given_up(found, self.send_timeout) from failure
 
     async def shutdown(self) -> None:
         try:
