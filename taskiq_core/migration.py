@@ -53,7 +53,7 @@ class Migration:
     """
 
     def __init__(self, source: AsyncBroker, target: AsyncBroker) -> None:
-        self._target = target
+        self._source, self._target = type(source).__name__, target
         self._from = _admin_of(source, "source", Capability.EVACUATE | Capability.CROSS_PROCESS)
         self._to = _admin_of(target, "target", Capability.DEAD_LETTER | Capability.CROSS_PROCESS)
         self._lock = MigrationLock({"source": self._from, "target": self._to})
@@ -80,7 +80,8 @@ class Migration:
         """
         names = await self._from.queues()
         if names is None:
-            raise ConfigurationError(reason="The source cannot say which queues it has: name each with --queue.")
+            reason = f"{self._source} cannot say which queues there are, as its server does not tell: name each with --queue."
+            raise ConfigurationError(reason=reason)
         return tuple(sorted(name for name in names if name != OUTBOX_QUEUE and not name.startswith(MARK)))
 
     async def paused(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ from taskiq_core.cli.operating import do_and_leave
 from taskiq_core.cli.reference import find_reference
 from taskiq_core.cli.running import run_loop
 from taskiq_core.exceptions import ConfigurationError
-from taskiq_core.plugins import broker_from_url
+from taskiq_core.plugins import PluginKind, broker_from_url, installed, scheme_of
 from taskiq_core.scheduler import TaskiqScheduler
 
 Operation = Callable[[SchemaOwner], Awaitable[SchemaVersion]]
@@ -24,7 +24,7 @@ def run_upgrade(arguments: Sequence[str], url: str | None) -> NoReturn:
     """Upgrade and say so, and end the process."""
 
     def tell(found: SchemaVersion) -> int:
-        done = f"upgraded from version {found.found} to {found.needed}"
+        done = f"upgraded from version {found.found} to {found.needed}" if found.found else f"made, version {found.needed}"
         click.echo(f"{found.place}: {f'version {found.needed} already' if found.is_current else done}")
         return STOPPED
 
@@ -70,7 +70,7 @@ def _owners(arguments: Sequence[str], url: str | None) -> list[SchemaOwner]:
     if url is not None:
         if arguments:
             raise ConfigurationError(reason="Give either APP or --url, not both.")
-        return _in_broker(broker_from_url(url))
+        return _in_broker(broker_from_url(url, results=scheme_of(url) in installed(PluginKind.RESULT_BACKEND)))
     app, _ = find_reference(arguments)
     found = load(app)
     if isinstance(found, TaskiqScheduler):

@@ -29,7 +29,9 @@ def run_list(arguments: Sequence[str]) -> NoReturn:
     """Print a table, and end the process."""
 
     async def work(broker: AsyncBroker, tasks: tuple[str, ...]) -> None:
-        states = [state for task in tasks or (None,) for state in await broker.limits.get(task)]
+        has_some = any(task.options.limits for task in broker.get_all_tasks().values())
+        wanted = tasks or ((None,) if has_some else ())  # no shared state is needed to list none
+        states = [state for task in wanted for state in await broker.limits.get(task)]
         rows = [("task", "limit", "in force")]
         rows += [(state.task_name, str(state.declared), str(state.current) if state.is_changed else "") for state in states]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -11,13 +11,9 @@ from taskiq_core.cli.options import CONTEXT, split_names
 )
 @click.option("--to", "target", envvar="TASKIQ_MIGRATE_TO", required=True, metavar="URL", help="The broker that gets them.")
 @click.option("--queue", "-q", multiple=True, callback=split_names, metavar="QUEUE", help="Queue to move; all without it.")
-@click.option(
-    "--resume/--keep-paused",
-    default=None,
-    show_default=False,
-    help="What queues shall be in the end. Without it: as before, if none was paused.",
-)
-def migrate(source: str, target: str, queue: tuple[str, ...], resume: bool | None) -> None:
+@click.option("--resume", is_flag=True, help="Resume queues in the end, also those that were paused before.")
+@click.option("--keep-paused", is_flag=True, help="Leave all queues paused that are moved.")
+def migrate(source: str, target: str, queue: tuple[str, ...], resume: bool, keep_paused: bool) -> None:
     """Move what waits from one broker to another.
 
     Messages keep their ids, bodies, queues, priorities, and what is left of their delays. What workers hold stays with them;
@@ -28,4 +24,7 @@ def migrate(source: str, target: str, queue: tuple[str, ...], resume: bool | Non
     """
     from taskiq_core.cli.migrate_operations import run
 
-    run(source, target, queue, resume)
+    if resume and keep_paused:
+        msg = "Say what queues shall be in the end, --resume or --keep-paused, and not both."
+        raise click.UsageError(msg)
+    run(source, target, queue, resume if resume or keep_paused else None)

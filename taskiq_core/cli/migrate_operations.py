@@ -75,7 +75,10 @@ class _Mover:
                 done.append(await self._migration.move(queue, resume=self._resume is not False, tell=line.show))
                 line.clear()
         finally:
-            _report(done)
+            if done:
+                _report(done)
+        if not done and not self._stopped:
+            click.echo("Nothing waits in the source.")
         await self._conclude(queues, done)
 
     async def _refuse_paused(self, queues: Sequence[str]) -> None:
@@ -109,9 +112,6 @@ async def _count_dead(admin: QueueAdmin, queues: Sequence[str]) -> int:
 
 
 def _report(done: Sequence[Moved]) -> None:
-    if not done:
-        click.echo("Nothing waits in the source.")
-        return
     width = max(len("queue"), *(len(item.queue) for item in done))
     click.echo(f"{'queue':{width}}    moved  refused  held")
     for item in done:

@@ -49,22 +49,22 @@ def test_all_parts_of_an_application(db: Db, tmp_path: Path) -> None:
     missing = "no tables, this release needs {}: run `taskiq db upgrade`"
     assert (code, lines) == (3, says(tmp_path, missing, *names))
     assert list(tmp_path.glob("*.db")) == []
-    assert db("upgrade", "app:broker") == (0, says(tmp_path, "upgraded from version 0 to {}", *names[:2]))
+    assert db("upgrade", "app:broker") == (0, says(tmp_path, "made, version {}", *names[:2]))
     code, lines = db("upgrade", "app:scheduler")
     assert lines == [
         *says(tmp_path, "version {} already", *names[:2]),
-        *says(tmp_path, "upgraded from version 0 to {}", names[2]),
+        *says(tmp_path, "made, version {}", names[2]),
     ]
     assert db("status", "app:scheduler") == (0, says(tmp_path, "version {}", *names))
 
 
 def test_the_outbox_is_a_part(db: Db, tmp_path: Path) -> None:
-    assert db("upgrade", "app:outside") == (0, says(tmp_path, "upgraded from version 0 to {}", "outbox.db"))
+    assert db("upgrade", "app:outside") == (0, says(tmp_path, "made, version {}", "outbox.db"))
 
 
 def test_a_url_instead_of_an_application(db: Db, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'x.db'}?lease=5"
-    assert db("upgrade", "--url", url) == (0, says(tmp_path, "upgraded from version 0 to {}", "x.db"))
+    assert db("upgrade", "--url", url) == (0, says(tmp_path, "made, version {}", "x.db"))
     assert db("status", TASKIQ_DB_STATUS_URL=url) == (0, says(tmp_path, "version {}", "x.db"))
 
 

@@ -11,6 +11,7 @@ from taskiq_core import Concurrency, InMemoryBroker, Rate, broker_from_url
 
 broker = broker_from_url("sqlite:///jobs.db")
 memory = InMemoryBroker()
+free = broker_from_url("sqlite:///jobs.db", results=False)
 
 @broker.task("mail", limits=[Concurrency(5), Rate(100, per=60), Rate(2, key="{to}"), Rate(9, per=5, name="smtp")])
 async def mail(to: str) -> None: ...
@@ -29,6 +30,10 @@ def limits(tmp_path: Path) -> Limits:
             return command.wait(), command.lines
 
     return run
+
+
+def test_a_list_of_no_limits_needs_no_shared_state(limits: Limits) -> None:
+    assert limits("list", app="app:free") == (0, ["task  limit  in force"])
 
 
 def test_set_list_reset(limits: Limits) -> None:

@@ -108,6 +108,7 @@ def test_two_at_once(tmp_path: Path, migrate: Migrate) -> None:
     [
         (("--from", "nosuch://me:secret@there", "--to", "sqlite:///new.db"), "nosuch://"),
         (("--from", "sqlite:///odl.db", "--to", "sqlite:///new.db"), "look at the URL after --from"),
+        ((*URLS, "--resume", "--keep-paused"), "--resume or --keep-paused, and not both"),
         (("--from", "memory://", "--to", "sqlite:///new.db"), "The source keeps its messages in one process"),
         (("--from", "redis://me:secret@127.0.0.1:1/0", "--to", "sqlite:///new.db"), "Redis at 127.0.0.1:1"),
         (("--from", "sqlite:///old.db", "--to", "sqlite:///../{here}/old.db"), "Source and target are the same place"),

@@ -1,5 +1,6 @@
 """Moving queues from one broker to another: what is kept, what is refused, and what is left after an error."""
 
+import functools
 from collections.abc import AsyncGenerator, Sequence
 
 import anyio
@@ -145,6 +146,14 @@ async def test_brokers_that_cannot_do_their_part() -> None:
         Migration(Place(), Place(Capability.DEAD_LETTER))
     with pytest.raises(ConfigurationError, match=r"The target has no named queues, so 'mail' cannot be moved to it"):
         await move(Place(), Place(Capability.QUEUES), "mail")
+
+
+async def test_a_source_that_cannot_name_its_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Place()
+    monkeypatch.setattr(admin(source), "queues", functools.partial(anyio.sleep, 0))
+    with pytest.raises(ConfigurationError, match=r"Place cannot say which queues there are, .*: name each with --queue\."):
+        async with Migration(source, Place()) as migration:
+            await migration.queues()
 
 
 async def test_one_place_is_not_two() -> None:

@@ -79,7 +79,8 @@ async def require_version(connection: Any, location: Location) -> None:
     _refuse_newer(found, location)
     if found < VERSION:
         reason = (
-            f"The schema {location.schema!r} has tables of version {found}, this release needs version {VERSION}: "
+            f"The schema {location.schema!r} has {f'tables of version {found}' if found else 'no tables'}, "
+            f"this release needs version {VERSION}: "
             "run `taskiq db upgrade` as a user who may change them, or start without migrate=false."
         )
         raise UnusablePostgresError(reason=reason)
