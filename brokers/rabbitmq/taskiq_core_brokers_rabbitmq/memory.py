@@ -20,5 +20,11 @@ class Memory:
             self._old, self._new, self._since = self._new, set(), now
         self._new.add(name)
 
+    def take(self, other: "Memory") -> None:
+        """All that the other has, from it."""
+        names, other._new, other._old = other._new | other._old, set(), set()
+        for name in names:
+            self.add(name)
+
     def __contains__(self, name: str) -> bool:
         return name in self._new or name in self._old

@@ -123,19 +123,20 @@ class Publisher:
             raise RabbitError(reason=explain_closing(link.place, error).reason, certain=False, passing=True) from error
         return batch, link
 
-    async def announce(self, what: str, nonces: Sequence[str]) -> None:
-        """Tell all workers of messages, if the server takes any now. Nobody waits for that to arrive.
+    async def tell(self, text: str, to: str | None = None) -> bool:
+        """Tell all workers, or the one that hears from the queue `to`. Nobody waits for that to arrive.
+
+        Returns False if the server takes no messages now.
 
         :raises RabbitError: if there is no connection.
         """
-        if not nonces:
-            return
         channel, link = await self._open()
-        if not link.blocked and channel.closed is None:
-            self._number += 1  # the server counts it
-            address = (self._topology.news.encode(), b"")
-            body = f"{what} {' '.join(nonces)}".encode()
-            link.write(frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, body))
+        if link.blocked or channel.closed is not None:
+            return False
+        self._number += 1  # the server counts it
+        address = (self._topology.news.encode(), b"") if to is None else (b"", to.encode())
+        link.write(frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, text.encode()))
+        return True
 
     async def _open(self) -> tuple[Channel, Link]:
         async with self._opening:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol, cast
+from typing import Protocol
 
 from pamqp import commands
 
@@ -11,12 +11,12 @@ from taskiq_core.defaults import DEFAULT_PRIORITY
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_rabbitmq import frames
 from taskiq_core_brokers_rabbitmq.alarms import Marks
-from taskiq_core_brokers_rabbitmq.doubts import Doubts, Says
 from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, number, still_to_wait
 from taskiq_core_brokers_rabbitmq.errors import RabbitError
 from taskiq_core_brokers_rabbitmq.feed import Feed, Look
 from taskiq_core_brokers_rabbitmq.frames import Incoming
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
+from taskiq_core_brokers_rabbitmq.in_doubt import InDoubt
 from taskiq_core_brokers_rabbitmq.link import Link
 from taskiq_core_brokers_rabbitmq.receipt import Receipt
 from taskiq_core_brokers_rabbitmq.tags import Tags
@@ -29,7 +29,7 @@ _HEAD_START = 0.2
 class Parts(Protocol):
     """What a session needs of its subscription."""
 
-    doubts: Doubts
+    in_doubt: InDoubt
 
     def arrived(self) -> None:
         """Something has come, perhaps unasked."""
@@ -61,6 +61,8 @@ class Session:
         self._tags = Tags()
         self._counts = topology.kind(link) == "quorum"
         self._queues: Collection[str] = ()
+        self.address = ""
+        """The queue of AMQP that brings the news."""
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -83,6 +85,7 @@ class Session:
         _, declared = await self._news.call(
             commands.Channel.Open(), commands.Queue.Declare(exclusive=True, auto_delete=True), patience=patience
         )
+        self.address = str(declared.queue)
         await self._news.call(
             commands.Queue.Bind(queue=declared.queue, exchange=topology.news, routing_key=""),
             commands.Basic.Consume(queue=declared.queue, no_ack=True),
@@ -136,8 +139,8 @@ class Session:
             self._parts.arrived()
         elif what == "resume":
             self.paused.discard(rest)
-        elif what in {"mine", "done", "free"}:
-            self._parts.doubts.hear(cast("Says", what), rest.split())
+        elif what == "peer":
+            self._parts.in_doubt.hear(rest)
         self._changed.set()
 
     def _take(self, message: Incoming) -> None:
@@ -150,20 +153,17 @@ class Session:
         back = number(headers, COUNT)
         receipt = Receipt(nonce, source.level, properties.task_id, number(headers, ATTEMPTS) + back)
         returned = message.redelivered or back > 0
-        if returned and (held := self._holdings.of(nonce)) is not None:
+        if returned and (held := self._holdings.of(nonce)) is not None and held.receipt.channel is not self.channel:
             self._hold(held.receipt, message.tag, source.index, generation)
             return
         self._hold(receipt, message.tag, source.index, generation)
         delivery = Delivery(message.body, receipt, receipt.attempts + 1, source.queue, number(headers, DEATHS) + back)
         if (seconds := still_to_wait(headers)) > 0:
             self._parts.send_on(self, [Settlement(delivery, Verdict.RETRY, delay=seconds)])
-        elif returned and self._holdings.is_settled(nonce):
+        elif returned and self._holdings.state_of(nonce) == "done":
             self.finish([delivery])
         elif returned:
-            if self._holdings.is_released(nonce):
-                self.come_back([delivery])
-            else:
-                self._parts.doubts.keep(delivery)
+            self._parts.in_doubt.keep(delivery)
         else:
             self.admit([delivery])
 
@@ -188,6 +188,8 @@ class Session:
     def finish(self, deliveries: Collection[Delivery]) -> None:
         """They are settled already: acknowledge them."""
         self.link.write(self.acks(deliveries))
+        for delivery in deliveries:
+            self._holdings.settled(delivery)
 
     def acks(self, deliveries: Collection[Delivery]) -> bytes:
         """The frames that acknowledge these, to be written at once."""

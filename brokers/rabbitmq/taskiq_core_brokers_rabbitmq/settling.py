@@ -1,6 +1,5 @@
 """Carrying out verdicts: what goes on is published anew and confirmed, then all are acknowledged in one write."""
 
-import contextlib
 from collections.abc import Iterable, Sequence
 
 from pamqp import commands
@@ -8,7 +7,6 @@ from pamqp import commands
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_rabbitmq.dead_letters import dead_headers
 from taskiq_core_brokers_rabbitmq.envelope import copy_of
-from taskiq_core_brokers_rabbitmq.errors import RabbitError
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
 from taskiq_core_brokers_rabbitmq.receipt import Receipt
@@ -64,7 +62,7 @@ class Settler:
     async def _acknowledge(self, session: Session, due: Iterable[Settlement]) -> None:
         if session.channel.closed is not None:
             raise session.channel.closed
-        ours, done, free = list[Delivery](), list[str](), list[str]()
+        ours: list[Delivery] = []
         # Without a pause: what the server took back may be ours again after it.
         for item in due:
             receipt: Receipt = item.delivery.receipt
@@ -72,19 +70,14 @@ class Settler:
                 ours.append(item.delivery)
             elif _comes_back(item) and not receipt.copied:
                 self._holdings.released(item.delivery)
-                free.append(receipt.nonce)
             else:
                 self._holdings.settled_unknown(item.delivery)
-                done.append(receipt.nonce)
         acks = session.acks(ours)
         if ours:
             # The server handles what a channel sends in order: its answer to the last says that it has the others.
             await session.channel.call(commands.Basic.Qos(prefetch_count=1), after=acks, patience=self._patience)
             for delivery in ours:
                 self._holdings.settled(delivery)
-        with contextlib.suppress(RabbitError):  # then it takes longer
-            await self._publisher.announce("free", free)
-            await self._publisher.announce("done", done)
 
 
 def _comes_back(item: Settlement) -> bool:

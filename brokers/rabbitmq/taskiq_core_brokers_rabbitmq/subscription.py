@@ -1,7 +1,6 @@
 """One consumer: what it receives, holds and settles."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import random
@@ -18,10 +17,11 @@ from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core.exceptions import BrokerError
 from taskiq_core_brokers_rabbitmq.alarms import Marks
 from taskiq_core_brokers_rabbitmq.connector import Connector
-from taskiq_core_brokers_rabbitmq.doubts import CLAIM_EVERY, Doubts
 from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, UnusableRabbitError, of_consumer
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
+from taskiq_core_brokers_rabbitmq.in_doubt import InDoubt
 from taskiq_core_brokers_rabbitmq.overdue import Overdue
+from taskiq_core_brokers_rabbitmq.peers import Peers
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
 from taskiq_core_brokers_rabbitmq.session import Session
 from taskiq_core_brokers_rabbitmq.settling import Settler
@@ -60,8 +60,7 @@ class RabbitSubscription(Subscription):
         self._resting: asyncio.TimerHandle | None = None
         self._background: set[asyncio.Task[object]] = set()
         self._reopening: asyncio.Task[None] | None = None
-        self._lost = asyncio.Event()
-        self.doubts = Doubts(self._cleared, self._finished)
+        self.in_doubt = InDoubt(Peers(self.consumer, publisher), self._holdings, self._cleared, self._finished)
 
     async def __aenter__(self) -> Self:
         self._overdue.start()
@@ -84,7 +83,7 @@ class RabbitSubscription(Subscription):
             self._resting.cancel()
         if self._reopening is not None:
             self._reopening.cancel()
-        self.doubts.take_all()  # they go back as they are, when the connection is closed
+        self.in_doubt.drop_all()  # they go back as they are, when the connection is closed
         reason = "RabbitMQ did not answer in time."
         with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True) as scope:
             try:
@@ -101,8 +100,10 @@ class RabbitSubscription(Subscription):
                     await self._settler.give_back(session, self._holdings.all())
                     await asyncio.sleep(LINGER)
                 reason = ""
+                await self.in_doubt.leave()
             except BrokerError as refusal:
                 reason = str(refusal)
+        self.in_doubt.stop()
         self.connector.close()
         if reason:
             logger.warning("What this worker holds comes back by itself, and counts it as a lost holder. %s", reason)
@@ -161,51 +162,32 @@ class RabbitSubscription(Subscription):
                     self.connector.close()
                     raise
                 self._session = session
-                if again:
-                    self.doubts.outage()
-                    self._start(self._claim())
+                await self.in_doubt.join(session.address, again=again)
             return self._session
-
-    async def _claim(self) -> bool:
-        """Tell others what is still ours, or settled without the server's knowing; False if nothing is."""
-        orphans, done = self._holdings.orphans(), self._holdings.to_tell()
-        await self._publisher.announce("mine", orphans)
-        await self._publisher.announce("done", done)
-        self._holdings.told(done)
-        return bool(orphans or done)
 
     def broken(self, session: Session, error: RabbitError) -> None:
         """The connection broke: get another soon, as others get what we hold."""
         if session is not self._session or self._stopped:
             return
-        self.doubts.take_all()
+        self.in_doubt.drop_all()
         self._holdings.lose(session.feed.take_all())
         if isinstance(error, ChannelClosedError):
             self.connector.close()
             logger.warning("%s", of_consumer(session.link.place, error))
-        self._lost.set()
         if self._reopening is None:
             self._reopening = asyncio.get_running_loop().create_task(self._reopen())
 
     async def _reopen(self) -> None:
-        """Until there is a connection and all that is held is with us again."""
+        """Until there is a connection: others may ask for what we hold."""
         pause = _FIRST_PAUSE
         try:
-            while not self._stopped:
-                self._lost.clear()
+            while not self._stopped and not (self._session is not None and self._session.usable):
                 try:
                     await self._open()
-                    claims = await self._claim()
                 except RabbitError as error:
                     logger.debug("No connection yet: %s", error)
                     await asyncio.sleep(pause * random.uniform(0.7, 1.3))
                     pause = min(2 * pause, _LAST_PAUSE)
-                else:
-                    if not claims and not self._lost.is_set():
-                        return
-                    pause = _FIRST_PAUSE
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._lost.wait(), CLAIM_EVERY)
         finally:
             self._reopening = None
 
