@@ -7,7 +7,7 @@ class Receipt:
     """Which publication it is, and by which delivery on which channel we hold it."""
 
     __slots__ = (
-        *("attempts", "channel", "copied", "forgotten", "generation"),
+        *("attempts", "channel", "copied", "forgotten", "generation", "maybe_copied"),
         *("level", "nonce", "settled", "since", "source", "tag", "task_id"),
     )
 
@@ -27,4 +27,6 @@ class Receipt:
         self.forgotten = False
         self.copied = False
         """Its verdict has sent a message in its place."""
+        self.maybe_copied = False
+        """The same, if the server has read it: its confirm was lost."""
         self.settled = False

@@ -11,7 +11,7 @@ from taskiq_core.defaults import DEFAULT_PRIORITY
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_rabbitmq import frames
 from taskiq_core_brokers_rabbitmq.alarms import Marks
-from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, number, still_to_wait
+from taskiq_core_brokers_rabbitmq.envelope import AGAIN, ATTEMPTS, COUNT, DEATHS, name_in, number, still_to_wait
 from taskiq_core_brokers_rabbitmq.errors import RabbitError
 from taskiq_core_brokers_rabbitmq.feed import Feed, Look
 from taskiq_core_brokers_rabbitmq.frames import Incoming
@@ -39,7 +39,7 @@ class Parts(Protocol):
         """It is of no use any more."""
         ...
 
-    def send_on(self, session: "Session", settlements: Sequence[Settlement]) -> None:
+    def send_on(self, settlements: Sequence[Settlement]) -> None:
         """Carry these out, soon."""
         ...
 
@@ -147,21 +147,22 @@ class Session:
         source, generation = self.feed.source_of(message.consumer)
         properties = frames.unpack_properties(message.properties)
         headers = properties.headers
-        nonce = properties.nonce or f"{id(self)}-{message.tag}"
+        nonce = name_in(properties) or f"{id(self)}-{message.tag}"
         if generation == source.generation:
             source.taken += 1
         back = number(headers, COUNT)
         receipt = Receipt(nonce, source.level, properties.task_id, number(headers, ATTEMPTS) + back)
-        returned = message.redelivered or back > 0
+        returned = message.redelivered or back > 0 or number(headers, AGAIN) > 0
         if returned and (held := self._holdings.of(nonce)) is not None and held.receipt.channel is not self.channel:
             self._hold(held.receipt, message.tag, source.index, generation)
             return
         self._hold(receipt, message.tag, source.index, generation)
         delivery = Delivery(message.body, receipt, receipt.attempts + 1, source.queue, number(headers, DEATHS) + back)
-        if (seconds := still_to_wait(headers)) > 0:
-            self._parts.send_on(self, [Settlement(delivery, Verdict.RETRY, delay=seconds)])
-        elif returned and self._holdings.state_of(nonce) == "done":
+        if returned and self._holdings.state_of(nonce) == "done":
             self.finish([delivery])
+        elif (seconds := still_to_wait(headers)) > 0:
+            self._holdings.take(delivery)
+            self._parts.send_on([Settlement(delivery, Verdict.RETRY, delay=seconds)])
         elif returned:
             self._parts.in_doubt.keep(delivery)
         else:
@@ -183,7 +184,8 @@ class Session:
         for delivery in deliveries:
             delivery.deaths += 1
             delivery.receipt.attempts += 1
-        self._parts.send_on(self, [Settlement(delivery, Verdict.RELEASE) for delivery in deliveries])
+            self._holdings.take(delivery)
+        self._parts.send_on([Settlement(delivery, Verdict.RELEASE) for delivery in deliveries])
 
     def finish(self, deliveries: Collection[Delivery]) -> None:
         """They are settled already: acknowledge them."""

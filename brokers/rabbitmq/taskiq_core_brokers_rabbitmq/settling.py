@@ -7,6 +7,7 @@ from pamqp import commands
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core_brokers_rabbitmq.dead_letters import dead_headers
 from taskiq_core_brokers_rabbitmq.envelope import copy_of
+from taskiq_core_brokers_rabbitmq.errors import RabbitError
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
 from taskiq_core_brokers_rabbitmq.receipt import Receipt
@@ -31,7 +32,12 @@ class Settler:
         due = [item for item in settlements if not item.delivery.receipt.settled]
         # Again, as what had no connection may be ours again meanwhile: then it needs a copy after all.
         while copies := [(item, letter) for item in due if (letter := self._letter(session, item)) is not None]:
-            await self._publisher.publish([letter for _, letter in copies])
+            try:
+                await self._publisher.publish([letter for _, letter in copies])
+            except RabbitError as error:
+                for item, _ in copies:
+                    item.delivery.receipt.maybe_copied |= not error.certain
+                raise
             for item, _ in copies:
                 item.delivery.receipt.copied = True
         await self._acknowledge(session, due)
@@ -43,13 +49,13 @@ class Settler:
     def _letter(self, session: Session, item: Settlement) -> Letter | None:
         """What is to be published for a verdict."""
         receipt: Receipt = item.delivery.receipt
-        if item.verdict is Verdict.ACK or receipt.copied or (_comes_back(item) and receipt.channel is not session.channel):
+        if item.verdict is Verdict.ACK or receipt.copied:
+            return None
+        if _comes_back(item) and receipt.channel is not session.channel and not receipt.maybe_copied:
             return None
         if item.verdict is Verdict.REJECT:
             return self._dead(item, receipt)
-        return copy_of(
-            item.delivery, receipt.level, receipt.task_id, attempts=receipt.attempts, body=item.body, delay=item.delay
-        )
+        return copy_of(item.delivery, body=item.body, delay=item.delay)
 
     def _dead(self, item: Settlement, receipt: Receipt) -> Letter:
         delivery = item.delivery

@@ -205,17 +205,17 @@ class RabbitSubscription(Subscription):
         """Something has come, perhaps unasked."""
         session = self._session
         if session is not None and session.paused:
-            self._give_back(session, session.feed.take_all(session.paused))
+            self._give_back(session.feed.take_all(session.paused))
         if not self._receiving and self._resting is None:
             self._rest_soon()
 
-    def _give_back(self, session: Session, surplus: Sequence[Delivery]) -> None:
+    def _give_back(self, surplus: Sequence[Delivery]) -> None:
         if surplus:
-            self.send_on(session, [Settlement(delivery, Verdict.RELEASE) for delivery in surplus])
+            self.send_on([Settlement(delivery, Verdict.RELEASE) for delivery in surplus])
 
-    def send_on(self, session: Session, settlements: Sequence[Settlement]) -> None:
+    def send_on(self, settlements: Sequence[Settlement]) -> None:
         """Carry these out, soon."""
-        self._start(self._quietly(session, settlements))
+        self._start(self._settle_in_the_end(settlements))
 
     def _rest_soon(self) -> None:
         if self._resting is not None:
@@ -231,13 +231,22 @@ class RabbitSubscription(Subscription):
             self._rest_soon()  # who waits for us to settle will receive again
         elif not self._receiving and session is not None and session.usable:
             session.feed.rest()
-            self._give_back(session, session.feed.take_all())
+            self._give_back(session.feed.take_all())
 
-    async def _quietly(self, session: Session, settlements: Sequence[Settlement]) -> None:
-        try:
-            await self._settler.settle(session, settlements)
-        except BrokerError as error:  # then the end of the connection does the same
-            logger.warning("Some messages could not be given back yet: %s", error)
+    async def _settle_in_the_end(self, settlements: Sequence[Settlement]) -> None:
+        """Until it has worked, or the end of our connection does the same."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._settle(settlements)
+            except BrokerError as error:
+                logger.debug("Some messages could not be given back yet: %s", error)
+                if self._stopped:
+                    return
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LAST_PAUSE)
+            else:
+                return
 
     def _start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         task = asyncio.get_running_loop().create_task(work)
