@@ -55,19 +55,17 @@ class SteadySender:
 
         wait_until(enough, f"{more} more tasks accepted and ended")
 
-    def check(self, *, twice: bool = False) -> None:
-        """After `stop`: lost 0, stuck 0, and every result is there; none ran twice, unless `twice` allows that."""
+    def check(self) -> None:
+        """After `stop`: lost 0, stuck 0, twice 0, and every result is there."""
         self._arena.wait_ends(list(self.accepted))
         self._arena.wait_empty()
         ledger = self._arena.ledger()
-        assert twice or ledger.doubled() == {}
+        assert ledger.doubled() == {}
         assert [key for key in self.refused if key in ledger.starts] == []
         results = self._arena.results(list(self.accepted.values()))
         assert [result.return_value for result in results] == list(self.accepted)
         assert self._arena.dead_letters() == []
-        assert twice or not [
-            line for process in self._arena.processes for line in process.lines if "given to another worker" in line
-        ]
+        assert not [line for process in self._arena.processes for line in process.lines if "given to another worker" in line]
 
     def _run(self) -> None:
         try:

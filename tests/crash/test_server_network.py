@@ -5,7 +5,7 @@ import time
 import pytest
 from arena import Arena
 from crash_support import on_servers, stop_in_time
-from server_stores import RabbitStore, ServerStore
+from server_stores import ServerStore
 from steady_sender import SteadySender
 from support.processes import children_of
 
@@ -23,8 +23,7 @@ def test_connections_reset_again_and_again(arena: Arena[ServerStore]) -> None:
             arena.store.proxy.reset()
             sender.wait_accepted(10)
         sender.stop()
-        # On RabbitMQ workers tell each other what they hold, which may come too late when all connections break: ADR 0043.
-        sender.check(twice=isinstance(arena.store, RabbitStore))
+        sender.check()
         assert children_of(supervisor.pid) == workers
 
 
