@@ -78,9 +78,11 @@ class RabbitBroker(AsyncBroker):
         super().__init__(result_backend, task_id_generator)
         self.location = locate(url, prefix)
         self.send_timeout = positive_seconds("send_timeout", send_timeout)
-        self._heartbeat = max(1.0, positive_seconds("heartbeat", heartbeat))
+        self._heartbeat = positive_seconds("heartbeat", heartbeat)
         self._consumer_timeout = positive_seconds("consumer_timeout", consumer_timeout)
         self._patience = min(_MOST_PATIENCE, 0.6 * self.send_timeout)
+        if self._heartbeat < 1:
+            raise ConfigurationError(reason=f"heartbeat is 1 second or more, not {heartbeat}: AMQP counts whole seconds.")
         if queue_type not in {None, "quorum", "classic"}:
             raise ConfigurationError(reason=f"queue_type is quorum or classic, not {queue_type!r}.")
         if queue_type == "classic" and delivery_limit is not None:

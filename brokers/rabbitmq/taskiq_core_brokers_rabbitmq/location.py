@@ -11,7 +11,7 @@ from taskiq_core.url_options import query_of, refuse_unknown, split_url
 
 DEFAULT_PREFIX = "taskiq"
 _PREFIX = re.compile("[A-Za-z0-9._-]{1,40}")
-_PORTS = {"amqp": 5672, "amqps": 5671}
+_PORTS = {"amqp": 5672, "amqps": 5671, "rabbitmq": 5672}
 _FORMS = "amqp://user:password@host:5672/vhost, or amqps:// for TLS"
 _TLS = {"cafile", "certfile", "keyfile", "verify"}
 CONNECTION_OPTIONS = frozenset({"prefix", *_TLS})
@@ -84,10 +84,13 @@ def locate(url: str, prefix: str | None) -> Location:
         reason = "The prefix is made of at most 40 letters of ASCII, digits and . _ - and does not begin with 'amq.'."
         raise ConfigurationError(reason=reason)
     tls = {option: value for option, value in query.items() if option in _TLS}
-    if tls and parts.scheme == "amqp":
+    if tls and parts.scheme != "amqps":
         raise ConfigurationError(reason=f"{', '.join(sorted(tls))} is for TLS: write amqps:// in the URL.")
     if tls.get("verify", "true") not in {"true", "false"}:
         raise ConfigurationError(reason="verify is true or false.")
+    if "," in parts.netloc.rpartition("@")[2]:
+        reason = "The RabbitMQ URL names several hosts. Name one, which may be a balancer or a DNS name in front of a cluster."
+        raise ConfigurationError(reason=reason)
     return Location(
         host=parts.hostname or "localhost",
         port=_port(parts),

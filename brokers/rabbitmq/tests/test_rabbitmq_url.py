@@ -26,7 +26,7 @@ def test_defaults() -> None:
 
 
 def test_the_schemes_lead_here() -> None:
-    for scheme in ("amqp", "amqps"):
+    for scheme in ("amqp", "amqps", "rabbitmq"):
         assert isinstance(broker_from_url(f"{scheme}://localhost/?queue_type=quorum&delivery_limit=5"), RabbitBroker)
 
 
@@ -45,6 +45,10 @@ def test_the_schemes_lead_here() -> None:
         "amqp://me:secret@jobs/?send_timeout=0",
         "amqp://me:secret@jobs/?colour=red",
         "amqp://me:secret@jobs/?prefix=amq.mine",
+        "amqp://me:secret@jobs/?heartbeat=0.5",
+        "amqp://me:secret@jobs,jobs2/",
+        "amqp://me:secret@jobs:5672,jobs2:5672/",
+        "rabbitmq://me:secret@jobs/?cafile=ca.pem",
     ],
 )
 def test_wrong_urls_are_refused_without_telling_the_password(url: str) -> None:
