@@ -13,9 +13,10 @@ from taskiq_core_brokers_rabbitmq.asking import ask_for
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.dead_letters import DeadLetters
 from taskiq_core_brokers_rabbitmq.evacuation import RabbitEvacuation
+from taskiq_core_brokers_rabbitmq.names import DELAYS, LEVELS
 from taskiq_core_brokers_rabbitmq.pauses import Pauses
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
-from taskiq_core_brokers_rabbitmq.topology import DELAYS, LEVELS, Topology
+from taskiq_core_brokers_rabbitmq.topology import Topology
 
 
 class RabbitAdmin(QueueAdmin):
@@ -41,7 +42,7 @@ class RabbitAdmin(QueueAdmin):
 
     async def depth(self, queue: str) -> QueueDepth:
         found = await self._ask(queue, lambda name: commands.Queue.Declare(queue=name, passive=True))
-        ready = sum(found.get(self._topology.ready(queue, level), 0) for level in LEVELS)
+        ready = sum(found.get(self._topology.names.ready(queue, level), 0) for level in LEVELS)
         return QueueDepth(ready=ready, delayed=sum(found.values()) - ready, leased=self._leased(queue))
 
     async def purge(self, queue: str) -> int:
@@ -49,9 +50,9 @@ class RabbitAdmin(QueueAdmin):
 
     async def _ask(self, queue: str, question: Callable[[str], Any]) -> dict[str, int]:
         """Ask one question about each queue of AMQP that a queue has; the counts of messages in the answers, by name."""
-        connector, topology = self._publisher().connector, self._topology
+        connector, topology, names = self._publisher().connector, self._topology, self._topology.names
         link = await connector.link()
-        known = [topology.ready(queue, level) for level in LEVELS] + [topology.delayed(queue, delay) for delay in DELAYS]
+        known = [names.ready(queue, level) for level in LEVELS] + [names.delayed(queue, delay) for delay in DELAYS]
         found: dict[str, int] = {}
         for name in sorted(await topology.marked(link, known)):
             if (answer := await ask_for(link, question(name), connector.patience)) is not None:

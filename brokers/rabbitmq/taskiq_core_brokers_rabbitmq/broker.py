@@ -21,6 +21,7 @@ from taskiq_core_brokers_rabbitmq.admin import RabbitAdmin
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.errors import RabbitError, lost
 from taskiq_core_brokers_rabbitmq.location import locate, options_in
+from taskiq_core_brokers_rabbitmq.names import Names, word_of
 from taskiq_core_brokers_rabbitmq.overdue import CONSUMER_TIMEOUT, warn_of_long_tasks
 from taskiq_core_brokers_rabbitmq.producer import Producer
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
@@ -89,7 +90,7 @@ class RabbitBroker(AsyncBroker):
             raise ConfigurationError(reason="classic queues have no delivery_limit: leave it out, or use queue_type=quorum.")
         if delivery_limit is not None and delivery_limit < 1:
             raise ConfigurationError(reason=f"delivery_limit is 1 or more, not {delivery_limit}.")
-        self.topology = Topology(self.location.prefix, queue_type, delivery_limit or DELIVERY_LIMIT, self._patience)
+        self.topology = Topology(Names(self.location.prefix), queue_type, delivery_limit or DELIVERY_LIMIT, self._patience)
         self.connector: Connector | None = None
         self._producer: Producer | None = None
         self._publisher: Publisher | None = None
@@ -160,7 +161,7 @@ class RabbitBroker(AsyncBroker):
 
     def subscribe(self, queues: Sequence[str], *, prefetch: int | None = None) -> Subscription:
         for queue in queues:
-            self.topology.word(queue)
+            word_of(queue)
         limit = self._consumer_timeout
         subscription = RabbitSubscription(self._connect("worker"), self.topology, self._started(), queues, limit)
         warn_of_long_tasks(limit, self.get_all_tasks().values())

@@ -12,11 +12,12 @@ from taskiq_core.dead_bounds import DETAIL_BYTES, cut_reason
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
 from taskiq_core.delivery import DeadLetter
 from taskiq_core_brokers_rabbitmq import frames
+from taskiq_core_brokers_rabbitmq.browsing import QueueBrowser, browsing
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, number
 from taskiq_core_brokers_rabbitmq.frames import Incoming
+from taskiq_core_brokers_rabbitmq.names import queue_of
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
-from taskiq_core_brokers_rabbitmq.shelf import Shelf, holding
 from taskiq_core_brokers_rabbitmq.topology import Topology
 
 QUEUE, LEVEL, REASON, DIED, DETAIL = (f"taskiq-{name}" for name in ("queue", "level", "reason", "died", "detail"))
@@ -44,22 +45,22 @@ class DeadLetters:
 
     async def newest(self, queue: str | None, limit: int, before: str | None) -> Sequence[DeadLetter]:
         """As `QueueAdmin.dead_letters`."""
-        async with holding(self._connect(), self._topology.dead) as shelf:
-            found = (letter for _, letter in self._read(shelf))
+        async with browsing(self._connect(), self._topology.names.dead) as browser:
+            found = (letter for _, letter in self._read(browser))
             chosen = (item for item in found if queue in {None, item.queue} and (before is None or item.id < before))
             return heapq.nlargest(limit, chosen, key=lambda item: item.id)
 
     async def find(self, ids: Collection[str]) -> Sequence[DeadLetter]:
         """Those that exist, in the order of `ids`."""
-        async with holding(self._connect(), self._topology.dead) as shelf:
-            found = {letter.id: letter for _, letter in self._read(shelf)}
+        async with browsing(self._connect(), self._topology.names.dead) as browser:
+            found = {letter.id: letter for _, letter in self._read(browser)}
         return [found[item] for item in ids if item in found]
 
     async def requeue(self, ids: Collection[str], bodies: Mapping[str, bytes]) -> int:
         """Put them into their queues as if new; how many there were. Who dies in between leaves them in both places."""
         wanted = set(ids)
-        async with holding(self._connect(), self._topology.dead) as shelf:
-            chosen = [(message, letter) for message, letter in self._read(shelf) if letter.id in wanted]
+        async with browsing(self._connect(), self._topology.names.dead) as browser:
+            chosen = [(message, letter) for message, letter in self._read(browser) if letter.id in wanted]
             for start in range(0, len(chosen), _FEW):
                 some = chosen[start : start + _FEW]
                 await self._publisher.publish(
@@ -68,24 +69,24 @@ class DeadLetters:
                         for message, letter in some
                     ]
                 )
-                await shelf.remove([message for message, _ in some])
+                await browser.remove([message for message, _ in some])
         return len(chosen)
 
     async def purge(self, ids: Collection[str] | None, older_than: float | None) -> int:
         """Delete some, or all, or those that died more than `older_than` seconds ago; how many."""
         before = math.inf if older_than is None else clock.time() - older_than
         wanted = None if ids is None else set(ids)
-        async with holding(self._connect(), self._topology.dead) as shelf:
+        async with browsing(self._connect(), self._topology.names.dead) as browser:
             chosen = [
                 message
-                for message, letter in self._read(shelf)
+                for message, letter in self._read(browser)
                 if (wanted is None or letter.id in wanted) and letter.died_at < before
             ]
-            await shelf.remove(chosen)
+            await browser.remove(chosen)
         return len(chosen)
 
-    def _read(self, shelf: Shelf) -> Iterator[tuple[Incoming, DeadLetter]]:
-        return ((message, _letter(message, self._topology.delivery_limit)) for message in shelf.messages)
+    def _read(self, browser: QueueBrowser) -> Iterator[tuple[Incoming, DeadLetter]]:
+        return ((message, _letter(message, self._topology.delivery_limit)) for message in browser.messages)
 
 
 def _letter(message: Incoming, limit: int) -> DeadLetter:
@@ -124,7 +125,7 @@ def _dropped(headers: Mapping[str, Any]) -> Mapping[str, Any]:
 def _queue_in(name: str) -> str:
     """The queue that a name of ours stands for."""
     parts = name.rsplit(":", 2)
-    return Topology.queue_of(parts[-2]) if len(parts) == 3 else DEFAULT_QUEUE
+    return queue_of(parts[-2]) if len(parts) == 3 else DEFAULT_QUEUE
 
 
 def _level(message: Incoming) -> int:

@@ -6,9 +6,9 @@ from typing import Any
 
 from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_rabbitmq.frames import Properties
+from taskiq_core_brokers_rabbitmq.names import LONGEST
 from taskiq_core_brokers_rabbitmq.publisher import Letter
 from taskiq_core_brokers_rabbitmq.receipt import Receipt
-from taskiq_core_brokers_rabbitmq.topology import LONGEST
 
 ATTEMPTS = "taskiq-attempts"
 """Deliveries of the copies before this one."""

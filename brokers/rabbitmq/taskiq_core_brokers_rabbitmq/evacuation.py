@@ -11,13 +11,14 @@ from taskiq_core import clock
 from taskiq_core.abc.evacuation import Evacuation, Waiting
 from taskiq_core_brokers_rabbitmq import frames
 from taskiq_core_brokers_rabbitmq.asking import ask_for
+from taskiq_core_brokers_rabbitmq.browsing import AT_ONCE, acknowledge, all_came
 from taskiq_core_brokers_rabbitmq.channel import Channel
 from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.envelope import ATTEMPTS, COUNT, DEATHS, DUE, due_in, number
 from taskiq_core_brokers_rabbitmq.frames import Incoming
+from taskiq_core_brokers_rabbitmq.names import DELAYS, LEVELS
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
-from taskiq_core_brokers_rabbitmq.shelf import AT_ONCE, acknowledge, all_came
-from taskiq_core_brokers_rabbitmq.topology import DELAYS, LEVELS, Topology
+from taskiq_core_brokers_rabbitmq.topology import Topology
 
 _FEW = 500
 """Messages of one step."""
@@ -127,8 +128,8 @@ class RabbitEvacuation(Evacuation):
         async with self._busy:
             channel = await self._open()
             topology, queue = self._topology, self._queue
-            names = [topology.ready(queue, level) for level in reversed(LEVELS)]
-            names += [topology.delayed(queue, delay) for delay in DELAYS]
+            names = [topology.names.ready(queue, level) for level in reversed(LEVELS)]
+            names += [topology.names.delayed(queue, delay) for delay in DELAYS]
             marked = await topology.marked(await self._connector.link(), names)
             end = len(self._held) + limit
             for name in names:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_rabbitmq.errors import RabbitError
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
-from taskiq_core_brokers_rabbitmq.peers import PeerLetter, Peers
+from taskiq_core_brokers_rabbitmq.peers import PeerMessage, Peers
 
 _SILENCE = 2.0
 """Seconds without an answer after which a worker is dead; its messages start that much later."""
@@ -102,45 +102,45 @@ class InDoubt:
 
     def hear(self, text: str) -> None:
         """Another worker has something to say."""
-        letter = self._peers.hear(text)
-        if letter is None:
+        message = self._peers.hear(text)
+        if message is None:
             return
-        if letter.kind == "ask":
-            about = {key: self._holdings.state_of(nonce) for key, nonce in letter.about.items()}
-            self._reply(PeerLetter("answer", letter.sender, about))
-        elif letter.kind == "hello":
-            self._reply(PeerLetter("here", letter.sender, {}))
-        self._note(letter)
+        if message.kind == "ask":
+            about = {key: self._holdings.state_of(nonce) for key, nonce in message.about.items()}
+            self._reply(PeerMessage("answer", message.sender, about))
+        elif message.kind == "hello":
+            self._reply(PeerMessage("here", message.sender, {}))
+        self._note(message)
         self._changed.set()
 
-    def _note(self, letter: PeerLetter) -> None:
+    def _note(self, message: PeerMessage) -> None:
         """What it says of messages that we keep."""
-        if letter.kind == "answer":
+        if message.kind == "answer":
             done: list[Delivery] = []
-            for key, state in letter.about.items():
+            for key, state in message.about.items():
                 if (doubt := self._doubts.get(key)) is None:
                     continue
                 if state == "done":
                     done.append(self._doubts.pop(key).delivery)
                 elif state == "free":
-                    doubt.ask_at.pop(letter.sender, None)
+                    doubt.ask_at.pop(message.sender, None)
             if done:
                 self._finish(done)
-        elif letter.kind == "bye":
+        elif message.kind == "bye":
             for doubt in self._doubts.values():
-                doubt.ask_at.pop(letter.sender, None)
-        elif letter.kind in {"hello", "here"}:
+                doubt.ask_at.pop(message.sender, None)
+        elif message.kind in {"hello", "here"}:
             for doubt in self._doubts.values():
-                doubt.ask_at[letter.sender] = 0.0
+                doubt.ask_at[message.sender] = 0.0
 
-    def _reply(self, letter: PeerLetter) -> None:
-        task = asyncio.get_running_loop().create_task(self._send(letter))
+    def _reply(self, message: PeerMessage) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(message))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _send(self, letter: PeerLetter) -> None:
+    async def _send(self, message: PeerMessage) -> None:
         with contextlib.suppress(RabbitError):  # they ask again
-            await self._peers.tell(letter.sender, letter.kind, letter.about)
+            await self._peers.tell(message.sender, message.kind, message.about)
 
     # -- asking ---------------------------------------------------------------------------------------------------------------
 

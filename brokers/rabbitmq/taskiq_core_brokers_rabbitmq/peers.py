@@ -1,6 +1,6 @@
-"""The other workers on the same queues: who is there, and letters between them.
+"""The other workers on the same queues: who is there, and what they write to each other.
 
-Who connects says hello to all, who is there answers, and who leaves says goodbye. A letter goes to the queue that a worker
+Who connects says hello to all, who is there answers, and who leaves says goodbye. A message goes to the queue that a worker
 hears news from, and may be lost with either's connection: so whatever needs an answer is asked again.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from taskiq_core_brokers_rabbitmq.news import of_peer
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
 
 Kind = Literal["hello", "here", "ask", "answer", "bye"]
@@ -17,7 +18,7 @@ About = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class PeerLetter:
+class PeerMessage:
     """What a worker says to others."""
 
     kind: Kind
@@ -49,22 +50,22 @@ class Peers:
         self._addresses.pop(name, None)
         self._heard.pop(name, None)
 
-    def hear(self, text: str) -> PeerLetter | None:
+    def hear(self, text: str) -> PeerMessage | None:
         """Read what came with the news, and note who is there; None if it is our own, or nobody's."""
         try:
             found = cast("dict[str, Any]", json.loads(text))
-            letter = PeerLetter(found["kind"], str(found["from"]), dict(found["about"]))
+            message = PeerMessage(found["kind"], str(found["from"]), dict(found["about"]))
             address = str(found["at"])
         except (ValueError, KeyError, TypeError):
             return None
-        if letter.sender == self.name:
+        if message.sender == self.name:
             return None
-        if letter.kind == "bye":
-            self.forget(letter.sender)
+        if message.kind == "bye":
+            self.forget(message.sender)
         else:
-            self._addresses[letter.sender] = address
-            self._heard[letter.sender] = asyncio.get_running_loop().time()
-        return letter
+            self._addresses[message.sender] = address
+            self._heard[message.sender] = asyncio.get_running_loop().time()
+        return message
 
     async def tell_all(self, kind: Kind) -> bool:
         """To everybody; raises and returns as `tell`."""
@@ -79,4 +80,4 @@ class Peers:
         return address is not None and await self._publisher.tell(self._text(kind, about or {}), address)
 
     def _text(self, kind: Kind, about: About) -> str:
-        return "peer " + json.dumps({"kind": kind, "from": self.name, "at": self.address, "about": about})
+        return of_peer(json.dumps({"kind": kind, "from": self.name, "at": self.address, "about": about}))

@@ -10,8 +10,8 @@ from taskiq_core.group_commit import seconds_left
 from taskiq_core.message import BrokerMessage
 from taskiq_core_brokers_rabbitmq.envelope import due_in
 from taskiq_core_brokers_rabbitmq.errors import RabbitError, TooLargeError
+from taskiq_core_brokers_rabbitmq.names import word_of
 from taskiq_core_brokers_rabbitmq.publisher import Letter, Publisher
-from taskiq_core_brokers_rabbitmq.topology import Topology
 
 _PAUSE = 0.1
 """Seconds between two tries."""
@@ -67,7 +67,7 @@ def _letter(message: BrokerMessage) -> Letter:
         raise MessageRefusedError(reason=f"its body is {type(message.message).__name__}, not bytes")
     queue = message.queue or DEFAULT_QUEUE
     try:
-        Topology.word(queue)
+        word_of(queue)
     except ConfigurationError as error:
         raise MessageRefusedError(reason=error.reason) from error
     level = DEFAULT_PRIORITY if message.priority is None else message.priority

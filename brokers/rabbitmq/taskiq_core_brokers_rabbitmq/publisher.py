@@ -15,8 +15,10 @@ from taskiq_core_brokers_rabbitmq.connector import Connector
 from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, blocked, explain_closing, lost
 from taskiq_core_brokers_rabbitmq.frames import Incoming, Properties
 from taskiq_core_brokers_rabbitmq.link import Link
+from taskiq_core_brokers_rabbitmq.names import delay_key, path
+from taskiq_core_brokers_rabbitmq.news import of_level, tell
 from taskiq_core_brokers_rabbitmq.size_limit import SizeLimit
-from taskiq_core_brokers_rabbitmq.topology import Topology, delay_key, path
+from taskiq_core_brokers_rabbitmq.topology import Topology
 
 _PAUSE = 0.05
 """Seconds before what came back is sent again."""
@@ -134,7 +136,7 @@ class Publisher:
         if link.blocked or channel.closed is not None:
             return False
         self._number += 1  # the server counts it
-        address = (self._topology.news.encode(), b"") if to is None else (b"", to.encode())
+        address = (self._topology.names.news.encode(), b"") if to is None else (b"", to.encode())
         link.write(frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, text.encode()))
         return True
 
@@ -154,10 +156,10 @@ class Publisher:
         if any(letter.target is not None for letter in letters):
             await topology.ensure_base(link)
         places = {(letter.queue, letter.level) for letter in letters if letter.target is None}
-        fresh = [place for place in places if topology.ready(*place) not in link.declared]
+        fresh = [place for place in places if topology.names.ready(*place) not in link.declared]
         if fresh:
             await topology.ensure(link, fresh)
-            await topology.tell(link, [f"level {level} {queue}" for queue, level in fresh])
+            await tell(link, topology.names, [of_level(*place) for place in fresh], self._patience)
         steps: dict[tuple[str, int], set[int]] = {}
         for letter in letters:
             if letter.delay > 0 and letter.target is None:
@@ -168,7 +170,7 @@ class Publisher:
     def _write(self, channel: Channel, link: Link, letters: Sequence[Letter]) -> _Batch:
         batch = _Batch(letters, self._number + 1, asyncio.get_running_loop().create_future(), len(letters))
         batch.done.add_done_callback(_seen)
-        ready = self._topology.ready
+        ready = self._topology.names.ready
         keys: dict[tuple[str, int], bytes] = {}
         parts: list[bytes] = []
         for letter in letters:
@@ -181,7 +183,7 @@ class Publisher:
                 key = letter.target.encode()
             elif letter.delay > 0:
                 steps = path(letter.delay)
-                exchange = self._topology.step(steps[0]).encode()
+                exchange = self._topology.names.step(steps[0]).encode()
                 key = delay_key(steps, letter.queue, letter.level).encode()
             else:
                 place = (letter.queue, letter.level)

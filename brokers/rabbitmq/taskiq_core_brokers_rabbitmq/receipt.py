@@ -7,8 +7,8 @@ class Receipt:
     """Which publication it is, and by which delivery on which channel we hold it."""
 
     __slots__ = (
-        *("attempts", "channel", "copied", "forgotten", "generation", "maybe_copied"),
-        *("level", "nonce", "settled", "since", "source", "tag", "task_id"),
+        *("attempts", "channel", "consumer", "copied", "forgotten", "generation", "maybe_copied"),
+        *("level", "nonce", "settled", "since", "tag", "task_id"),
     )
 
     def __init__(self, nonce: str, level: int, task_id: str, attempts: int) -> None:
@@ -22,7 +22,7 @@ class Receipt:
         self.since = 0.0
         """When it came over that channel, by the clock of the event loop."""
         self.tag = 0
-        self.source = 0
+        self.consumer = 0
         self.generation = 0
         self.forgotten = False
         self.copied = False

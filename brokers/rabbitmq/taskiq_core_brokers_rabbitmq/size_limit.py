@@ -56,7 +56,7 @@ class SizeLimit:
     async def _try(self, link: Link, size: int) -> None:
         await self._topology.ensure_base(link)
         channel = link.reserve()
-        nowhere = (self._topology.marks.encode(), b"as long as a message")
+        nowhere = (self._topology.names.marks.encode(), b"as long as a message")
         data = channel.prepare(commands.Channel.Open())
         data += frames.publication(channel.number, link.frame_max, nowhere, frames.NO_PROPERTIES, bytes(size))
         try:

@@ -15,18 +15,18 @@ from pamqp import commands
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement, Verdict
 from taskiq_core.exceptions import BrokerError
-from taskiq_core_brokers_rabbitmq.alarms import Marks
+from taskiq_core_brokers_rabbitmq.acknowledgements import LINGER
 from taskiq_core_brokers_rabbitmq.connector import Connector
+from taskiq_core_brokers_rabbitmq.directory import QueueDirectory
 from taskiq_core_brokers_rabbitmq.errors import ChannelClosedError, RabbitError, UnusableRabbitError, of_consumer
 from taskiq_core_brokers_rabbitmq.holdings import Holdings
 from taskiq_core_brokers_rabbitmq.in_doubt import InDoubt
 from taskiq_core_brokers_rabbitmq.overdue import Overdue
 from taskiq_core_brokers_rabbitmq.peers import Peers
 from taskiq_core_brokers_rabbitmq.publisher import Publisher
-from taskiq_core_brokers_rabbitmq.session import Session
 from taskiq_core_brokers_rabbitmq.settling import Settler
-from taskiq_core_brokers_rabbitmq.tags import LINGER
 from taskiq_core_brokers_rabbitmq.topology import Topology
+from taskiq_core_brokers_rabbitmq.worker_channels import WorkerChannels
 
 logger = logging.getLogger("taskiq.rabbitmq")
 
@@ -50,17 +50,17 @@ class RabbitSubscription(Subscription):
         self._topology = topology
         self._queues = tuple(dict.fromkeys(queues))
         self._publisher = publisher
-        self._marks = Marks(topology, publisher)
+        self._directory = QueueDirectory(topology, publisher)
         self._holdings = Holdings()
         self._overdue = Overdue(consumer_timeout, self._holdings.all)
         self._settler = Settler(self._holdings, publisher, topology, connector.patience)
-        self._session: Session | None = None
+        self._channels: WorkerChannels | None = None
         self._opening = asyncio.Lock()
         self._receiving = self._stopped = False
         self._resting: asyncio.TimerHandle | None = None
         self._background: set[asyncio.Task[object]] = set()
         self._reopening: asyncio.Task[None] | None = None
-        self.in_doubt = InDoubt(Peers(self.consumer, publisher), self._holdings, self._cleared, self._finished)
+        self._in_doubt = InDoubt(Peers(self.consumer, publisher), self._holdings, self._cleared, self._finished)
 
     async def __aenter__(self) -> Self:
         self._overdue.start()
@@ -83,27 +83,27 @@ class RabbitSubscription(Subscription):
             self._resting.cancel()
         if self._reopening is not None:
             self._reopening.cancel()
-        self.in_doubt.drop_all()  # they go back as they are, when the connection is closed
+        self._in_doubt.drop_all()  # they go back as they are, when the connection is closed
         reason = "RabbitMQ did not answer in time."
         with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True) as scope:
             try:
-                session = self._session
-                if session is not None and session.usable:
-                    session.feed.rest()
+                channels = self._channels
+                if channels is not None and channels.usable:
+                    channels.consumers.rest()
                     # When this is answered, what was on its way has come.
-                    await session.channel.call(commands.Basic.Qos(prefetch_count=1), patience=self.connector.patience)
+                    await channels.work.call(commands.Basic.Qos(prefetch_count=1), patience=self.connector.patience)
                     # It answers: so what is given back is waited for, as what we close upon would be there twice.
                     scope.deadline += _GIVE_BACK_TIMEOUT
                 while self._background:
                     await asyncio.wait(self._background)
-                if session is not None and session.usable:
-                    await self._settler.give_back(session, self._holdings.all())
+                if channels is not None and channels.usable:
+                    await self._settler.give_back(channels, self._holdings.all())
                     await asyncio.sleep(LINGER)
                 reason = ""
-                await self.in_doubt.leave()
+                await self._in_doubt.leave()
             except BrokerError as refusal:
                 reason = str(refusal)
-        self.in_doubt.stop()
+        self._in_doubt.stop()
         self.connector.close()
         if reason:
             logger.warning("What this worker holds comes back by itself, and counts it as a lost holder. %s", reason)
@@ -112,13 +112,13 @@ class RabbitSubscription(Subscription):
         self._receiving = True
         try:
             while True:
-                session = await self._open()
-                if looks := session.feed.ask(limit, session.paused):
-                    await session.head_start(looks)
-                taken = session.feed.take(limit)
+                channels = await self._open()
+                if questions := channels.consumers.ask(limit, channels.paused):
+                    await channels.head_start(questions)
+                taken = channels.consumers.take(limit)
                 if taken:
                     return self._holdings.hand_out(taken)
-                await session.wait()
+                await channels.wait()
         finally:
             self._receiving = False
             self._rest_soon()
@@ -143,37 +143,45 @@ class RabbitSubscription(Subscription):
     async def _settle(self, settlements: Sequence[Settlement]) -> None:
         await self._settler.settle(await self._open(), settlements)
 
-    async def _open(self) -> Session:
-        """The session on the connection that there is.
+    async def _open(self) -> WorkerChannels:
+        """The channels on the connection that there is.
 
         :raises RabbitError: if there is none, and none can be made.
         """
-        if self._session is not None and self._session.usable:
-            return self._session
+        if self._channels is not None and self._channels.usable:
+            return self._channels
         async with self._opening:
-            if self._session is None or not self._session.usable:
-                again = self._session is not None
-                if self._session is not None and self._session.channel.closed is not None:
+            if self._channels is None or not self._channels.usable:
+                again = self._channels is not None
+                if self._channels is not None and self._channels.work.closed is not None:
                     self.connector.close()
-                session = Session(await self.connector.link(), self._topology, self._holdings, self, self._marks)
+                channels = WorkerChannels(
+                    await self.connector.link(),
+                    self._topology,
+                    self._holdings,
+                    self._in_doubt,
+                    arrived=self._arrived,
+                    broken=self._broken,
+                    settle_later=self._settle_later,
+                )
                 try:
-                    await session.open(self._queues, self.connector.patience)
+                    await channels.open(self._queues, self._directory, self.connector.patience)
                 except BaseException:
                     self.connector.close()
                     raise
-                self._session = session
-                await self.in_doubt.join(session.address, again=again)
-            return self._session
+                self._channels = channels
+                await self._in_doubt.join(channels.news.address, again=again)
+            return self._channels
 
-    def broken(self, session: Session, error: RabbitError) -> None:
+    def _broken(self, channels: WorkerChannels, error: RabbitError) -> None:
         """The connection broke: get another soon, as others get what we hold."""
-        if session is not self._session or self._stopped:
+        if channels is not self._channels or self._stopped:
             return
-        self.in_doubt.drop_all()
-        self._holdings.lose(session.feed.take_all())
+        self._in_doubt.drop_all()
+        self._holdings.lose(channels.consumers.take_all())
         if isinstance(error, ChannelClosedError):
             self.connector.close()
-            logger.warning("%s", of_consumer(session.link.place, error))
+            logger.warning("%s", of_consumer(channels.link.place, error))
         if self._reopening is None:
             self._reopening = asyncio.get_running_loop().create_task(self._reopen())
 
@@ -181,7 +189,7 @@ class RabbitSubscription(Subscription):
         """Until there is a connection: others may ask for what we hold."""
         pause = _FIRST_PAUSE
         try:
-            while not self._stopped and not (self._session is not None and self._session.usable):
+            while not self._stopped and not (self._channels is not None and self._channels.usable):
                 try:
                     await self._open()
                 except RabbitError as error:
@@ -192,28 +200,28 @@ class RabbitSubscription(Subscription):
             self._reopening = None
 
     def _cleared(self, deliveries: list[Delivery]) -> None:
-        if (session := self._session) is not None and session.usable:
-            session.come_back([item for item in deliveries if item.receipt.channel is session.channel])
+        if (channels := self._channels) is not None and channels.usable:
+            channels.intake.come_back([item for item in deliveries if item.receipt.channel is channels.work])
 
     def _finished(self, deliveries: list[Delivery]) -> None:
-        if (session := self._session) is not None and session.usable:
-            session.finish([item for item in deliveries if item.receipt.channel is session.channel])
+        if (channels := self._channels) is not None and channels.usable:
+            channels.intake.finish([item for item in deliveries if item.receipt.channel is channels.work])
 
     # -- what nobody asks for -----------------------------------------------------------------------------------------------
 
-    def arrived(self) -> None:
+    def _arrived(self) -> None:
         """Something has come, perhaps unasked."""
-        session = self._session
-        if session is not None and session.paused:
-            self._give_back(session.feed.take_all(session.paused))
+        channels = self._channels
+        if channels is not None and channels.paused:
+            self._give_back(channels.consumers.take_all(channels.paused))
         if not self._receiving and self._resting is None:
             self._rest_soon()
 
     def _give_back(self, surplus: Sequence[Delivery]) -> None:
         if surplus:
-            self.send_on([Settlement(delivery, Verdict.RELEASE) for delivery in surplus])
+            self._settle_later([Settlement(delivery, Verdict.RELEASE) for delivery in surplus])
 
-    def send_on(self, settlements: Sequence[Settlement]) -> None:
+    def _settle_later(self, settlements: Sequence[Settlement]) -> None:
         """Carry these out, soon."""
         self._start(self._settle_in_the_end(settlements))
 
@@ -226,12 +234,12 @@ class RabbitSubscription(Subscription):
         if self._resting is not None:
             self._resting.cancel()
             self._resting = None
-        session = self._session
+        channels = self._channels
         if self._background and not self._stopped:
             self._rest_soon()  # who waits for us to settle will receive again
-        elif not self._receiving and session is not None and session.usable:
-            session.feed.rest()
-            self._give_back(session.feed.take_all())
+        elif not self._receiving and channels is not None and channels.usable:
+            channels.consumers.rest()
+            self._give_back(channels.consumers.take_all())
 
     async def _settle_in_the_end(self, settlements: Sequence[Settlement]) -> None:
         """Until it has worked, or the end of our connection does the same."""

@@ -43,7 +43,7 @@ async def test_what_the_server_gives_up_is_told_and_can_be_requeued(broker: Rabb
     """Its consumers vanish again and again without a word, as whole processes do."""
     assert broker.admin is not None
     await broker.kick_many([BrokerMessage("pill", "task", b"body", {}, queue="a:b% ü.*#", priority=7)])
-    name = broker.topology.ready("a:b% ü.*#", 7)
+    name = broker.topology.names.ready("a:b% ü.*#", 7)
     for _ in range(3):
         link = await connect(broker.location, name="loser", heartbeat=10, patience=5)
         channel = await link.channel(5)
@@ -68,7 +68,7 @@ async def test_what_others_have_put_there_is_listed_and_deleted(broker: RabbitBr
     assert not await broker.admin.dead_letters()
     link = await connect(broker.location, name="stranger", heartbeat=10, patience=5)
     channel = await link.channel(5)
-    address = b"", broker.topology.dead.encode()
+    address = b"", broker.topology.names.dead.encode()
     for body in (b"one", b"two"):
         link.write(frames.publication(channel.number, link.frame_max, address, frames.NO_PROPERTIES, body))
     await channel.call(commands.Basic.Qos(prefetch_count=1), patience=5)

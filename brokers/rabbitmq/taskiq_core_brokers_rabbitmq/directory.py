@@ -17,7 +17,7 @@ from taskiq_core_brokers_rabbitmq.publisher import Publisher
 from taskiq_core_brokers_rabbitmq.topology import Topology
 
 
-class Marks:
+class QueueDirectory:
     """Which queues of AMQP there are, and which queues are paused."""
 
     def __init__(self, topology: Topology, publisher: Publisher) -> None:

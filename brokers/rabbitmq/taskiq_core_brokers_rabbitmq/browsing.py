@@ -23,7 +23,7 @@ _WAIT = 30.0
 """Seconds that one waits for another who looks through the same queue."""
 
 
-class Shelf:
+class QueueBrowser:
     """What is held."""
 
     def __init__(self, channel: Channel, name: str, patience: float) -> None:
@@ -44,7 +44,7 @@ class Shelf:
 
 
 @asynccontextmanager
-async def holding(connector: Connector, name: str) -> AsyncGenerator[Shelf]:
+async def browsing(connector: Connector, name: str) -> AsyncGenerator[QueueBrowser]:
     """Hold all that is ready in a queue of AMQP that exists; leaving gives back what was not removed, in its order.
 
     Nobody else who looks through it in this way does at the same time. `connector` is the caller's own, and closed here. When
@@ -58,11 +58,11 @@ async def holding(connector: Connector, name: str) -> AsyncGenerator[Shelf]:
         turn = f"{name}:reader"
         await _take_turn(link, turn, patience)
         channel = await link.channel(patience)
-        shelf = Shelf(channel, name, patience)
-        channel.on_delivery = shelf.messages.append
+        browser = QueueBrowser(channel, name, patience)
+        channel.on_delivery = browser.messages.append
         await channel.call(commands.Basic.Consume(queue=name, consumer_tag="all"), patience=patience)
-        await all_came(channel, name, shelf.messages, patience)
-        yield shelf
+        await all_came(channel, name, browser.messages, patience)
+        yield browser
         await channel.call(
             commands.Basic.Cancel(consumer_tag="all"),
             commands.Basic.Nack(delivery_tag=0, multiple=True, requeue=True),

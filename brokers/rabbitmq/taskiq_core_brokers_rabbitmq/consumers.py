@@ -23,7 +23,7 @@ _MOST = 60_000
 """The largest prefetch; AMQP's numbers end at 65535."""
 
 
-class Source:
+class Consumer:
     """One queue of AMQP on one channel."""
 
     __slots__ = ("generation", "index", "level", "name", "prefetch", "queue", "taken", "waiting")
@@ -46,44 +46,44 @@ class Source:
         return f"{self.index}.{self.generation}"
 
 
-Look = tuple[Source, asyncio.Future[Any]]
-"""A source and what the server will say of its queue."""
+DepthQuestion = tuple[Consumer, asyncio.Future[Any]]
+"""A consumer and what the server will say of its queue."""
 
 
-class Feed:
-    """The sources of one channel."""
+class Consumers:
+    """All of one channel."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.sources: list[Source] = []
-        self._levels: list[list[Source]] = []
+        self.consumers: list[Consumer] = []
+        self._levels: list[list[Consumer]] = []
         self._share = LowShare()
 
     def add(self, name: str, queue: str, level: int) -> None:
         """One more, if it is not there yet."""
-        if any(source.name == name for source in self.sources):
+        if any(consumer.name == name for consumer in self.consumers):
             return
-        self.sources.append(Source(len(self.sources), name, queue, level))
-        by_level: dict[int, list[Source]] = {}
-        for source in self.sources:
-            by_level.setdefault(source.level, []).append(source)
+        self.consumers.append(Consumer(len(self.consumers), name, queue, level))
+        by_level: dict[int, list[Consumer]] = {}
+        for consumer in self.consumers:
+            by_level.setdefault(consumer.level, []).append(consumer)
         self._levels = [by_level[key] for key in sorted(by_level, reverse=True)]
 
-    def source_of(self, tag: str) -> tuple[Source, int]:
-        """The source and the generation of a consumer, by its tag."""
+    def by_tag(self, tag: str) -> tuple[Consumer, int]:
+        """The consumer and the generation of a consumer, by its tag."""
         index, _, generation = tag.partition(".")
-        return self.sources[int(index)], int(generation)
+        return self.consumers[int(index)], int(generation)
 
     def settled(self, receipt: Receipt) -> None:
         """One that this channel delivered is settled: the server may send another in its place."""
-        source = self.sources[receipt.source]
-        if source.generation == receipt.generation:
-            source.taken -= 1
+        consumer = self.consumers[receipt.consumer]
+        if consumer.generation == receipt.generation:
+            consumer.taken -= 1
 
     def wait(self, delivery: Delivery) -> None:
         """It has come, and may be taken."""
         receipt: Receipt = delivery.receipt
-        self.sources[receipt.source].waiting.append(delivery)
+        self.consumers[receipt.consumer].waiting.append(delivery)
 
     # -- what has come --------------------------------------------------------------------------------------------------------
 
@@ -100,10 +100,10 @@ class Feed:
 
     def take_all(self, queues: Collection[str] | None = None) -> list[Delivery]:
         """All that has come, or all of some queues."""
-        chosen = [source for source in self.sources if queues is None or source.queue in queues]
-        taken = [delivery for source in chosen for delivery in source.waiting]
-        for source in chosen:
-            source.waiting.clear()
+        chosen = [consumer for consumer in self.consumers if queues is None or consumer.queue in queues]
+        taken = [delivery for consumer in chosen for delivery in consumer.waiting]
+        for consumer in chosen:
+            consumer.waiting.clear()
         return taken
 
     def _highest_below(self, level: int) -> int | None:
@@ -112,58 +112,58 @@ class Feed:
         )
 
     @staticmethod
-    def _take_from(group: list[Source], limit: int, taken: list[Delivery]) -> None:
+    def _take_from(group: list[Consumer], limit: int, taken: list[Delivery]) -> None:
         """Fill up to `limit`, from queues in turn."""
         if len(group) > 1:
             group.append(group.pop(0))
         while len(taken) < limit:
             before = len(taken)
-            for source in group:
-                if source.waiting and len(taken) < limit:
-                    taken.append(source.waiting.popleft())
+            for consumer in group:
+                if consumer.waiting and len(taken) < limit:
+                    taken.append(consumer.waiting.popleft())
             if len(taken) == before:
                 return
 
     # -- asking for more ------------------------------------------------------------------------------------------------------
 
-    def ask(self, limit: int, paused: Collection[str]) -> list[Look]:
-        """See to it that something may come from each source whose queue is not paused, `limit` where it is asked anew.
+    def ask(self, limit: int, paused: Collection[str]) -> list[DepthQuestion]:
+        """See to it that something may come from each consumer whose queue is not paused, `limit` where it is asked anew.
 
-        Returns what tells, of sources that are asked anew beside others, how much is there.
+        Returns what tells, of consumers that are asked anew beside others, how much is there.
         """
-        data, looks = b"", list[Look]()
-        for source in self.sources:
-            if source.queue in paused:
-                data += self._begin(source, 0)
-            elif source.prefetch - source.taken < 1 and not source.waiting:
+        data, questions = b"", list[DepthQuestion]()
+        for consumer in self.consumers:
+            if consumer.queue in paused:
+                data += self._begin(consumer, 0)
+            elif consumer.prefetch - consumer.taken < 1 and not consumer.waiting:
                 if len(self._levels) > 1:
-                    look, answer = self.channel.prepare_question(commands.Queue.Declare(queue=source.name, passive=True))
-                    data += look
-                    looks.append((source, answer))
-                data += self._begin(source, min(limit, _MOST))
+                    question, answer = self.channel.prepare_question(commands.Queue.Declare(queue=consumer.name, passive=True))
+                    data += question
+                    questions.append((consumer, answer))
+                data += self._begin(consumer, min(limit, _MOST))
         if data:
             self.channel.wire.write(data)
-        return looks
+        return questions
 
     def stop(self, queue: str) -> None:
         """Ask for nothing more of one queue."""
-        data = b"".join(self._begin(source, 0) for source in self.sources if source.queue == queue)
+        data = b"".join(self._begin(consumer, 0) for consumer in self.consumers if consumer.queue == queue)
         if data and self.channel.closed is None:
             self.channel.wire.write(data)
 
     def rest(self) -> None:
         """Ask for nothing more; what is on its way still comes."""
-        data = b"".join(self._begin(source, 0) for source in self.sources)
+        data = b"".join(self._begin(consumer, 0) for consumer in self.consumers)
         if data and self.channel.closed is None:
             self.channel.wire.write(data)
 
-    def _begin(self, source: Source, prefetch: int) -> bytes:
+    def _begin(self, consumer: Consumer, prefetch: int) -> bytes:
         data = b""
-        if source.prefetch:
-            data = self.channel.prepare(commands.Basic.Cancel(consumer_tag=source.tag, nowait=True))
-        source.prefetch, source.taken = prefetch, 0
-        source.generation += 1
+        if consumer.prefetch:
+            data = self.channel.prepare(commands.Basic.Cancel(consumer_tag=consumer.tag, nowait=True))
+        consumer.prefetch, consumer.taken = prefetch, 0
+        consumer.generation += 1
         if not prefetch:
             return data
         data += self.channel.prepare(commands.Basic.Qos(prefetch_count=prefetch))
-        return data + self.channel.prepare(commands.Basic.Consume(queue=source.name, consumer_tag=source.tag, nowait=True))
+        return data + self.channel.prepare(commands.Basic.Consume(queue=consumer.name, consumer_tag=consumer.tag, nowait=True))
