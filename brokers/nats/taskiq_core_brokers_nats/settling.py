@@ -12,7 +12,7 @@ from taskiq_core_brokers_nats.link import Msg, pub
 from taskiq_core_brokers_nats.pipelining import Item
 from taskiq_core_brokers_nats.publishing import publish_all
 from taskiq_core_brokers_nats.receipt import Receipt
-from taskiq_core_brokers_nats.stream import delete, read, seconds_of
+from taskiq_core_brokers_nats.stream import delete, read_all, seconds_of
 
 _OTHER_HEADERS = 2048
 """Bytes at the most, beside those that tell why something was rejected."""
@@ -65,7 +65,10 @@ async def acknowledge(connection: Connection, receipts: Sequence[Receipt], timeo
     """Return when the server has carried out all of them."""
     link = await connection.usable()
     # A server that was started anew may have forgotten that it delivered them, and hears no acknowledgement then.
-    await asyncio.gather(*(delete_same(connection, receipt) for receipt in receipts if receipt.server != link.server))
+    forgotten = [receipt for receipt in receipts if receipt.server != link.server]
+    if forgotten:
+        left = [receipt.sequence for receipt in await still_there(connection, forgotten)]
+        await delete(connection, forgotten[0].stream, left)
     receipts = [receipt for receipt in receipts if receipt.server == link.server]
     if not receipts:
         return
@@ -100,16 +103,16 @@ async def acknowledge(connection: Connection, receipts: Sequence[Receipt], timeo
         raise failure[0]
 
 
-async def is_there(connection: Connection, receipt: Receipt) -> bool:
-    """Whether nobody has put another in its place, or removed it."""
-    found = await read(connection, receipt.stream, receipt.sequence)
-    return found is not None and abs(seconds_of(found["time"]) - receipt.stored_at) < SAME
-
-
-async def delete_same(connection: Connection, receipt: Receipt) -> None:
-    """Remove it, unless it is gone."""
-    if await is_there(connection, receipt):
-        await delete(connection, receipt.stream, [receipt.sequence])
+async def still_there(connection: Connection, receipts: Sequence[Receipt]) -> list[Receipt]:
+    """Those that nobody has removed, or put another in the place of."""
+    if not receipts:
+        return []
+    found = await read_all(connection, receipts[0].stream, [receipt.sequence for receipt in receipts])
+    return [
+        receipt
+        for receipt, message in zip(receipts, found, strict=True)
+        if message is not None and abs(seconds_of(message["time"]) - receipt.stored_at) < SAME
+    ]
 
 
 async def replace(connection: Connection, items: Sequence[Item], timeout: float) -> list[int | None]:

@@ -23,7 +23,7 @@ from taskiq_core_brokers_nats.holdings import Holdings
 from taskiq_core_brokers_nats.intake import Intake
 from taskiq_core_brokers_nats.link import Link, pub
 from taskiq_core_brokers_nats.receipt import Receipt
-from taskiq_core_brokers_nats.settling import is_there, settle
+from taskiq_core_brokers_nats.settling import settle, still_there
 from taskiq_core_brokers_nats.state import State
 from taskiq_core_brokers_nats.topology import Topology
 
@@ -128,16 +128,13 @@ class NatsSubscription(Subscription):
             raise lost(link.place, "no answer", certain=False) from None
         if any(item.server != link.server for item in receipts):
             self._holdings.claim(link, self._topology.names.claims)
-        gone: list[Delivery] = []
-        for delivery, receipt in zip(deliveries, receipts, strict=True):
-            if now < receipt.held_until:
-                receipt.held_until = now + self._lease
-            # Its lease may have ended, and it may be somebody else's, who has put another in its place then.
-            elif not await is_there(self._connection, receipt):
-                self._holdings.settled(receipt, done=False)
-            if not self._holdings.has(receipt):
-                gone.append(delivery)
-        return gone
+        # Their leases may have ended, and they may be somebody else's, who has put others in their places then.
+        late = [receipt for receipt in receipts if now >= receipt.held_until]
+        for receipt in set(late) - set(await still_there(self._connection, late)):
+            self._holdings.settled(receipt, done=False)
+        for receipt in set(receipts) - set(late):
+            receipt.held_until = now + self._lease
+        return [delivery for delivery in deliveries if not self._holdings.has(delivery.receipt)]
 
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
         return thread_client.renew(
