@@ -64,6 +64,7 @@ FLOORS = tuple(
         formatters
         group_commit
         key_template
+        leaving
         listening
         marker
         middleware_chain

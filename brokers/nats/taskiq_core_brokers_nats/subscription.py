@@ -8,11 +8,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
-
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
-from taskiq_core.exceptions import BrokerError
+from taskiq_core.leaving import give_back
 from taskiq_core_brokers_nats import thread_client
 from taskiq_core_brokers_nats.connection import Connection, logger
 from taskiq_core_brokers_nats.dead_letters import Cemetery
@@ -87,21 +85,15 @@ class NatsSubscription(Subscription):
             task.cancel()
         self._state.leave(self._changed)
         self._state.on_claims.discard(self._holdings.hear)
-        reason = f"NATS did not answer within {_LEAVE_TIMEOUT} s"
-        with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
-            try:
-                await self._holdings.give_back(self._holdings.all())
-                await asyncio.gather(self._intake.leave(), self._delays.leave())
-                while self._background:
-                    await asyncio.wait(self._background)
-            except BrokerError as refusal:
-                reason = str(refusal)
-            else:
-                reason = ""
+        await give_back(self._leave, "NATS", self._lease, logger, timeout=_LEAVE_TIMEOUT)
         if self._leave_link is not None:
             self._leave_link()
-        if reason:
-            logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self._lease, reason)
+
+    async def _leave(self) -> None:
+        await self._holdings.give_back(self._holdings.all())
+        await asyncio.gather(self._intake.leave(), self._delays.leave())
+        while self._background:
+            await asyncio.wait(self._background)
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         return await self._intake.receive(limit)

@@ -9,11 +9,10 @@ from collections.abc import Collection, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
-
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.exceptions import BrokerError
+from taskiq_core.leaving import give_back
 from taskiq_core_brokers_postgres import dead_letters, parking, thread_client
 from taskiq_core_brokers_postgres.bell import Bell
 from taskiq_core_brokers_postgres.claiming import Claim
@@ -25,8 +24,6 @@ from taskiq_core_brokers_postgres.upkeep import Upkeep
 
 logger = logging.getLogger("taskiq.postgres")
 
-_LEAVE_TIMEOUT = 0.4
-"""Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
 _UPKEEP = 0.05
 """Seconds between two looks at what is due while there is always something to receive, or nothing that can be had."""
 
@@ -70,17 +67,12 @@ class PostgresSubscription(Subscription):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        reason = f"PostgreSQL did not answer within {_LEAVE_TIMEOUT} s"
-        with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
-            try:
-                while self._background:  # a claim that was cancelled may still be under way
-                    await asyncio.wait(self._background)
-                await self._leases.leave()
-            except BrokerError as refusal:
-                reason = str(refusal)
-            else:
-                return
-        logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self.lease, reason)
+        await give_back(self._leave, "PostgreSQL", self.lease, logger)
+
+    async def _leave(self) -> None:
+        while self._background:  # a claim that was cancelled may still be under way
+            await asyncio.wait(self._background)
+        await self._leases.leave()
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         in_vain = False

@@ -8,10 +8,9 @@ from collections.abc import Collection, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
-
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core.leaving import LEAVE_TIMEOUT, give_back
 from taskiq_core_brokers_redis.deliveries import by_stream, settling
 from taskiq_core_brokers_redis.errors import RedisError
 from taskiq_core_brokers_redis.line import Line
@@ -24,8 +23,6 @@ from taskiq_core_brokers_redis.thread_client import ThreadClient
 
 logger = logging.getLogger("taskiq.redis")
 
-_LEAVE_TIMEOUT = 0.4
-"""Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
 _MARGIN = 0.5
 """Seconds that a delivery may take from the server to our books."""
 _NEVER = 10**12
@@ -77,20 +74,14 @@ class RedisSubscription(Subscription):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        reason = f"Redis did not answer within {_LEAVE_TIMEOUT} s"
-        with anyio.CancelScope(shield=True):
-            try:
-                with anyio.move_on_after(_LEAVE_TIMEOUT) as scope:
-                    await self._reader.close(_LEAVE_TIMEOUT / 2, self._commands)
-                    await self._commands.run(_LEAVE, self._root, self.consumer)
-            except RedisError as refusal:
-                reason = str(refusal)
-            else:
-                if not scope.cancelled_caught:
-                    return
-            finally:
-                self._thread_client.close()
-        logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self.lease, reason)
+        try:
+            await give_back(self._leave, "Redis", self.lease, logger)
+        finally:
+            self._thread_client.close()
+
+    async def _leave(self) -> None:
+        await self._reader.close(LEAVE_TIMEOUT / 2, self._commands)
+        await self._commands.run(_LEAVE, self._root, self.consumer)
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         taken = await self._reader.read(limit)

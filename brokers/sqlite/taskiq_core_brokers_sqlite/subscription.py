@@ -9,11 +9,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
-
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.leaving import LEAVE_TIMEOUT, give_back
 from taskiq_core_brokers_sqlite import dead_letters, parking, upkeep
 from taskiq_core_brokers_sqlite.connection import Connection, data_version
 from taskiq_core_brokers_sqlite.database import Database
@@ -21,10 +20,6 @@ from taskiq_core_brokers_sqlite.doorbell import Bell, queue_channel
 from taskiq_core_brokers_sqlite.holdings import Holdings
 
 logger = logging.getLogger("taskiq.sqlite")
-
-_LEAVE_TIMEOUT = 0.4
-"""Seconds: with what the worker itself needs to stop it stays below the 2 s that stopping may take beyond the grace."""
-
 
 _MOST_QUEUES = 500
 """As many parts as SQLite takes in one statement."""
@@ -63,15 +58,10 @@ class SQLiteSubscription(Subscription):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        reason = f"the database did not answer within {_LEAVE_TIMEOUT} s"
-        with anyio.move_on_after(_LEAVE_TIMEOUT, shield=True):
-            try:
-                await self._database.write(self._holdings.release_all, timeout=_LEAVE_TIMEOUT, detached=True)
-            except BrokerError as refusal:
-                reason = str(refusal)
-            else:
-                return
-        logger.warning("What this worker holds comes back when its lease ends (%g s). %s", self.lease, reason)
+        await give_back(self._leave, "the database", self.lease, logger)
+
+    async def _leave(self) -> None:
+        await self._database.write(self._holdings.release_all, timeout=LEAVE_TIMEOUT, detached=True)
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         while True:
@@ -141,7 +131,7 @@ class SQLiteSubscription(Subscription):
     def stop_receiving(self) -> None:
         with contextlib.suppress(BrokerError):  # closed: then it is not taken for alive
             # In a locked file it must not stand in the way of what the worker needs in order to leave, which does the same.
-            self._database.post(self._holdings.sign_off, timeout=_LEAVE_TIMEOUT)
+            self._database.post(self._holdings.sign_off, timeout=LEAVE_TIMEOUT)
 
     def stores_results_of(self, backend: Any) -> bool:
         same = getattr(backend, "database", None) is self._find_database()
