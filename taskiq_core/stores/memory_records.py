@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
 from taskiq_core import clock
 from taskiq_core.abc.records import RecordPage, RecordStore
 from taskiq_core.records import TaskRecord, TaskStatus, Transition
 from taskiq_core.stores.record_fold import RecordFold
+from taskiq_core.stores.record_pages import begin_of, earliest, page_of
 
 
 class MemoryRecords(RecordStore):
@@ -38,22 +40,17 @@ class MemoryRecords(RecordStore):
         limit: int = 100,
         cursor: str | None = None,
     ) -> RecordPage:
-        before = None if cursor is None else _position(cursor)
-        records: list[TaskRecord] = []
-        last: RecordFold | None = None
-        for fold in sorted(self._since(since), key=_age, reverse=True):
-            if before is not None and _age(fold) >= before:
-                continue
-            record = fold.record()
-            if (task_name is not None and record.task_name != task_name) or (
-                status is not None and record.status is not status
-            ):
-                continue
-            if len(records) == limit:
-                return RecordPage(records, None if last is None else f"{last.first_seen!r} {last.task_id}")
-            records.append(record)
-            last = fold
-        return RecordPage(records)
+        begin = begin_of(cursor)
+
+        def wanted(fold: RecordFold) -> bool:
+            return (
+                _age(fold) < begin
+                and (task_name is None or fold.record().task_name == task_name)
+                and (status is None or fold.status is status)
+            )
+
+        found = filter(wanted, sorted(self._since(since), key=_age, reverse=True))
+        return page_of(list(islice(found, limit + 1)), limit)
 
     async def count_by_status(self, *, since: float | None = None) -> dict[TaskStatus, int]:
         return dict(Counter(fold.status for fold in self._since(since)))
@@ -67,13 +64,8 @@ class MemoryRecords(RecordStore):
         return len(old)
 
     def _since(self, since: float | None) -> list[RecordFold]:
-        return [fold for fold in self._folds.values() if since is None or fold.first_seen >= since]
+        return [fold for fold in self._folds.values() if fold.first_seen >= earliest(since)]
 
 
 def _age(fold: RecordFold) -> tuple[float, str]:
     return (fold.first_seen, fold.task_id)
-
-
-def _position(cursor: str) -> tuple[float, str]:
-    seen, _, task_id = cursor.partition(" ")
-    return (float(seen), task_id)

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.crash, on_servers]
 
 ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
 SERVER = "(Redis|PostgreSQL|RabbitMQ|NATS)"
-CAUSE = f"{SERVER} at .* cannot be reached|{SERVER} did not answer within"
+CAUSE = f"{SERVER} (at .* )?(cannot be reached|did not answer within)"
 
 TROUBLES: dict[str, tuple[Callable[[ServerStore], object], Callable[[ServerStore], object]]] = {
     "killed": (lambda store: store.server.kill(), lambda store: store.server.start()),

@@ -11,6 +11,7 @@ from taskiq_core.abc.records import RecordPage, RecordStore
 from taskiq_core.portable_text import is_portable, made_portable
 from taskiq_core.records import TaskRecord, TaskStatus, Transition
 from taskiq_core.stores.record_fold import RecordFold
+from taskiq_core.stores.record_pages import begin_of, earliest, page_of
 from taskiq_core_result_backends_postgres.stored import OnTables
 
 _STATUSES = list(TaskStatus)
@@ -65,8 +66,7 @@ class PostgresRecords(OnTables, RecordStore):
         limit: int = 100,
         cursor: str | None = None,
     ) -> RecordPage:
-        before, _, before_id = (cursor or "inf ").partition(" ")
-        arguments: list[Any] = [limit + 1, float(before), before_id, _earliest(since)]
+        arguments: list[Any] = [limit + 1, *begin_of(cursor), earliest(since)]
         narrowed = ""
         for column, value in (("task_name", task_name), ("status", None if status is None else _RANK[status])):
             if value is not None:
@@ -78,12 +78,10 @@ class PostgresRecords(OnTables, RecordStore):
                 ORDER BY first_seen DESC, task_id DESC LIMIT $1""",
             *arguments,
         )
-        folds = [_load(row[0]) for row in rows[:limit]]
-        more = folds and len(rows) > limit
-        return RecordPage([fold.record() for fold in folds], f"{folds[-1].first_seen!r} {folds[-1].task_id}" if more else None)
+        return page_of([_load(row[0]) for row in rows], limit)
 
     async def count_by_status(self, *, since: float | None = None) -> dict[TaskStatus, int]:
-        return {_STATUSES[rank]: count for rank, count in await self.ask(_COUNT, _earliest(since))}
+        return {_STATUSES[rank]: count for rank, count in await self.ask(_COUNT, earliest(since))}
 
     async def cleanup(self, *, older_than: float) -> int:
         deleted = 0
@@ -93,10 +91,6 @@ class PostgresRecords(OnTables, RecordStore):
             deleted += gone
             if gone < _CHUNK:
                 return deleted
-
-
-def _earliest(since: float | None) -> float:
-    return float("-inf") if since is None else since
 
 
 def _storable(step: Transition) -> Transition:

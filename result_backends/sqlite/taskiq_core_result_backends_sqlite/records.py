@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from taskiq_core.abc.records import RecordPage, RecordStore
 from taskiq_core.records import TaskRecord, TaskStatus, Transition
 from taskiq_core.stores.record_fold import RecordFold
+from taskiq_core.stores.record_pages import begin_of, earliest, page_of
 from taskiq_core.wire import pack, unpack
 from taskiq_core_brokers_sqlite.connection import Connection
 from taskiq_core_brokers_sqlite.statements import as_set, insert_rows
@@ -43,22 +44,17 @@ class SQLiteRecords(OnDatabase, RecordStore):
         limit: int = 100,
         cursor: str | None = None,
     ) -> RecordPage:
-        before, _, before_id = (cursor or "inf ").partition(" ")
         statement = """SELECT task_id, body FROM taskiq_records
                        WHERE (first_at, task_id) < (?1, ?2) AND first_at >= ?6
                          AND (?3 IS NULL OR task_name = ?3) AND (?4 IS NULL OR status = ?4)
                        ORDER BY first_at DESC, task_id DESC LIMIT ?5"""
-        parameters = (
-            float(before), before_id, task_name, status.value if status else None, limit + 1, _earliest(since)
-        )  # fmt: skip
+        parameters = (*begin_of(cursor), task_name, status.value if status else None, limit + 1, earliest(since))
         rows = await self.require_database().read(lambda conn: conn.execute(statement, parameters).fetchall())
-        folds = [_load(*row) for row in rows[:limit]]
-        more = folds and len(rows) > limit
-        return RecordPage([fold.record() for fold in folds], f"{folds[-1].first_seen!r} {folds[-1].task_id}" if more else None)
+        return page_of([_load(*row) for row in rows], limit)
 
     async def count_by_status(self, *, since: float | None = None) -> dict[TaskStatus, int]:
         statement = "SELECT status, count(*) FROM taskiq_records WHERE first_at >= ? GROUP BY status"
-        parameters = (_earliest(since),)
+        parameters = (earliest(since),)
         rows = await self.require_database().read(lambda conn: conn.execute(statement, parameters).fetchall())
         return {TaskStatus(status): count for status, count in rows}
 
@@ -66,10 +62,6 @@ class SQLiteRecords(OnDatabase, RecordStore):
         statement = f"DELETE FROM taskiq_records WHERE status IN ({_FINAL}) AND finished_at < ?"  # noqa: S608
         parameters = (time.time() - older_than,)
         return await self.require_database().write(lambda conn: conn.execute(statement, parameters).rowcount)
-
-
-def _earliest(since: float | None) -> float:
-    return float("-inf") if since is None else since
 
 
 def _read(conn: sqlite3.Connection, task_ids: Sequence[str]) -> dict[str, RecordFold]:
