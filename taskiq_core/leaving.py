@@ -13,7 +13,7 @@ LEAVE_TIMEOUT: Final = 0.4
 
 
 async def give_back(
-    leave: Callable[[], Awaitable[object]], server: str, lease: float, logger: Logger, *, timeout: float = LEAVE_TIMEOUT
+    leave: Callable[[], Awaitable[object]], server: str, lease: float | None, logger: Logger, *, timeout: float = LEAVE_TIMEOUT
 ) -> None:
     """Call `leave`, which gives back what is held: whoever cancels, and for `timeout` seconds. Else the lease does it.
 
