@@ -226,7 +226,7 @@ def test_burst_ends_when_all_processes_have(child: Path) -> None:
 
 
 def test_sighup_replaces_all_processes_one_after_the_other(child: Path) -> None:
-    with supervised(child, "serve", processes=2, healthy=0.2) as process:
+    with supervised(child, "serve", processes=2, healthy=1.0) as process:
         before = {up(process), up(process, 2)}
         process.send_signal(signal.SIGHUP)
         after = {up(process, 3), up(process, 4)}

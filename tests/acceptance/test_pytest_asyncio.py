@@ -1,8 +1,10 @@
 """The pytest plugin beside pytest-asyncio: the fixture lives in the event loop of the test, whoever runs that."""
 
+import os
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from functools import cache
 
 import pytest
 
@@ -32,24 +34,42 @@ async def test_second(taskiq):
     assert await (await add.kiq(1, 2)) == 3
 """
 
+MARKS = {
+    "asyncio": "pytest.mark.asyncio",
+    "module": "pytest.mark.asyncio(loop_scope='module')",
+    "session": "pytest.mark.asyncio(loop_scope='session')",
+    "anyio": "pytest.mark.anyio",
+    "bare": "[]",
+}
+SAYS_WHAT_TO_DO = {
+    ("bare", "strict"): "mark the test with pytest.mark.anyio, or .asyncio",
+    ("anyio", "auto"): "Both anyio and pytest-asyncio want to run this test",
+}
 
-@pytest.mark.parametrize(
-    ("mark", "mode", "outcome"),
-    [
-        ("pytest.mark.asyncio", "strict", "2 passed"),
-        ("pytest.mark.asyncio(loop_scope='module')", "strict", "2 passed"),
-        ("pytest.mark.anyio", "strict", "4 passed"),
-        ("[]", "strict", "mark the test with pytest.mark.anyio, or .asyncio"),
-        ("[]", "auto", "2 passed"),
-        ("pytest.mark.asyncio(loop_scope='session')", "auto", "2 passed"),
-        ("pytest.mark.anyio", "auto", "Both anyio and pytest-asyncio want to run this test"),
-    ],
-)
-def test_each_combination_works_or_says_what_to_do(tmp_path: Path, mark: str, mode: str, outcome: str) -> None:
-    (tmp_path / "application.py").write_text(APPLICATION)
-    (tmp_path / "test_it.py").write_text(TEST.format(mark=mark))
-    settings = f"[pytest]\ntaskiq_broker = application:broker\npythonpath = .\nasyncio_mode = {mode}\n"
-    (tmp_path / "pytest.ini").write_text(settings)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert outcome in ended.stdout, ended.stdout + ended.stderr
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
+    """What pytest says in the end of each test, in a project with a file for each mark, in one of pytest-asyncio's modes."""
+
+    @cache
+    def run(mode: str) -> list[str]:
+        project = tmp_path_factory.mktemp(mode)
+        (project / "application.py").write_text(APPLICATION)
+        for name, mark in MARKS.items():
+            (project / f"test_{name}.py").write_text(TEST.format(mark=mark))
+        settings = f"[pytest]\ntaskiq_broker = application:broker\npythonpath = .\nasyncio_mode = {mode}\n"
+        (project / "pytest.ini").write_text(settings)
+        command = [sys.executable, "-m", "pytest", "-q", "-rA", "--tb=no", "-p", "no:cacheprovider"]
+        env = {**os.environ, "COLUMNS": "1000"}
+        return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=120).stdout.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+@pytest.mark.parametrize("mark", MARKS)
+def test_each_combination_works_or_says_what_to_do(run: Callable[[str], list[str]], mark: str, mode: str) -> None:
+    lines = [line for line in run(mode) if f" test_{mark}.py::" in line]
+    sentence = SAYS_WHAT_TO_DO.get((mark, mode))
+    assert len(lines) == (4 if mark == "anyio" else 2), "\n".join(run(mode))
+    assert all(line.startswith("PASSED ") if sentence is None else sentence in line for line in lines), "\n".join(lines)

@@ -1,7 +1,6 @@
 """NATS results: servers that go away, processes that are set differently, results that are large or kept for long."""
 
 import math
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -90,9 +89,7 @@ async def test_results_outlive_the_server(start_nats: StartNats) -> None:
 
 
 async def test_no_server_is_needed_at_the_start_and_its_absence_is_told() -> None:
-    begun = time.monotonic()
     async with opened(f"nats://jobs:s3cret@{LOOPBACK}:{free_port()}") as backend:
-        assert time.monotonic() - begun < 2
         with pytest.raises(ResultStoreAwayError, match="cannot be reached") as caught:
             await store(backend, 1)
     assert "s3cret" not in str(caught.value)
