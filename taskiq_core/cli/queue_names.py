@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.defaults import DEFAULT_QUEUE
 from taskiq_core.labels import QUEUE
+from taskiq_core.outbox import OUTBOX_QUEUE
 
 logger = logging.getLogger("taskiq.process")
 
@@ -18,5 +19,5 @@ def queues_of(broker: AsyncBroker) -> tuple[str, ...]:
 
 def point_out_strangers(app: str, broker: AsyncBroker, queues: Iterable[str]) -> None:
     """Warn of names that may be misspelt."""
-    for queue in sorted(set(queues) - set(queues_of(broker))):
+    for queue in sorted(set(queues) - {*queues_of(broker), OUTBOX_QUEUE}):
         logger.warning("No task of %s is sent to the queue %r by itself: is that its name?", app, queue)

@@ -88,6 +88,11 @@ def test_a_pause_is_there_before_and_after_the_workers(place: Path, queue: Queue
     assert queue("purge", "mail") == (0, ["Purged mail: 0 deleted"])
 
 
+def test_the_queue_of_an_outbox_is_no_stranger(queue: Queue) -> None:
+    code, lines = queue("list", "taskiq.outbox")
+    assert (code, lines) == (0, ["queue          ready  delayed  leased", "taskiq.outbox      0        0       0"])
+
+
 def test_without_names_all_that_is_known_is_shown(queue: Queue) -> None:
     code, lines = queue("pause", "elsewhere")
     assert (code, lines[-1]) == (0, "Paused elsewhere")
