@@ -19,6 +19,9 @@ _WRITING: Any = (
 )
 """By which code asks for news of a socket that it listens to already."""
 
+_CHILD_WATCHERS = ("asyncio-waitpid-", "waitpid-")
+"""Names of the threads that wait for child processes where no file does; the second is that of the first releases of 3.11."""
+
 
 class Time(Protocol):
     """What a loop asks of `VirtualTime`."""
@@ -61,7 +64,7 @@ class AsyncioLoop:
     def sources(self) -> set[Hashable]:
         sources: set[Hashable] = set(self._selector.get_map())
         sources.remove(self._loop._ssock.fileno())  # by which it wakes itself
-        return sources | {thread.name for thread in threading.enumerate() if thread.name.startswith("asyncio-waitpid")}
+        return sources | {thread.name for thread in threading.enumerate() if thread.name.startswith(_CHILD_WATCHERS)}
 
     def _be_exact(self) -> None:
         # Timers fire as much too early as the clock is coarse, and some then wait for the rest of their time: which would
