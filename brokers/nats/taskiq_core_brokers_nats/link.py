@@ -61,6 +61,8 @@ class Link(asyncio.Protocol):
         self.place = place
         self.patience = patience
         self.info: dict[str, Any] = {}
+        self.server = ""
+        """Which process of a server it is connected to."""
         self.on_broken: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
@@ -84,11 +86,6 @@ class Link(asyncio.Protocol):
         return self._broken is None and self._loop is asyncio.get_running_loop() and self._pid == os.getpid()
 
     @property
-    def server(self) -> str:
-        """Which process of a server it is connected to."""
-        return str(self.info.get("server_id", ""))
-
-    @property
     def max_payload(self) -> int:
         """Bytes of headers and body, at the most; a server ends a connection with more."""
         return int(self.info["max_payload"])
@@ -99,6 +96,7 @@ class Link(asyncio.Protocol):
         `opener` lives as long as the link: the streams by which the connection was opened would close it with their end.
         """
         self._transport, self.info, self._opener = transport, info, opener
+        self.server = str(info.get("server_id", ""))
 
     def open_inbox(self) -> None:
         """Be ready for requests, whose answers come to one inbox, and watch the connection."""

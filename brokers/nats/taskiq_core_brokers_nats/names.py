@@ -116,6 +116,11 @@ def place_of(subject: str) -> tuple[str, int, str]:
     return text_of(queue), priority_of(priority), text_of(task_id)
 
 
+def queue_of(subject: str) -> str:
+    """The queue alone: that is asked of every delivery."""
+    return text_of(subject.rsplit(".", 3)[1])
+
+
 def priority_of(text: str) -> int:
     """The priority that a text is; the usual one for what somebody else has written."""
     return int(text) if text in LEVELS and text != DELAYED else DEFAULT_PRIORITY

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from taskiq_core.delivery import Delivery
 from taskiq_core_brokers_nats.headers import ATTEMPTS, DEATHS, DELAY, EXPECTED, REASON, fields_of, headers_of, number_in
 from taskiq_core_brokers_nats.link import Msg
-from taskiq_core_brokers_nats.names import place_of
+from taskiq_core_brokers_nats.names import queue_of
 from taskiq_core_brokers_nats.pipelining import Item
 
 
@@ -63,7 +63,7 @@ class Receipt:
     def delivery(self, lease: float) -> Delivery:
         """For the worker."""
         self.held_until = time.monotonic() + lease
-        return Delivery(self.body, self, self.attempts + 1, place_of(self.subject)[0], self.deaths)
+        return Delivery(self.body, self, self.attempts + 1, queue_of(self.subject), self.deaths)
 
 
 def receipt_of(msg: Msg, server: str) -> Receipt:
