@@ -1,5 +1,6 @@
 """Laws about taking what waits out of a queue, for another broker."""
 
+import unittest
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -213,7 +214,8 @@ class EvacuationLaws(BrokerSuite):
         """Queues with anything in them, and those that are paused, are named: without the application's help."""
         admin = admin_of(broker)
         if await admin.queues() is None:
-            return
+            msg = "the broker cannot name its queues"
+            raise unittest.SkipTest(msg)
         await broker.kick_many(
             [*messages(1, queue="ready"), *messages(1, queue="late", delay=_LONG), *messages(1, queue="held")]
         )
