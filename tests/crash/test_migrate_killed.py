@@ -13,6 +13,8 @@ import anyio
 import pytest
 from support import nats_servers, postgres_servers, redis_servers
 from support.processes import RunningProcess, running
+from support.rabbitmq_server import RabbitServer
+from support.shared_server import fresh_prefix, shared_url
 
 from taskiq_core import AsyncBroker, broker_from_url, call
 from taskiq_core.abc.queue_admin import QueueDepth
@@ -41,10 +43,10 @@ async def send_and_die(self, *page):
     os.kill(os.getpid(), signal.SIGKILL)
 
 Migration._send = send_and_die
-main(["migrate", "--from", os.environ["SOURCE"], "--to", os.environ["TARGET"]])
+main(["migrate", "--from", os.environ["SOURCE"], "--to", os.environ["TARGET"], "--queue", "default"])
 """
 PAIRS = (("sqlite", "redis"), ("redis", "postgres"), ("postgres", "sqlite"))
-ALL_PAIRS = (*PAIRS, ("sqlite", "nats"), ("nats", "redis"))
+ALL_PAIRS = (*PAIRS, ("sqlite", "nats"), ("nats", "redis"), ("rabbitmq", "postgres"))
 NOTHING = QueueDepth()
 T = TypeVar("T")
 
@@ -65,7 +67,8 @@ class Place:
 
     @contextmanager
     def migration(self, *arguments: str) -> Iterator[RunningProcess]:
-        with running("taskiq", "migrate", "--from", self.source, "--to", self.target, *arguments, cwd=self.path) as command:
+        places = ("--from", self.source, "--to", self.target, "--queue", "default")
+        with running("taskiq", "migrate", *places, *arguments, cwd=self.path) as command:
             yield command
 
     def migrate(self, *arguments: str) -> None:
@@ -85,6 +88,13 @@ class Place:
             return await broker.admin.depth("default")
 
         return self._with(url, ask)
+
+    def wait_ready(self, url: str, count: int, seconds: float = 20.0) -> None:
+        """Until exactly so many wait there."""
+        end = time.monotonic() + seconds
+        while (ready := self.depth(url).ready) != count:
+            assert time.monotonic() < end, ready
+            time.sleep(0.05)
 
     def wait_moved(self, command: RunningProcess, count: int) -> None:
         """Until so many more are in the target, or the command has ended."""
@@ -129,6 +139,8 @@ def _url(kind: str, folder: Path, stack: ExitStack) -> str:
         return f"sqlite:///{folder / 'jobs.db'}"
     if kind == "redis":
         return f"{redis_servers.shared_redis().url}?prefix={stack.enter_context(redis_servers.redis_prefix())}"
+    if kind == "rabbitmq":
+        return f"{shared_url(RabbitServer)}?prefix={fresh_prefix()}"
     if kind == "nats":
         return f"{nats_servers.shared_nats().url}?prefix={stack.enter_context(nats_servers.nats_prefix())}"
     url = postgres_servers.shared_postgres().url
@@ -155,7 +167,8 @@ def test_killed_between_the_send_and_the_removal(place: Place) -> None:
         environment = {"SOURCE": place.source, "TARGET": place.target}
         with running("python", "-c", KILLED_BETWEEN, cwd=place.path, env=environment) as command:
             assert command.wait() == -signal.SIGKILL, command.report
-        assert (place.depth(place.source).ready, place.depth(place.target).ready) == (250, 100)
+        place.wait_ready(place.source, 250)  # a server gives back what a connection held, when it sees that end
+        assert place.depth(place.target).ready == 100
         with place.worker(place.source):
             with place.migration() as command:
                 assert command.wait() == 2
