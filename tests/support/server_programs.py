@@ -58,16 +58,15 @@ def _find(program: ServerProgram) -> tuple[Path | None, str]:
         found = _first(place, program.names) if place.is_dir() else place
         usable = found is not None and os.access(found, os.X_OK)
         return (found, "") if usable else (None, f"{program.variable}={named} is no program")
-    if found := _installed(program):
-        return found, ""
     way_out = f"install the package {program.package}, or name the program in {program.variable}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return None, f"{name} is not installed; {way_out}"
-    # One process installs, whatever it is: apt waits for another's dpkg, but not for its list of packages.
+        return _installed(program), f"{name} is not installed; {way_out}"
+    # One process installs, whatever it is: apt waits for another's dpkg, but not for its list of packages. The others wait
+    # until it is done, as a program that is found may be half installed.
     with (Path(tempfile.gettempdir()) / "taskiq-test-install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         trouble = "" if _installed(program) else _install(program.package)
-    return _installed(program), f"{name} could not be installed: {trouble}; {way_out}"
+        return _installed(program), f"{name} could not be installed: {trouble}; {way_out}"
 
 
 def _installed(program: ServerProgram) -> Path | None:
