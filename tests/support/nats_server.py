@@ -37,4 +37,4 @@ class NatsServer(ServerProcess):
         return lines
 
     def _command(self) -> list[str]:
-        return [*ending_with_us(), str(self._binary), "--config", str(self._file)]
+        return [*ending_with_us(), str(self._binary), "--config", str(self.file)]

@@ -31,7 +31,7 @@ class RabbitServer(ServerProcess):
         super().__init__(*config)
         self.user, self.password = user, password
         self.tls = tls
-        self._file = self.folder / "rabbitmq.conf"
+        self.file = self.folder / "rabbitmq.conf"
         self._lean_binary = lean_home(self._binary, self.folder / "home")
 
     def url_at(self, port: int) -> str:
@@ -86,7 +86,7 @@ class RabbitServer(ServerProcess):
 
     def _environment(self) -> dict[str, str]:
         own = {
-            "CONFIG_FILE": self._file.name,
+            "CONFIG_FILE": self.file.name,
             "ENABLED_PLUGINS_FILE": "enabled_plugins",
             "MNESIA_BASE": "data",
             "LOG_BASE": "log",

@@ -72,4 +72,4 @@ class RedisServer(ServerProcess):
         return lines
 
     def _command(self) -> list[str]:
-        return [*ending_with_us(), str(self._binary), str(self._file), *self._arguments]
+        return [*ending_with_us(), str(self._binary), str(self.file), *self._arguments]

@@ -41,7 +41,7 @@ class ServerProcess(ABC):
         self._binary = self.program.path()
         self.config = config
         self.folder = Path(tempfile.mkdtemp(prefix=f"taskiq-{self.program.package}-"))
-        self._file = self.folder / "server.conf"
+        self.file = self.folder / "server.conf"  # its configuration
         self._process: RunningProcess | None = None
         self._was_ready = self._paused = False
         self._take_ports()
@@ -129,7 +129,7 @@ class ServerProcess(ABC):
 
     def _prepare(self) -> None:
         """Write what it starts on; once more for other ports, if the first ones were taken."""
-        self._file.write_text(self._configuration())
+        self.file.write_text(self._configuration())
 
     def _configuration(self) -> str:
         return "\n".join([*self._defaults(), *self.config]) + "\n"
