@@ -1,9 +1,10 @@
-"""Where the queues and results of a crash test are: on servers of its own behind proxies."""
+"""Where the queues and results of a crash test are: on servers that are empty at its beginning, behind proxies."""
 
 from abc import ABC, abstractmethod
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
+from kept_servers import kept
 from redis import Redis
 from support import nats_servers, postgres_servers
 from support.nats_server import NatsServer
@@ -50,11 +51,11 @@ class ServerStore(ABC):
         self._stack.close()
 
     @abstractmethod
-    def _make(self) -> ServerProcess:
-        """A `ServerProcess` that has not been started."""
+    def _make(self) -> AbstractContextManager[ServerProcess]:
+        """A server that runs for the length of a block."""
 
-    def _start(self, server: ServerProcess) -> tuple[Any, TcpProxy]:
-        self._stack.enter_context(server)
+    def _start(self, making: AbstractContextManager[ServerProcess]) -> tuple[Any, TcpProxy]:
+        server = self._stack.enter_context(making)
         return server, self._stack.enter_context(TcpProxy(server.port))
 
 
@@ -95,8 +96,8 @@ class PostgresStore(ServerStore):
         ((count,),) = postgres_servers.ask(self.server.url, "SELECT count(*) FROM taskiq.messages")
         return [f"{count} messages"] if count else []
 
-    def _make(self) -> PostgresServer:
-        return PostgresServer()  # what the kernel has of its files outlives its processes
+    def _make(self) -> AbstractContextManager[PostgresServer]:
+        return kept(PostgresServer, _empty_postgres)  # what the kernel has of its files outlives its processes
 
 
 class NatsStore(ServerStore):
@@ -126,8 +127,8 @@ class RabbitStore(ServerStore):
         found: str = self.server.erlang(_HELD)
         return [item.strip('"') for item in found[1:-1].split(",") if item]
 
-    def _make(self) -> RabbitServer:
-        return RabbitServer()
+    def _make(self) -> AbstractContextManager[RabbitServer]:
+        return kept(RabbitServer, lambda server: server.erlang(_NEW_VHOST))
 
 
 _HELD = """
@@ -137,6 +138,19 @@ _HELD = """
         N > 0, re:run(element(4, amqqueue:get_name(Q)), ":(dead|pauses)$") =:= nomatch]
 """
 """Queues with messages, those in consumers' hands included; but for dead letters."""
+
+
+_NEW_VHOST = """
+    rabbit_vhost:delete(<<"/">>, <<"tests">>), rabbit_vhost:add(<<"/">>, <<"tests">>),
+    rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"/">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>)
+"""
+"""Without connections, queues and exchanges."""
+
+
+def _empty_postgres(server: PostgresServer) -> None:
+    others = "pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    postgres_servers.ask(server.url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+    postgres_servers.ask(server.url, "DROP SCHEMA IF EXISTS taskiq CASCADE")
 
 
 def _redis() -> RedisServer:

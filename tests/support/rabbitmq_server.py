@@ -60,7 +60,7 @@ class RabbitServer(ServerProcess):
         A server that runs writes before which quorum queues there are: it takes seconds for that by itself, and one that is
         newer than that answers nobody after a crash.
         """
-        if self.process.returncode is None and not self._paused:
+        if self.serves:
             with suppress(AssertionError):
                 self.erlang("[dets:sync(Table) || Table <- dets:all()]")
         super().kill()

@@ -61,6 +61,11 @@ class ServerProcess(ABC):
         assert self._process is not None, "not started yet"
         return self._process
 
+    @property
+    def serves(self) -> bool:
+        """Whether it runs and is not paused."""
+        return self._process is not None and self._process.returncode is None and not self._paused
+
     def start(self) -> Self:
         """Start it on what its directory has, and wait until it answers.
 
