@@ -149,13 +149,13 @@ class Arena(Generic[AnyStore]):
 
     # -- the client -----------------------------------------------------------------------------------------------------------
 
-    def client(self) -> AsyncBroker:
-        """One that no trouble of the test's own making can reach."""
-        return broker_from_url(self.store.calm_url, results=self.store.calm_results_url)
+    def client(self, **options: Any) -> AsyncBroker:
+        """One that no trouble of the test's own making can reach; with these options of its broker."""
+        return broker_from_url(self.store.calm_url, results=self.store.calm_results_url, **options)
 
-    def sender(self) -> AsyncBroker:
+    def sender(self, **options: Any) -> AsyncBroker:
         """One that has the workers' trouble."""
-        return broker_from_url(self.store.url, results=self.store.results_url)
+        return broker_from_url(self.store.url, results=self.store.results_url, **options)
 
     def send(self, name: str, *arguments: tuple[Any, ...]) -> list[str]:
         """Send one task for each tuple of arguments; returns the ids."""

@@ -87,6 +87,7 @@ def test_bytes_that_somebody_else_has_put_into_the_table(served: Arena[SQLiteSto
     assert "cannot be decoded" in letter.reason
 
 
+@on_sqlite
 def test_arguments_that_do_not_fit(served: Arena) -> None:
     ids = served.send("quick", ("k", "one too many"), ()) + served.send("twice", ("seven",))
     errors = [result.error for result in served.results(ids)]
@@ -101,6 +102,7 @@ def test_twenty_megabytes_run(served: Arena) -> None:
     assert served.results(ids)[0].return_value == 20_000_000
 
 
+@on_sqlite
 def test_more_than_the_limit_is_refused_at_the_send(served: Arena) -> None:
     with pytest.raises(MessageTooLargeError, match=str(MAX_MESSAGE_SIZE)) as refusal:
         served.send("measure", ("huge", bytes(MAX_MESSAGE_SIZE)))

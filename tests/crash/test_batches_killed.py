@@ -2,15 +2,18 @@
 
 import pytest
 from arena import Arena
+from crash_support import on_sqlite
 
 from taskiq_core.exceptions import WorkerDiedError
 
 pytestmark = pytest.mark.crash
 
 APP = "crash_batches:broker"
+POINTS = [("sqlite", "function:3"), ("sqlite", "before_settle:3"), ("redis", "before_settle:3"), ("redis", "after_settle:3")]
+"""A batch is settled in pieces of a hundred at once, which is the store's; what happens before is the worker's."""
 
 
-@pytest.mark.parametrize("point", ["function:3", "before_settle:3", "after_settle:3"])
+@pytest.mark.parametrize(("arena", "point"), POINTS, indirect=["arena"])
 def test_every_message_of_a_thousand_runs_to_its_end(arena: Arena, point: str) -> None:
     keys = [f"k{number}" for number in range(1000)]
     arena.extra["CRASH_AT"] = point
@@ -25,6 +28,7 @@ def test_every_message_of_a_thousand_runs_to_its_end(arena: Arena, point: str) -
     assert max(int(size) for size in ledger.ends if not size.startswith("k")) == 100
 
 
+@on_sqlite
 def test_one_message_that_kills_its_worker_is_found_and_the_others_of_its_batch_are_well(arena: Arena) -> None:
     keys = [f"k{number}" for number in range(9)]
     ids = arena.send("bitter", *((key,) for key in [*keys[:5], "pill", *keys[5:]]))

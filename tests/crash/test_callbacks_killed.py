@@ -8,6 +8,8 @@ pytestmark = pytest.mark.crash
 
 KEYS = [f"k{number}" for number in range(60)]
 APP = "crash_callbacks:broker"
+POINTS = [(store, point) for store in ("sqlite", "redis") for point in ("before_settle:3", "after_settle:3")]
+POINTS += [("sqlite", "post_execute:20")]  # where no store has heard of anything yet
 
 
 def waiting_callbacks(arena: Arena) -> int:
@@ -19,7 +21,7 @@ def waiting_callbacks(arena: Arena) -> int:
     return anyio.run(ask)
 
 
-@pytest.mark.parametrize("point", ["before_settle:3", "after_settle:3", "post_execute:20"])
+@pytest.mark.parametrize(("arena", "point"), POINTS, indirect=["arena"])
 def test_each_task_has_one_callback_whatever_is_killed(arena: Arena, point: str) -> None:
     arena.extra["CRASH_AT"] = point
     ids = arena.send("telling", *((key,) for key in KEYS))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 from arena import Arena, is_alive, wait_until
-from crash_support import on_every_coordinator
+from crash_support import on_every_coordinator, on_sqlite
 from support.processes import running
 
 from taskiq_core import TaskCancelledError, TaskiqResult
@@ -62,6 +62,7 @@ def test_an_async_task(arena: Arena) -> None:
         hold(arena.results(ids))
 
 
+@on_sqlite
 def test_a_thread(arena: Arena) -> None:
     ids = arena.send("listens", ("a",))
     with arena.worker("--concurrency", "1", app=APP):
@@ -72,6 +73,7 @@ def test_a_thread(arena: Arena) -> None:
     assert arena.ledger().ends["a True user"]
 
 
+@on_sqlite
 def test_a_process_is_dead_with_what_it_has_started(arena: Arena) -> None:
     ids = arena.send("in_process", ("a",))
     with arena.worker("--concurrency", "1", app=APP):
@@ -121,6 +123,7 @@ def test_a_canceller_that_dies_before_it_has_emptied_the_queue(arena: Arena) -> 
     assert sorted(arena.ledger().starts) == sorted(f"k{n}" for n in range(1, 50, 2))
 
 
+@on_sqlite
 def test_from_the_command_line(arena: Arena) -> None:
     (waiting,) = arena.send("quick", ("a",))
     command = ("taskiq", "tasks", "cancel", APP, waiting, "nobody", "--reason", "by hand")

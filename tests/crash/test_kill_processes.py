@@ -6,7 +6,7 @@ import time
 
 import pytest
 from arena import GRACE, LEASE, Arena, is_alive, wait_until
-from crash_support import on_every_store
+from crash_support import on_every_store, on_sqlite
 from support.processes import children_of
 
 pytestmark = pytest.mark.crash
@@ -36,6 +36,7 @@ def test_one_of_two_workers_killed_under_load(arena: Arena) -> None:
     arena.ledger().hold(KEYS, killed=victim)
 
 
+@on_sqlite
 def test_the_only_worker_killed_twice_under_load(arena: Arena) -> None:
     victims: list[int] = []
     with arena.worker("--concurrency", "4"):
@@ -70,6 +71,7 @@ def test_everything_killed_and_started_again(arena: Arena) -> None:
         assert rows[0][1] in pids, key
 
 
+@on_sqlite
 def test_workers_of_a_killed_supervisor_finish_and_leave(arena: Arena) -> None:
     arena.send("nap", *((key, 0.05) for key in KEYS))
     arena.send("nap", ("long", GRACE + 60))
@@ -133,6 +135,7 @@ def test_the_supervisor_brings_orphans_back_long_before_their_lease_ends(arena: 
     arena.ledger().hold(["orphan", "sync orphan"], killed=victim)
 
 
+@on_sqlite
 def test_a_process_task_dies_with_its_worker_and_runs_again(arena: Arena) -> None:
     arena.send("aside", ("beside", 2.0))
     with arena.worker() as supervisor:

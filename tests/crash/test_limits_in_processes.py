@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 from arena import Arena, Ledger
-from crash_support import on_every_coordinator
+from crash_support import on_every_coordinator, on_sqlite
 from support.processes import running
 
 pytestmark = pytest.mark.crash
@@ -50,6 +50,7 @@ def test_never_more_at_once_in_four_processes(arena: Arena) -> None:
     assert len({pid for key in keys for pid in ledger.pids(key)}) > 1
 
 
+@on_sqlite
 def test_several_limits_of_one_task_and_one_of_several(arena: Arena) -> None:
     mine, theirs = {kind: keys_of(kind, 8) for kind in "ab"}, keys_of("aside", 8)
     for kind, keys in mine.items():
@@ -67,7 +68,7 @@ def test_several_limits_of_one_task_and_one_of_several(arena: Arena) -> None:
 
 @on_every_coordinator
 def test_starts_keep_their_distance_in_four_processes(arena: Arena) -> None:
-    keys = keys_of("paced", 150)
+    keys = keys_of("paced", 90)
     ids = arena.send("paced", *((key,) for key in keys))
     with arena.worker(*PROCESSES, app=APP):
         arena.results(ids, timeout=60)
@@ -91,6 +92,7 @@ def test_slots_of_killed_workers_come_back(arena: Arena) -> None:
     assert min(len(ledger.starts[key]) for key in keys) == 2  # a bystander of a death begins once more
 
 
+@on_sqlite
 def test_a_worker_that_stops_gives_its_slots_up(arena: Arena) -> None:
     arena.lease = 60.0
     arena.send("alone", ("first", 60.0))
@@ -101,6 +103,7 @@ def test_a_worker_that_stops_gives_its_slots_up(arena: Arena) -> None:
             arena.wait_start("first", count=2)
 
 
+@on_sqlite
 def test_limits_change_while_processes_work(arena: Arena) -> None:
     keys = keys_of("alone", 12)
     arena.send("alone", *((key, 1.0) for key in keys))

@@ -1,8 +1,12 @@
-"""Tasks that kill their process: quarantined, dead-lettered with the reason, and nobody beside them suffers (G5)."""
+"""Tasks that kill their process: quarantined, dead-lettered with the reason, and nobody beside them suffers (G5).
+
+Every store takes part in one kind of death. How the process ends, and which of its threads does it, is told by the supervisor
+alone, so one store is enough for the other kinds.
+"""
 
 import pytest
 from arena import Arena
-from crash_support import kinds_of_task, on_every_store, on_sqlite
+from crash_support import EVERYWHERE, on_every_store, on_sqlite
 
 from taskiq_core.exceptions import WorkerDiedError
 
@@ -16,10 +20,10 @@ AFTER = [f"after{number}" for number in range(20)]
 
 
 HOW = {"exit": "exit status 7", "kill": "signal 9"}
+CASES = [(store, "pill", "exit") for store in EVERYWHERE] + [("sqlite", "pill", "kill"), ("sqlite", "sync_pill", "exit")]
 
 
-@pytest.mark.parametrize("kind", HOW)
-@kinds_of_task("pill", sqlite=("sync_pill",))
+@pytest.mark.parametrize(("arena", "task", "kind"), CASES, indirect=["arena"])
 def test_a_pill_among_bystanders(arena: Arena, task: str, kind: str) -> None:
     ids = arena.send("nap", *((key, 0.02) for key in KEYS[:20]))
     (pill,) = arena.send(task, ("pill", kind))

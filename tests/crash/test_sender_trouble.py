@@ -15,16 +15,16 @@ from crash_stores import SQLiteStore, locked
 from crash_support import on_sqlite
 
 from taskiq_core import AsyncBroker, SendTaskError, call
-from taskiq_core.defaults import SEND_TIMEOUT
 
 pytestmark = [pytest.mark.crash, on_sqlite]
 
+SEND_TIMEOUT = 2.0
 ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
 
 
 def test_a_locked_database(arena: Arena[SQLiteStore]) -> None:
     async def story() -> None:
-        async with arena.client() as broker:
+        async with arena.client(send_timeout=SEND_TIMEOUT) as broker:
             await broker.kicker("quick").kiq("before")
             with locked(arena.store.db):
                 errors: list[SendTaskError] = []
@@ -52,7 +52,7 @@ def test_a_disk_without_room_for_the_message(arena: Arena[SQLiteStore]) -> None:
     """The limit of the size of files stands for the disk: it needs no privileges, and can be lifted again."""
 
     async def story() -> None:
-        async with arena.client() as broker:
+        async with arena.client(send_timeout=SEND_TIMEOUT) as broker:
             await broker.kicker("quick").kiq("before")
             with no_file_longer_than(400_000):
                 begun = time.monotonic()
@@ -79,7 +79,7 @@ def test_a_full_disk(arena: Arena[SQLiteStore], small_disk: Path) -> None:
         return refusal.value
 
     async def story() -> None:
-        async with arena.client() as broker:
+        async with arena.client(send_timeout=SEND_TIMEOUT) as broker:
             await broker.kicker("quick").kiq("before")
             begun = time.monotonic()
             error = await fill(broker)

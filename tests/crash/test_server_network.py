@@ -11,7 +11,7 @@ from support.processes import children_of
 
 pytestmark = [pytest.mark.crash, on_servers]
 
-TROUBLE = 10.0
+TROUBLE = 6.0
 """Seconds of a stall, and of a black hole; longer than the lease."""
 
 
@@ -19,7 +19,7 @@ def test_connections_reset_again_and_again(arena: Arena[ServerStore]) -> None:
     with arena.worker("--processes", "2", "--concurrency", "4") as supervisor, SteadySender(arena) as sender:
         sender.wait_accepted(20)
         workers = children_of(supervisor.pid)
-        for _ in range(15):
+        for _ in range(8):
             arena.store.proxy.reset()
             sender.wait_accepted(10)
         sender.stop()
@@ -30,7 +30,7 @@ def test_connections_reset_again_and_again(arena: Arena[ServerStore]) -> None:
 @pytest.mark.parametrize("trouble", ["stall", "black_hole"])
 def test_nothing_gets_through_for_a_while(arena: Arena[ServerStore], trouble: str) -> None:
     """After the black hole the network is good, but every connection of before is dead without anybody knowing."""
-    arena.lease = 6.0  # with one much shorter than the trouble, the end of the others' leases may come before our settlements
+    arena.lease = 4.0  # with one much shorter than the trouble, the end of the others' leases may come before our settlements
     with arena.worker("--processes", "2", "--concurrency", "4") as supervisor, SteadySender(arena) as sender:
         sender.wait_accepted(50)
         workers = children_of(supervisor.pid)

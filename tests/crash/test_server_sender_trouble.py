@@ -12,11 +12,11 @@ from crash_support import on_servers
 from server_stores import ServerStore
 
 from taskiq_core import AsyncBroker, SendTaskError, call
-from taskiq_core.defaults import SEND_TIMEOUT
 from taskiq_core.exceptions import BrokerError
 
 pytestmark = [pytest.mark.crash, on_servers]
 
+SEND_TIMEOUT = 2.0
 ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
 SERVER = "(Redis|PostgreSQL|RabbitMQ|NATS)"
 CAUSE = f"{SERVER} (at .* )?(cannot be reached|did not answer within)"
@@ -39,7 +39,7 @@ def test_every_kind_of_send(arena: Arena[ServerStore], trouble: str) -> None:
     errors: Errors = {}
 
     async def story() -> None:
-        async with arena.sender() as broker:
+        async with arena.sender(send_timeout=SEND_TIMEOUT) as broker:
             await broker.kicker("quick").kiq("before")
             begin(arena.store)
             async with anyio.create_task_group() as group:
@@ -83,5 +83,5 @@ async def send_two(broker: AsyncBroker, key: str) -> None:
 
 
 async def send_with_a_new_client(arena: Arena[ServerStore], key: str) -> None:
-    async with arena.sender() as broker:
+    async with arena.sender(send_timeout=SEND_TIMEOUT) as broker:
         await send_one(broker, key)

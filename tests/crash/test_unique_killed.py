@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from arena import Arena, wait_until
-from crash_support import on_every_coordinator
+from crash_support import on_every_coordinator, on_sqlite
 from support.processes import RunningProcess
 
 pytestmark = pytest.mark.crash
@@ -68,6 +68,7 @@ def test_debounced_in_four_processes_runs_once(arena: Arena[Any]) -> None:
     assert sum(map(len, arena.ledger().starts.values())) == 1
 
 
+@on_sqlite
 def test_a_place_is_kept_over_a_retry_and_a_killed_worker(arena: Arena[Any]) -> None:
     assert outcome_of(arena, "stubborn", "job") == "queued"
     with arena.worker("--processes", "2", app=APP):
@@ -84,6 +85,7 @@ def test_a_place_is_kept_over_a_retry_and_a_killed_worker(arena: Arena[Any]) -> 
     assert len(arena.ledger().starts["job-1"]) in (1, 2)  # 2 if the last send has started too
 
 
+@on_sqlite
 def test_a_claim_whose_sender_was_killed_blocks_no_longer_than_its_ttl(arena: Arena[Any]) -> None:
     with arena.script("import anyio, crash_unique; anyio.run(crash_unique.die_before_the_kick)") as process:
         assert process.wait() == -signal.SIGKILL

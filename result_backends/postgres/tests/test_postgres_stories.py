@@ -1,4 +1,4 @@
-"""Real workers and a real client, while processes and the server are killed: every task has its one result."""
+"""A real worker and a real client, while the server ends: every task has its one result."""
 
 import contextlib
 from collections.abc import AsyncGenerator
@@ -70,17 +70,6 @@ async def check(place: Scene, handles) -> None:
     with anyio.fail_after(DEADLINE):
         while (depth := await place.broker.admin.depth("default")).ready or depth.leased:
             await anyio.sleep(0.05)
-
-
-async def test_a_worker_that_is_killed(start_postgres: StartPostgres, tmp_path: Path) -> None:
-    async with scene(f"{start_postgres().url}?lease=3", tmp_path) as place:
-        with place.worker() as doomed:
-            handles = await place.send()
-            await place.until(0.3)
-            with place.worker():
-                doomed.kill_group()
-                await check(place, handles)
-        assert len(place.ran()) <= COUNT + 200, "more ran twice than one worker holds"
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
