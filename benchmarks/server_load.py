@@ -53,7 +53,7 @@ def measure_payload(store: Store[Any], scale: Scale) -> Iterator[Figure]:
 
 def measure_backlog(store: Store[Any], scale: Scale) -> Iterator[Figure]:
     """The rate while 95,000 to 75,000 tasks wait, compared with the rate of the same worker for the last 20,000."""
-    count = scale.pick(100_000, 50_000, 10_000)
+    count = scale.pick(100_000, 50_000, 5_000)
     drained, _ = drain(store, count, "uvloop")
     share = count // 5
     deep, shallow = drained.rate(share // 4, share // 4 + share), drained.rate(count - share, count)
