@@ -27,8 +27,8 @@ test: .venv/.installed ## Run every test (ARGS="-k name" narrows it down)
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not crash"
-	$(BIN)/python -m pytest -n 2 --dist load -m crash
+	$(BIN)/python -m pytest -n 6 --dist worksteal -m "not crash"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m crash
 endif
 
 check: .venv/.installed ## Formatter, linter, strict types, import rules, size ratchet, public names
