@@ -18,7 +18,7 @@ from taskiq_core import AsyncBroker, SendTaskError, call
 
 pytestmark = [pytest.mark.crash, on_sqlite]
 
-SEND_TIMEOUT = 2.0
+SEND_TIMEOUT = 3.0
 ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
 
 

@@ -16,7 +16,7 @@ from taskiq_core.exceptions import BrokerError
 
 pytestmark = [pytest.mark.crash, on_servers]
 
-SEND_TIMEOUT = 2.0
+SEND_TIMEOUT = 3.0
 ANSWERS_WITHIN = SEND_TIMEOUT + 1.0
 SERVER = "(Redis|PostgreSQL|RabbitMQ|NATS)"
 CAUSE = f"{SERVER} (at .* )?(cannot be reached|did not answer within)"
