@@ -67,8 +67,8 @@ async def acknowledge(connection: Connection, receipts: Sequence[Receipt], timeo
     # A server that was started anew may have forgotten that it delivered them, and hears no acknowledgement then.
     forgotten = [receipt for receipt in receipts if receipt.server != link.server]
     if forgotten:
-        left = [receipt.sequence for receipt in await still_there(connection, forgotten)]
-        await delete(connection, forgotten[0].stream, left)
+        there = [receipt.sequence for receipt in await still_there(connection, forgotten)]
+        await delete(connection, forgotten[0].stream, there)
     receipts = [receipt for receipt in receipts if receipt.server == link.server]
     if not receipts:
         return
