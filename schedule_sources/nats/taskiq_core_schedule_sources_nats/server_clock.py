@@ -1,10 +1,10 @@
 """What time it is at the server."""
 
 import time
-from datetime import datetime
 from typing import Final
 
 from taskiq_core_brokers_nats.errors import NatsError
+from taskiq_core_brokers_nats.stream import seconds_of
 from taskiq_core_result_backends_nats.bucket import Bucket, Entry
 
 _AGREED: Final = 60.0
@@ -43,4 +43,4 @@ class ServerClock:
 
 def moment_of(entry: Entry) -> float:
     """When it was stored, in seconds since the epoch."""
-    return datetime.fromisoformat(entry.stored).timestamp()
+    return seconds_of(entry.stored)
