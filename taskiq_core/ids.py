@@ -1,6 +1,7 @@
-"""Task ids."""
+"""Ids of tasks, consumers and processes."""
 
 import os
+import socket
 
 from taskiq_core import clock
 from taskiq_core.portable_text import is_portable
@@ -14,6 +15,16 @@ def new_task_id() -> str:
     Ids made later sort later, so stores append to their indexes instead of scattering over them.
     """
     return (int(clock.time() * 1000).to_bytes(6) + os.urandom(10)).hex()
+
+
+def new_consumer_id() -> str:
+    """A name that no other consumer of any process has; people see by it which process it is in."""
+    return f"{os.getpid()}-{os.urandom(6).hex()}"
+
+
+def process_id() -> str:
+    """This process among those of all machines, for people: host and number."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def check_task_id(task_id: object) -> str:

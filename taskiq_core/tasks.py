@@ -1,8 +1,6 @@
 """`broker.tasks`: what can be done to tasks that have been sent."""
 
 import logging
-import os
-import socket
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -15,7 +13,7 @@ from taskiq_core.capability import Capability
 from taskiq_core.claiming import note_gone
 from taskiq_core.decor import AsyncTaskiqDecoratedTask
 from taskiq_core.exceptions import ConfigurationError, TaskCancelledError
-from taskiq_core.ids import check_task_id
+from taskiq_core.ids import check_task_id, process_id
 from taskiq_core.outbox import Outbox
 from taskiq_core.removal import record_removed, store_removed
 from taskiq_core.requirements import COORDINATORS
@@ -122,7 +120,7 @@ class Tasks:
         announcer = self._broker.announcer
         if announcer is None or not announcer.wants(TaskCancelled):
             return
-        where = f"{socket.gethostname()}:{os.getpid()}"
+        where = process_id()
         for task_id in task_ids:
             announcer.announce(
                 TaskCancelled(

@@ -1,13 +1,12 @@
 """What the worker has to tell listeners; without one this costs a look whether there is one."""
 
-import os
-import socket
 from collections.abc import Sequence
 from typing import Any
 
 from taskiq_core import clock
 from taskiq_core.broker import AsyncBroker
 from taskiq_core.delivery import Delivery
+from taskiq_core.ids import process_id
 from taskiq_core.labels import RETRIES
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.task_events import (
@@ -49,7 +48,7 @@ class Announcements:
 
     def __init__(self, broker: AsyncBroker) -> None:
         self._broker = broker
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._worker = process_id()
 
     def started(self, delivery: Delivery, message: TaskiqMessage) -> None:
         """A task begins to run."""

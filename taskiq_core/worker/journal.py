@@ -1,14 +1,13 @@
 """Status transitions on their way into the record store; without a store this costs nothing."""
 
 import logging
-import os
-import socket
 
 import anyio
 
 from taskiq_core import clock
 from taskiq_core.abc.records import RecordStore
 from taskiq_core.delivery import Delivery
+from taskiq_core.ids import process_id
 from taskiq_core.labels import RETRIES
 from taskiq_core.message import TaskiqMessage
 from taskiq_core.records import TaskStatus, Transition
@@ -49,7 +48,7 @@ class Journal:
 
     def __init__(self, records: RecordStore | None) -> None:
         self._records = records
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._worker = process_id()
         self._pending: list[Transition] = []
         self._arrived = anyio.Event()
         self._closed = False

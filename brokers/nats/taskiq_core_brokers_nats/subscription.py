@@ -1,15 +1,14 @@
 """One consumer: what it receives, holds and settles."""
 
 import asyncio
-import os
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
+from taskiq_core.ids import new_consumer_id
 from taskiq_core.leaving import give_back
 from taskiq_core_brokers_nats import thread_client
 from taskiq_core_brokers_nats.connection import Connection, logger
@@ -47,7 +46,7 @@ class NatsSubscription(Subscription):
         *,
         lease: float,
     ) -> None:
-        self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.consumer = new_consumer_id()
         self.lease = self._lease = lease
         self._connection = connection
         self._topology = topology

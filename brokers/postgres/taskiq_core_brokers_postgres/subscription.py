@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import os
 import time
-import uuid
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +10,7 @@ from typing import Any, Self
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.exceptions import BrokerError
+from taskiq_core.ids import new_consumer_id
 from taskiq_core.leaving import give_back
 from taskiq_core_brokers_postgres import dead_letters, parking, thread_client
 from taskiq_core_brokers_postgres.bell import Bell
@@ -41,7 +40,7 @@ class PostgresSubscription(Subscription):
         poll_interval: float,
         dead_ttl: float | None,
     ) -> None:
-        self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.consumer = new_consumer_id()
         self.lease = lease
         self._database = database
         self._bell = bell

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-import os
-import uuid
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement, Verdict
+from taskiq_core.ids import new_consumer_id
 from taskiq_core.leaving import LEAVE_TIMEOUT, give_back
 from taskiq_core_brokers_redis.deliveries import by_stream, settling
 from taskiq_core_brokers_redis.errors import RedisError
@@ -47,7 +46,7 @@ class RedisSubscription(Subscription):
         patience: float,
         dead_ttl: float | None,
     ) -> None:
-        self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.consumer = new_consumer_id()
         self.lease = lease
         self._location = location
         self._root = location.root

@@ -2,9 +2,7 @@
 
 import contextlib
 import logging
-import os
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +10,7 @@ from typing import Any, Self
 from taskiq_core.abc.subscription import Subscription
 from taskiq_core.delivery import Delivery, Settlement
 from taskiq_core.exceptions import BrokerError, ConfigurationError
+from taskiq_core.ids import new_consumer_id
 from taskiq_core.leaving import LEAVE_TIMEOUT, give_back
 from taskiq_core_brokers_sqlite import dead_letters, parking, upkeep
 from taskiq_core_brokers_sqlite.connection import Connection, data_version
@@ -39,7 +38,7 @@ class SQLiteSubscription(Subscription):
         if len(set(queues)) > _MOST_QUEUES:
             reason = f"One worker on SQLite serves at most {_MOST_QUEUES} queues, not {len(set(queues))}: start several."
             raise ConfigurationError(reason=reason)
-        self.consumer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.consumer = new_consumer_id()
         self.lease = lease
         self._find_database = database
         self._queues = tuple(dict.fromkeys(queues))
