@@ -87,19 +87,22 @@ async def send_until_accepted(
     limit = seconds_to_answer(timeout)
     deadline = asyncio.get_running_loop().time() + limit
     failure: ServerError | None = None
-    certain = trying = True
+    if first_takes < limit:
+        try:
+            return await attempt()
+        except ServerError as error:
+            failure = error
+    certain, trying = failure is None or failure.certain, False
     try:
-        async with asyncio.timeout_at(None if first_takes < limit else deadline) as scope:
-            while True:
+        async with asyncio.timeout_at(deadline):
+            while failure is None or (failure.passing and (certain or repeats_doubtful)):
+                if failure is not None:
+                    await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))
+                trying = True
                 try:
                     return await attempt()
                 except ServerError as error:
                     failure, certain, trying = error, certain and error.certain, False
-                if not (failure.passing and (certain or repeats_doubtful)):
-                    break
-                scope.reschedule(deadline)
-                await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))
-                trying = True
     except TimeoutError:
         certain = certain and (not trying or was_unsent())
     reason = f"{server} did not answer within {limit:.1f} s." if failure is None else failure.reason
