@@ -73,14 +73,11 @@ async def send_until_accepted(
     repeats_doubtful: bool = True,
     was_unsent: Callable[[], bool] = _never,
 ) -> None:
-    """Call `attempt` until it succeeds, its error is none that passes, or the time is over.
-
-    That is `seconds_to_answer(timeout)`. Cancelling cancels `attempt`.
+    """Call `attempt` until it succeeds, its error is none that passes, or `seconds_to_answer(timeout)` are over.
 
     :param server: for the text of an error, as in "Redis at localhost:6379".
     :param first_takes: seconds in which the first try ends by itself, whatever happens; saves it a deadline of its own.
-    :param repeats_doubtful: False where the server may take a message twice: then only what it certainly has not taken is
-        tried again.
+    :param repeats_doubtful: False where the server may take a message twice: what it may have taken is not sent again then.
     :param was_unsent: asked if the time ends during a try; True says that this one has certainly not taken effect.
     :raises SendTaskError: its outcome is "unknown" if one of the tries may have taken effect.
     """
