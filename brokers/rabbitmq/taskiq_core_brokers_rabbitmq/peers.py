@@ -54,7 +54,8 @@ class Peers:
         """Read what came with the news, and note who is there; None if it is our own, or nobody's."""
         try:
             found = cast("dict[str, Any]", json.loads(text))
-            message = PeerMessage(found["kind"], str(found["from"]), dict(found["about"]))
+            about = {str(key): str(text) for key, text in dict(found["about"]).items()}
+            message = PeerMessage(found["kind"], str(found["from"]), about)
             address = str(found["at"])
         except (ValueError, KeyError, TypeError):
             return None

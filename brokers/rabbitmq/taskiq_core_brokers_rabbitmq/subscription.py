@@ -175,10 +175,12 @@ class RabbitSubscription(Subscription):
 
     def _broken(self, channels: WorkerChannels, error: RabbitError) -> None:
         """The connection broke: get another soon, as others get what we hold."""
-        if channels is not self._channels or self._stopped:
+        if channels is not self._channels:
             return
         self._in_doubt.drop_all()
         self._holdings.lose(channels.consumers.take_all())
+        if self._stopped:
+            return
         if isinstance(error, ChannelClosedError):
             self.connector.close()
             logger.warning("%s", of_consumer(channels.link.place, error))
