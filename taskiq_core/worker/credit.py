@@ -11,6 +11,8 @@ _HORIZON = 0.05
 """Seconds of work that may wait in the inbox: more would keep it from idle workers."""
 _MOST = 2000
 """Messages that are received at once, or wait in the inbox."""
+_PARTS = 3
+"""Of the prefetch: one is being received, one run and one settled at the same time, where a single one would take turns."""
 
 
 class Credit:
@@ -36,15 +38,18 @@ class Credit:
 
     @property
     def free(self) -> int:
-        """How many more may be received now."""
-        prefetch = min(_MOST, int(self._rate * _HORIZON)) if self._fixed is None else self._fixed
-        return self._slots + prefetch + self._aside - len(self.held)
+        """How many more may be held now."""
+        return self._slots + self._prefetch + self._aside - len(self.held)
+
+    @property
+    def _prefetch(self) -> int:
+        return min(_MOST, int(self._rate * _HORIZON)) if self._fixed is None else self._fixed
 
     async def wait(self) -> int:
-        """Wait until at least one may be received; returns how many."""
+        """Wait until at least one may be received; returns how many, at once."""
         while (free := self.free) < 1:
             await self.changed()
-        return min(free, _MOST)
+        return min(free, max(self._slots, self._prefetch // _PARTS), _MOST)
 
     async def changed(self) -> None:
         """Return when something was settled, or set aside."""
