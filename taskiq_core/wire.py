@@ -23,6 +23,8 @@ msgpack: Any = _untyped_msgpack  # the package ships no types
 
 _BIG_INT = 9
 _SET, _FROZENSET = 7, 8
+_KEPT = 1 << 16
+"""Bytes that a packer may have packed to be used again: its buffer never shrinks."""
 _MAX_SETS = 32
 """How deep sets may be nested in sets: each level takes some 50 kB of the C stack, and a stack that ends kills the process."""
 
@@ -53,7 +55,14 @@ def unpack(body: bytes) -> Any:
 
 
 def _pack(value: Any, depth: int) -> bytes:
-    packed: bytes = msgpack.packb(value, default=_WRITERS[depth], use_bin_type=True, unicode_errors="surrogatepass")
+    idle = _PACKERS[depth]
+    try:
+        packer = idle.pop()  # nobody else has it meanwhile: neither another thread, nor what a value's own code packs
+    except IndexError:
+        packer = msgpack.Packer(default=_WRITERS[depth], use_bin_type=True, unicode_errors="surrogatepass")
+    packed: bytes = packer.pack(value)
+    if len(packed) <= _KEPT:
+        idle.append(packer)
     return packed
 
 
@@ -149,3 +158,5 @@ def _to_plain(depth: int, value: Any) -> Any:
 
 _READERS = tuple(functools.partial(_from_ext, depth) for depth in range(_MAX_SETS + 1))
 _WRITERS = tuple(functools.partial(_to_plain, depth) for depth in range(_MAX_SETS + 1))
+_PACKERS: tuple[list[Any], ...] = tuple([] for _ in _WRITERS)
+"""Those that are idle, by depth: making one costs three times what packing a message does."""

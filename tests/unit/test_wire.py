@@ -2,8 +2,10 @@
 
 import dataclasses
 import enum
+import os
 import uuid
 from collections import OrderedDict, deque
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -156,3 +158,31 @@ def test_round_trip(value: Any) -> None:
 def test_dates_are_not_taken_for_datetimes() -> None:
     assert type(unpack(pack(date(2026, 1, 1)))) is date
     assert type(unpack(pack(time(1)))) is time
+
+
+class Nested(os.PathLike[str]):
+    """Packs something itself while it is packed."""
+
+    def __fspath__(self) -> str:
+        return pack(["inner", "x" * 100_000]).hex()
+
+
+def test_values_may_pack_while_they_are_packed() -> None:
+    before, inner, after = unpack(pack([1, Nested(), 2]))
+    assert (before, after) == (1, 2)
+    assert unpack(bytes.fromhex(inner)) == ["inner", "x" * 100_000]
+
+
+def test_a_value_that_cannot_be_packed_leaves_nothing_to_the_next() -> None:
+    with pytest.raises(TypeError):
+        pack(["left over", object()])
+    assert unpack(pack(["next"])) == ["next"]
+
+
+def test_threads_do_not_share_what_they_pack() -> None:
+    def work(number: int) -> bool:
+        value = [number, {"path": PurePosixPath(str(number))}] * 20
+        return all(unpack(pack(value)) == unpack(pack(value)) == [number, {"path": str(number)}] * 20 for _ in range(50))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(8)))
