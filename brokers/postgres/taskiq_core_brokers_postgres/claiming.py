@@ -5,6 +5,7 @@
 import random
 import time
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from taskiq_core.delivery import Delivery
@@ -47,6 +48,8 @@ _CLAIM = f"""
     FROM best, claim WHERE taken.ctid = best.spot
     RETURNING taken.priority, taken.place, taken.task_id, taken.hold, taken.attempt, taken.queue, taken.deaths, taken.accused,
               taken.body"""
+
+_BY_PRIORITY, _BY_PLACE = itemgetter(0), itemgetter(1)
 
 _PRIORITIES = f"""SELECT level FROM generate_series(0, 9) AS level WHERE EXISTS (
     SELECT FROM ({_OPEN}) AS open CROSS JOIN LATERAL (
@@ -109,7 +112,8 @@ class Claim:
                 raise
             self.rewind()  # what was taken before is held, and delivered
         self._share.delivered(len(rows))
-        rows.sort(key=_order)
+        rows.sort(key=_BY_PLACE)
+        rows.sort(key=_BY_PRIORITY, reverse=True)
         return [
             Delivery(body, Receipt(task_id, hold), attempt, queue, deaths, accused)
             for _, _, task_id, hold, attempt, queue, deaths, accused, body in rows
@@ -161,7 +165,3 @@ class Claim:
         """Give back what nobody has seen, as if it had never been claimed."""
         await database.fetch(_UNCLAIM, *arrays(deliveries))
         self.rewind()
-
-
-def _order(row: Any) -> tuple[int, int]:
-    return -row[0], row[1]

@@ -42,9 +42,10 @@ def columns_of(
     ids = sorted({*last, *others})
     items = [last.get(task_id) for task_id in ids]
     ttls = [default_ttl if item is None or item.ttl is None else item.ttl for item in items]
+    possible = {ttl: None if ttl is None else in_range(ttl) for ttl in set(ttls)}
     return (
         ids,
-        [None if ttl is None else in_range(ttl) for ttl in ttls],
+        [possible[ttl] for ttl in ttls],
         [None if item is None else item.body for item in items],
         told if len(told) <= _MOST else "",
     )

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - what is put into statements here are constants of ours, and names that `locate` checked
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from taskiq_core.delivery import Delivery, Settlement, StoredResult, Verdict
@@ -85,10 +86,8 @@ class Settling:
         """Statements with their arguments."""
         steps: list[tuple[Any, ...]] = []
         if self._results:
-            # One row for both where a result is that of a message: of two deliveries of one, only the later can still hold it.
-            holds: dict[str, int] = {}
-            for receipt in (item.receipt for item in self._done):
-                holds[receipt.id] = max(receipt.hold, holds.get(receipt.id, 0))
+            # A message and its result are one row. Of two deliveries of one message only the later can still hold it.
+            holds = dict(sorted(zip(*arrays(self._done), strict=True), key=itemgetter(1)))
             columns = columns_of(self._results, self._result_ttl, holds)
             steps.append((_DONE_AND_STORE, *columns, [holds.get(task_id) for task_id in columns[0]]))
         elif self._done:
