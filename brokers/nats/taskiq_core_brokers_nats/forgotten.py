@@ -60,7 +60,8 @@ async def delete_acknowledged(connection: Connection, names: Names, queue: str, 
 
 
 async def _delete_up_to(connection: Connection, stream: str, subjects: str, last: int) -> None:
-    number = 0
+    state = (await connection.api(f"STREAM.INFO.{stream}"))["state"]
+    number = int(state["first_seq"]) - 1
     while number < last and (page := await read_on(connection, stream, subjects, number + 1)):
         number = int(page[-1]["seq"])
         await delete(connection, stream, [int(message["seq"]) for message in page if int(message["seq"]) <= last])

@@ -232,7 +232,8 @@ class Link(asyncio.Protocol):
             self._rest, self._size = [data[used:]], len(data) - used
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.close(lost(self.place, exc or "the server closed the connection", certain=False))
+        closed = exc is None or isinstance(exc, BrokenPipeError)
+        self.close(lost(self.place, "the server closed the connection" if closed else exc, certain=False))
 
     def _parse(self, data: bytes) -> int:
         """Handle all that is complete; returns how many bytes that was."""

@@ -153,15 +153,15 @@ async def _take_over(client: Any, transport: _Transport, link: Link) -> None:
     link.begin(raw, transport.info, opener=transport)
     reader.feed_eof()
     link.data_received(await reader.read())  # what came behind the pong; it is there already
-    link.open_inbox()
+    await _open_inbox(link)
     await asyncio.wait(tasks)
-    await _be_heard(link)
 
 
-async def _be_heard(link: Link) -> None:
-    """Return when the server has agreed to the inbox: where it does not, no request would ever be answered."""
+async def _open_inbox(link: Link) -> None:
+    """Return when the server has agreed to it: where it does not, no request would ever be answered."""
     refusals: list[Msg | NatsError] = []
     reply = link.expect(refusals.append)
+    link.open_inbox()
     await link.flush()
     link.drop(reply)
     for refusal in refusals:

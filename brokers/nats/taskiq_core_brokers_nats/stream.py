@@ -42,14 +42,21 @@ async def read_all(connection: Connection, stream: str, numbers: Iterable[int]) 
 async def read_on(connection: Connection, stream: str, subjects: str, number: int) -> list[Stored]:
     """The next messages on these subjects, in their order, from this number on: some of them, at least one if there is one.
 
-    The server is asked what follows each of the next numbers, so there are fewer the more lies between them.
+    To look for a subject the server walks over others, to read a number it does not. So one is looked for, and those that
+    have the numbers behind this one are read with it.
 
+    :param subjects: with wildcards at the end alone.
     :raises NatsError: if the server cannot be asked, or refuses it.
     """
     at_once = _at_once(await connection.usable())
-    questions = [{"seq": number + step, "next_by_subj": subjects} for step in range(at_once)]
+    questions = [
+        {"seq": number, "next_by_subj": subjects},
+        *({"seq": number + step} for step in range(1, at_once)),
+    ]
     answers = await _ask(connection, f"STREAM.MSG.GET.{stream}", questions, at_once)
-    found: dict[int, Stored] = {int(answer["message"]["seq"]): answer["message"] for answer in answers if answer is not None}
+    begin = subjects.partition("*")[0]
+    messages: list[Stored] = [answer["message"] for answer in answers if answer is not None]
+    found = {int(message["seq"]): message for message in messages if message["subject"].startswith(begin)}
     return [found[number] for number in sorted(found)]
 
 
