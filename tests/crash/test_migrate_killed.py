@@ -1,4 +1,8 @@
-"""`taskiq migrate` between real servers, with workers on both: killed or stopped at any moment, each task runs once."""
+"""`taskiq migrate` between real servers, with workers on both: killed or stopped at any moment, each task runs once.
+
+The brokers stand in a ring, so that each is a source and a target at the moment that matters; RabbitMQ is a source only. What
+comes at random, or ends by a signal, is the command's own, and needs fewer pairs.
+"""
 
 import os
 import random
@@ -45,8 +49,7 @@ async def send_and_die(self, *page):
 Migration._send = send_and_die
 main(["migrate", "--from", os.environ["SOURCE"], "--to", os.environ["TARGET"], "--queue", "default"])
 """
-PAIRS = (("sqlite", "redis"), ("redis", "postgres"), ("postgres", "sqlite"))
-ALL_PAIRS = (*PAIRS, ("sqlite", "nats"), ("nats", "redis"), ("rabbitmq", "postgres"))
+RING = (("sqlite", "redis"), ("redis", "postgres"), ("postgres", "nats"), ("nats", "sqlite"))
 NOTHING = QueueDepth()
 T = TypeVar("T")
 
@@ -128,7 +131,7 @@ class Place:
         return anyio.run(run)
 
 
-@pytest.fixture(params=PAIRS, ids="-to-".join)
+@pytest.fixture(params=RING[:3], ids="-to-".join)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     with ExitStack() as stack:
         yield Place(tmp_path, *(_url(kind, tmp_path, stack) for kind in request.param))
@@ -148,19 +151,19 @@ def _url(kind: str, folder: Path, stack: ExitStack) -> str:
 
 
 def test_killed_again_and_again(place: Place) -> None:
-    count, chance = 4_000, random.Random(1)
+    count, chance = 2_500, random.Random(1)
     place.send(count)
     with place.worker(place.source), place.worker(place.target):
         for _ in range(2):
             with place.migration("--resume") as command:
-                place.wait_moved(command, chance.randrange(1, 600))
+                place.wait_moved(command, chance.randrange(1, 400))
                 assert command.returncode is None, command.report
                 os.kill(command.pid, signal.SIGKILL)
         place.migrate("--resume")
         place.wait_ran(count)
 
 
-@pytest.mark.parametrize("place", ALL_PAIRS, ids="-to-".join, indirect=True)
+@pytest.mark.parametrize("place", (*RING, ("rabbitmq", "postgres")), ids="-to-".join, indirect=True)
 def test_killed_between_the_send_and_the_removal(place: Place) -> None:
     place.send(250)
     with place.worker(place.target):
@@ -177,9 +180,9 @@ def test_killed_between_the_send_and_the_removal(place: Place) -> None:
             place.wait_ran(250)
 
 
-@pytest.mark.parametrize("place", PAIRS[:1], ids="-to-".join, indirect=True)
+@pytest.mark.parametrize("place", RING[:1], ids="-to-".join, indirect=True)
 def test_stopped_by_a_signal(place: Place) -> None:
-    count = 3_000
+    count = 2_000
     place.send(count)
     with place.worker(place.source), place.worker(place.target):
         with place.migration() as command:
