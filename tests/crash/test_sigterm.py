@@ -3,6 +3,7 @@
 What is finished within the grace runs once, and in one place, though its lease is shorter than that (G2).
 """
 
+import signal
 import time
 
 import pytest
@@ -98,6 +99,7 @@ async def main():
     async with anyio.create_task_group() as group:
         group.start_soon(stop_on_signal, group.cancel_scope)
         await worker.run()
+        print("left", flush=True)
         group.cancel_scope.cancel()
 anyio.run(main)
 """
@@ -105,4 +107,6 @@ anyio.run(main)
     with arena.script(program) as process:
         arena.wait_start("long")
         with locked(arena.store.db):
-            stop_in_time(process, 1.0)
+            process.send_signal(signal.SIGTERM)
+            process.wait_for_line("^left$", timeout=1.0 + LEAVES_WITHIN)
+            assert process.wait() == 0
