@@ -33,7 +33,7 @@ async def test_a_node_that_is_not_there_is_passed_over() -> None:
         async with started(RedisBroker.from_url(setup.url.replace("//", "//127.0.0.1:1,"))) as broker:
             await round_trip(broker)
         with pytest.raises(BrokerError, match="cannot be reached"):
-            async with started(RedisBroker.from_url("redis+cluster://127.0.0.1:1")):
+            async with started(RedisBroker.from_url("redis+cluster://127.0.0.1:1", send_timeout=1.0)):
                 pass
 
 

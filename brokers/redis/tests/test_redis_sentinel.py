@@ -75,11 +75,11 @@ async def test_a_primary_that_was_made_a_replica_is_left() -> None:
 async def test_what_is_wrong_with_the_sentinels_is_said() -> None:
     with running_sentinel(password="s3cret") as setup:
         with pytest.raises(BrokerError, match="the Sentinels name no primary") as raised:
-            async with started(RedisBroker.from_url(setup.url.replace("/main/", "/other/"))):
+            async with started(RedisBroker.from_url(setup.url.replace("/main/", "/other/"), send_timeout=2.0)):
                 pass
         assert "s3cret" not in str(raised.value)
         with pytest.raises(BrokerError, match="refuses the user name or password") as raised:
-            async with started(RedisBroker.from_url(setup.url.replace("s3cret", "wr0ng"))):
+            async with started(RedisBroker.from_url(setup.url.replace("s3cret", "wr0ng"), send_timeout=2.0)):
                 pass
         assert "wr0ng" not in str(raised.value)
 

@@ -32,7 +32,7 @@ def strict_server(start_redis: StartRedis, certificates: Certificates) -> RedisS
 
 async def refusal(url: str) -> str:
     with pytest.raises(BrokerError) as raised:
-        async with started(RedisBroker.from_url(url)):
+        async with started(RedisBroker.from_url(url, send_timeout=2.0)):
             pass
     assert "s3cret" not in str(raised.value)
     return str(raised.value)
