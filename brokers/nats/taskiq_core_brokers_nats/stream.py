@@ -49,10 +49,8 @@ async def read_on(connection: Connection, stream: str, subjects: str, number: in
     :raises NatsError: if the server cannot be asked, or refuses it.
     """
     at_once = _at_once(await connection.usable())
-    questions = [
-        {"seq": number, "next_by_subj": subjects},
-        *({"seq": number + step} for step in range(1, at_once)),
-    ]
+    questions: list[Mapping[str, object]] = [{"seq": number, "next_by_subj": subjects}]
+    questions += [{"seq": number + step} for step in range(1, at_once)]
     answers = await _ask(connection, f"STREAM.MSG.GET.{stream}", questions, at_once)
     begin = subjects.partition("*")[0]
     messages: list[Stored] = [answer["message"] for answer in answers if answer is not None]
