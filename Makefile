@@ -1,6 +1,8 @@
 # The verbs of this repository. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# The tests start a thousand processes, each of which would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help install demo test check bench docs wheels clean
 
 # The first interpreter that is new enough; say `make PYTHON=/path/to/python` for another one.
