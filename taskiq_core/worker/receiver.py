@@ -19,6 +19,7 @@ from taskiq_core.worker.cancelling import Cancelling
 from taskiq_core.worker.claims import Claims
 from taskiq_core.worker.completion_queue import CompletionQueue, Settled
 from taskiq_core.worker.credit import Credit
+from taskiq_core.worker.drain_check import DrainCheck
 from taskiq_core.worker.early import Early
 from taskiq_core.worker.execution import Execution
 from taskiq_core.worker.held_slots import HeldSlots
@@ -44,8 +45,6 @@ _DRAIN = 0.8
 """Seconds for results and verdicts to get out after the last task has ended."""
 _STALE = 0.2
 """Seconds without a start after which messages are given back that wait behind long tasks."""
-_EMPTY = 0.3
-"""Seconds without a message after which a burst worker calls its queues empty."""
 
 
 class Receiver:
@@ -85,10 +84,10 @@ class Receiver:
         self._cancelling = Cancelling(broker, self._credit, self._station, self._slots, self._refusals)
         self._settled.append(self._cancelling.settled)
         self._tally = Tally()
+        self._drain = DrainCheck(broker.admin, settings.queues)
         if settings.burst or settings.max_tasks is not None:
             self._settled.append(self._tally.settled)
-        self._intake_scope = anyio.CancelScope()
-        self._slots_scope = anyio.CancelScope()
+        self._intake_scope, self._slots_scope = anyio.CancelScope(), anyio.CancelScope()
         self._stopping = False
         self.stopped_because: Literal["stopped", "burst", "max_tasks"] = "stopped"
 
@@ -194,10 +193,13 @@ class Receiver:
     async def _receive(self, limit: int) -> Sequence[Delivery]:
         if not self._settings.burst:
             return await self._subscription.receive(limit)
-        with anyio.move_on_after(_EMPTY):
-            return await self._subscription.receive(limit)
+        with anyio.move_on_after(self._drain.patience):
+            deliveries = await self._subscription.receive(limit)
+            if deliveries:
+                self._drain.came()
+            return deliveries
         self._batches.hurry()  # nothing comes that they could wait for
-        if not self._credit.held and not self._tally.waits:
+        if not self._credit.held and not self._tally.waits and await self._drain.is_empty():
             self._end("burst")
         return ()
 

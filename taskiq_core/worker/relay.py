@@ -14,13 +14,12 @@ from taskiq_core.outage import Outage
 from taskiq_core.outbox import Outbox, read_entry
 from taskiq_core.passing_on import PassedOn
 from taskiq_core.worker.backoff import Backoff
+from taskiq_core.worker.drain_check import DrainCheck
 
 logger = logging.getLogger("taskiq.relay")
 
 _BATCH: Final = 500
 """Messages that are moved together."""
-_EMPTY: Final = 0.3
-"""Seconds without a message after which the outbox is taken for empty, where that ends the relay."""
 _ASIDE: Final = 2.5
 """Pauses after a failure for which messages that could not be passed on are set aside."""
 _SHUTDOWN: Final = 1.0
@@ -50,6 +49,7 @@ class Relay:
         self._outbox = outbox
         self._grace = grace
         self._burst = burst
+        self._drain = DrainCheck(outbox.broker.admin, [outbox.queue])
         self._stopping = False
         self._all: anyio.CancelScope | None = None
         self._waiting: anyio.CancelScope | None = None
@@ -108,14 +108,14 @@ class Relay:
         while not self._stopping:
             deliveries: Sequence[Delivery] = ()
             failure: Exception | None = None
-            with anyio.move_on_after(_EMPTY if self._burst else None) as self._waiting:
+            with anyio.move_on_after(self._drain.patience if self._burst else None) as self._waiting:
                 try:
                     deliveries = await subscription.receive(self._batch)
                 except Exception as error:  # noqa: BLE001 - for ever: the database will be back
                     failure = error
-            if self._waiting.cancelled_caught:  # told to stop, or there is nothing more
-                self._stopping = True
-                return
+            if self._waiting.cancelled_caught:  # told to stop, or there may be nothing more
+                self._stopping = self._stopping or await self._drain.is_empty()
+                continue
             if failure is not None:
                 self._batch = max(1, self._batch // 2)  # as it may be that so many large ones take too long
                 what, pause = "The outbox cannot be used, trying again", self._unreachable.next()
@@ -123,6 +123,7 @@ class Relay:
                 continue
             self._unreachable.over()
             if deliveries:
+                self._drain.came()
                 self._batch = min(_BATCH, 2 * self._batch)
                 self._held = deliveries
                 try:
