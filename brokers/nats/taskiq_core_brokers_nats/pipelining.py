@@ -24,6 +24,8 @@ class _Batch:
         self.replies: list[Reply | None] = [None] * count
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._left = count
+        if self.complete:
+            self.end()
 
     def answered(self, index: int, reply: Reply) -> None:
         self.replies[index] = reply
