@@ -9,7 +9,7 @@ seconds tell that the others are of runs that were killed.
 import logging
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -56,9 +56,7 @@ class MigrationLock:
             if await self._others():
                 logger.warning("There is the mark of another run: waiting %g s to see whether that works still", _SILENCE)
                 await self._wait_for_silence()
-            for name, admin in await self._others():
-                await admin.resume(name)
-            await self._require_marks()
+            self._require(await self._clear())
         except BaseException:
             await self._leave()
             raise
@@ -90,24 +88,31 @@ class MigrationLock:
         end = clock.monotonic() + _SILENCE
         while (left := end - clock.monotonic()) > 0:
             await anyio.sleep(min(left, _LOOK))
-            await self._require_marks()
+            self._require(await self._gone())
 
-    async def _require_marks(self) -> None:
-        for side, gone in (await self._gone()).items():
-            if gone:
-                reason = (
-                    f"Another run of `taskiq migrate` works at this {side}. Wait for its end, then run this one again "
-                    "for what is left."
-                )
-                raise ConfigurationError(reason=reason)
+    def _require(self, gone: Sequence[str]) -> None:
+        for side in gone:
+            reason = (
+                f"Another run of `taskiq migrate` works at this {side}. Wait for its end, then run this one again "
+                "for what is left."
+            )
+            raise ConfigurationError(reason=reason)
 
-    async def _gone(self) -> dict[str, bool]:
-        """Where our mark is not any more."""
-        asked = clock.monotonic()
-        gone = {side: self._mark not in await admin.paused() for side, admin in self._sides.items()}
-        if not any(gone.values()):
-            self._seen = asked
+    async def _clear(self) -> list[str]:
+        """Take the marks of others away, and then see where ours is not any more; where that was so before, do neither."""
+        begin = clock.monotonic()
+        gone = await self._gone()
+        if not gone:
+            for name, admin in await self._others():
+                await admin.resume(name)
+            gone = await self._gone()
+        if not gone:
+            self._seen = begin
         return gone
+
+    async def _gone(self) -> list[str]:
+        """The sides where our mark is not any more."""
+        return [side for side, admin in self._sides.items() if self._mark not in await admin.paused()]
 
     async def _others(self) -> list[tuple[str, QueueAdmin]]:
         """Marks of others, and where they are."""
@@ -119,9 +124,7 @@ class MigrationLock:
         ]
 
     async def _look(self) -> None:
-        for name, admin in await self._others():
-            await admin.resume(name)
-        self.lost = any((await self._gone()).values())
+        self.lost = bool(await self._clear())
 
     async def _keep(self) -> None:
         while not self.lost:

@@ -144,6 +144,36 @@ async def test_who_stood_still_gives_way() -> None:
     assert await admin(source).paused() & await admin(target).paused() == {"default"}
 
 
+async def test_who_stood_still_takes_nothing_from_who_took_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = Place(), Place()
+    look = admin(source).paused
+    has_woken = False
+
+    async def stand_still() -> frozenset[str]:
+        nonlocal has_woken
+        monkeypatch.setattr(admin(source), "paused", look)
+        await anyio.sleep(20)
+        has_woken = True
+        return await look()
+
+    async def take_over() -> None:
+        await anyio.sleep(2)
+        async with Migration(source, target) as migration:
+            assert not has_woken
+            await source.kick_many([message("1")])
+            await anyio.sleep(30)
+            assert has_woken
+            assert (await migration.move("default", resume=True)).moved == 1
+
+    async with anyio.create_task_group() as group:
+        async with Migration(source, target) as migration:
+            monkeypatch.setattr(admin(source), "paused", stand_still)
+            group.start_soon(take_over)
+            await anyio.sleep(25)
+            with pytest.raises(BrokerError, match="another one has taken over"):
+                await migration.move("default", resume=True)
+
+
 async def test_who_cannot_see_its_mark_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = Place(), Place(slow=3)
     await source.kick_many([message(str(number)) for number in range(250)])
