@@ -22,7 +22,7 @@ class Store(Protocol):
     lease_option: str
     """What the URL of the queues calls the seconds after which a holder that is not heard of is taken for lost."""
     buries: bool
-    """Whether the broker takes at once from a dead worker what it held; else the leases do that later."""
+    """Whether the broker can be told what a dead worker held, and what of it was on a CPU; else leases or connections end."""
 
     def part(self) -> None:
         """Have results in another place than queues; before the first worker or client."""

@@ -115,6 +115,7 @@ class RabbitStore(ServerStore):
     """Queues on RabbitMQ, results on Redis: they are apart from the start."""
 
     lease_option = "heartbeat"
+    buries = False
 
     def __init__(self) -> None:
         super().__init__()
