@@ -15,6 +15,8 @@ _ONE_OF = {
 _FILES = frozenset({"passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert"})
 _TRUST = frozenset({"sslcrl", "sslrootcert"})
 _READ_WITH = {"sslkey": "sslcert", "sslpassword": "sslkey"}
+_OWN = {"sslcert": "~/.postgresql/postgresql.crt", "sslkey": "~/.postgresql/postgresql.key"}
+"""What the driver reads where neither the URL nor the environment names another file."""
 
 
 def check_connection(hosts: str, query: Mapping[str, str]) -> None:
@@ -39,7 +41,7 @@ def _files(query: Mapping[str, str]) -> Iterator[str]:
         if not Path(query[option]).is_file():
             yield f"there is no file {query[option]} ({option})"
     for option, other in _READ_WITH.items():
-        if option in query and other not in query:
+        if option in query and _file(other, query) is None:
             yield f"{option} belongs to {other}, which is not there"
 
 
@@ -61,11 +63,19 @@ def _ports(hosts: str, query: Mapping[str, str]) -> Iterator[str]:
 
 def _certificates(query: Mapping[str, str]) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    key = _file("sslkey", query)
     try:
         for option in _TRUST & query.keys():
             context.load_verify_locations(cafile=query[option])
         if "sslcert" in query:
-            context.load_cert_chain(query["sslcert"], query.get("sslkey"), password=query.get("sslpassword", ""))
+            context.load_cert_chain(query["sslcert"], key, password=query.get("sslpassword", ""))
     except (ssl.SSLError, OSError) as error:
-        names = ", ".join(f"{option}={query[option]}" for option in sorted(_FILES & query.keys() - {"passfile"}))
+        read = dict(query) if key is None or "sslcert" not in query else {**query, "sslkey": key}
+        names = ", ".join(f"{option}={read[option]}" for option in sorted(_FILES & read.keys() - {"passfile"}))
         yield f"its certificates cannot be used ({names}): {error}"
+
+
+def _file(option: str, query: Mapping[str, str]) -> str | None:
+    """The file that the driver reads for an option, None if it reads none."""
+    own = os.path.expanduser(_OWN[option])  # noqa: PTH111 - that of a path raises an error where there is no home
+    return query.get(option) or os.environ.get(f"PG{option.upper()}") or (own if Path(own).is_file() else None)

@@ -45,3 +45,25 @@ async def test_an_authority_that_nobody_named_is_asked_for(
     monkeypatch.delenv("PGSSLROOTCERT", raising=False)
     with pytest.raises(ConfigurationError, match=r"cannot be used with this URL: root certificate file .* does not exist"):
         await asking(server, "sslmode=verify-full", "send_timeout=60").startup()
+
+
+def test_a_certificate_may_be_half_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or in libpq's folder: the driver looks there too."""
+    made = make_certificates(tmp_path)
+    url = "postgresql://h/db?sslmode=require"
+    with monkeypatch.context() as environment:
+        environment.setenv("PGSSLKEY", str(made.key))
+        PostgresBroker.from_url(f"{url}&sslcert={made.cert}")
+        environment.setenv("PGSSLKEY", str(tmp_path / "ca-key.pem"))
+        with pytest.raises(
+            ConfigurationError, match=r"certificates cannot be used \(sslcert=.*cert.pem, sslkey=.*ca-key.pem\)"
+        ):
+            PostgresBroker.from_url(f"{url}&sslcert={made.cert}")
+    with monkeypatch.context() as environment:
+        environment.setenv("PGSSLCERT", str(made.cert))
+        PostgresBroker.from_url(f"{url}&sslkey={made.key}")
+    own = tmp_path / ".postgresql"
+    own.mkdir()
+    made.cert.rename(own / "postgresql.crt")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    PostgresBroker.from_url(f"{url}&sslkey={made.key}")
