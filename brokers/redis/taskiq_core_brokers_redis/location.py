@@ -50,7 +50,7 @@ def locate(url: str, prefix: str | None, connection: Mapping[str, Any]) -> Locat
     """
     parts = _split(url)
     query = query_of(parts)
-    root = "{" + _checked_prefix(prefix or query.get("prefix") or DEFAULT_PREFIX) + "}"
+    root = "{" + _checked_prefix(query.get("prefix", DEFAULT_PREFIX) if prefix is None else prefix) + "}"
     options: dict[str, Any] = {**_credentials(parts.netloc), **_from_query(query), **connection}
     if parts.scheme == "rediss" or flag("ssl", query.get("ssl", "false")):
         options["ssl"] = True
@@ -80,6 +80,8 @@ def _split(url: str) -> SplitResult:
 
 
 def _checked_prefix(prefix: str) -> str:
+    if not prefix:
+        raise ConfigurationError(reason="The prefix is empty: leave it out, or give one.")
     if "{" in prefix or "}" in prefix:
         raise ConfigurationError(
             reason="A prefix must not contain braces: they are put around it, as its hash tag in a cluster."

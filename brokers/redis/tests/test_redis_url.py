@@ -31,6 +31,11 @@ def test_a_place_is_what_the_url_means_without_its_secrets(url: str, place: str)
     assert RedisBroker.from_url(url).location.place == place
 
 
+def test_an_empty_prefix_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="The prefix is empty"):
+        RedisBroker("redis://jobs", prefix="")
+
+
 def test_results_go_to_the_database_of_the_broker() -> None:
     broker = broker_from_url("redis:///run/redis.sock?db=2")
     assert isinstance(broker, RedisBroker)
