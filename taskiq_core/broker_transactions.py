@@ -36,8 +36,8 @@ class BrokerTransactions:
         except ServerError as error:
             if self.outbox is None or self.is_worker_process or not error.passing:
                 raise
-            reason = str(error).rstrip(".")
-            logger.warning("%s. Started without it: what is sent within transactions waits in the outbox.", reason)
+            reason = str(error) if str(error).endswith((".", "?")) else f"{error}."
+            logger.warning("%s Started without it: what is sent within transactions waits in the outbox.", reason)
             return False
         return True
 

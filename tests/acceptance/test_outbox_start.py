@@ -80,7 +80,10 @@ async def test_a_sender_starts_without_its_target(
     with target() as (broker, proxy):
         async with broker.with_outbox(home.broker):
             (told,) = [record for record in caplog.records if record.name == "taskiq.outbox"]
-            assert "Started without it: what is sent within transactions waits in the outbox." in told.message
+            assert (
+                "is the address right? Started without it: what is sent within transactions waits in the outbox."
+                in told.message
+            )
             note = broker.kicker("note")
             async with home.transaction() as connection:
                 with broker.within(connection):
