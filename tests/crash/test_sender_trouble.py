@@ -5,7 +5,7 @@ import resource
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -100,7 +100,8 @@ def test_a_worker_on_a_full_disk_goes_on_when_there_is_room_again(arena: Arena[S
     with arena.worker("--concurrency", "5") as worker:
         arena.wait_start(keys[6])
         rest = os.statvfs(small_disk)
-        (small_disk / "filler").write_bytes(b"x" * (rest.f_bavail * rest.f_frsize))
+        with suppress(OSError):  # the worker may be faster with the last of it
+            (small_disk / "filler").write_bytes(b"x" * (rest.f_bavail * rest.f_frsize))
         worker.wait_for_line("trying again")
         (small_disk / "filler").unlink()
         assert [result.return_value for result in arena.results(ids)] == keys
