@@ -63,6 +63,10 @@ async def connect(location: Location, *, name: str, heartbeat: float, patience: 
         raise refused_tls(location.server, error) from error
     except OSError as error:
         raise lost(location.server, error, certain=True) from error
+    except RuntimeError as error:  # what uvloop says of a connection that broke before the first word
+        if writer is None or not writer.transport.is_closing():
+            raise
+        raise lost(location.server, error, certain=True) from error
     finally:
         if writer is not None:
             writer.transport.abort()
