@@ -82,7 +82,7 @@ class Producer:
             return
         if failure.certain and failure.passing:
             self._state.forget()
-            await self._topology.ensure()
+            self._topology.known = False  # the next try makes what is missing
         if batch.untouched:
             raise failure
         raise NatsError(reason=failure.reason, certain=False, passing=failure.passing)

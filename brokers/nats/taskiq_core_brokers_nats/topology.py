@@ -28,7 +28,7 @@ class Topology:
         self._connection = connection
         self._replicas = replicas
         self.known = False
-        """Whether all has been there once."""
+        """Whether all has been there, as far as anybody knows."""
         self.names = Names(connection.location.prefix)
 
     async def ensure(self) -> None:
