@@ -74,19 +74,19 @@ class NatsSubscription(Subscription):
         await self._intake.prepare()
         self._loop = asyncio.get_running_loop()
         self._tend(self._delays.run())
-        self._tend(self._clean())
+        self._clean()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for task in self._tending:
-            task.cancel()
+        self._end_tending()
         self._state.leave(self._changed)
         self._state.on_claims.discard(self._holdings.hear)
         await give_back(self._leave, "NATS", self._lease, logger, timeout=_LEAVE_TIMEOUT)
         if self._leave_link is not None:
             self._leave_link()
+        self._end_tending()  # also what a link has begun that came meanwhile
 
     async def _leave(self) -> None:
         await self._holdings.give_back(self._holdings.all())
@@ -156,24 +156,25 @@ class NatsSubscription(Subscription):
             self._servers.add(link.server)
             self._intake.be_quiet(_QUIET)
             self._holdings.clean(self._topology.names.queues)
-            self._tend(self._clean())
+            self._clean()
         self._holdings.ask(link, self._topology.names.claims)
         link.write(b"".join([pub(item.ack, b"+WPI") for item in self._holdings.all()]))
         self._intake.begin(link)
         self._delays.begin(link)
 
-    async def _clean(self) -> None:
+    def _clean(self) -> None:
         """A server that was killed, and all workers with it, may have kept what is acknowledged."""
-        await asyncio.gather(
-            *(
-                delete_acknowledged(self._connection, self._topology.names, queue, level, pause=self._lease)
-                for queue in self._queues
-                for level in self._state.levels.get(queue, ())
-            )
-        )
+        names = self._topology.names
+        for queue in self._queues:
+            for level in self._state.levels.get(queue, ()):
+                self._tend(delete_acknowledged(self._connection, names, queue, level, pause=self._lease))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._run(work, self._background)
+
+    def _end_tending(self) -> None:
+        for task in self._tending:
+            task.cancel()
 
     def _tend(self, work: Coroutine[Any, Any, None]) -> None:
         self._run(work, self._tending)

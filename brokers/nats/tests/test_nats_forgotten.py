@@ -12,6 +12,7 @@ from support.processes import DEADLINE
 from taskiq_core.message import BrokerMessage
 from taskiq_core.testing.broker_tools import bodies, collect, messages, nothing_comes, settle
 from taskiq_core_brokers_nats import NatsBroker
+from taskiq_core_brokers_nats.subscription import NatsSubscription
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +52,28 @@ async def test_what_is_acknowledged_does_not_stay(forgetful: tuple[NatsServer, l
             assert bodies(again) == bodies(done)
             await settle(subscription, [left, *again])
         assert await _stored(broker) == 0
+
+
+async def test_nobody_looks_any_more_for_who_has_left(nats_url: str, nats_prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even for a link that came while it left."""
+    async with NatsBroker(nats_url, prefix=nats_prefix) as broker, broker.subscribe(["default"]) as holder:
+        await broker.kick_many(messages(1))
+        held = await collect(holder, 1)
+        async with broker.subscribe(["default"]) as leaving:
+            assert isinstance(leaving, NatsSubscription)
+            leave = leaving._leave
+
+            async def leave_slowly() -> None:
+                leaving._servers.clear()
+                leaving._linked(await broker._connection.usable())
+                assert leaving._tending
+                await leave()
+
+            monkeypatch.setattr(leaving, "_leave", leave_slowly)
+        with anyio.fail_after(DEADLINE):
+            while leaving._tending:
+                await anyio.sleep(0)
+        await settle(holder, held)
 
 
 async def _stored(broker: NatsBroker) -> int:
