@@ -39,6 +39,8 @@ class Holdings:
         self._next_sign = 0.0
         self.leases_count_from = 0.0
         """See `Connection.leases_count_from`."""
+        self.unseen: Sequence[Delivery] = ()
+        """What was claimed last, until the event loop has it."""
         self._claim = Claim(self._queues)
 
     # -- taking ---------------------------------------------------------------------------------------------------------------
@@ -58,11 +60,17 @@ class Holdings:
             return []
         self._open_hold(conn, hold, self._consumer, now)
         ids = {row[0] for row in rows}
-        conn.after_commit(lambda: self._held.__setitem__(hold, ids))
-        return [
+        taken = [
             Delivery(body, Receipt(row_id, hold), attempt, queue, deaths, bool(accused))
             for row_id, _, attempt, queue, deaths, accused, body in rows
         ]
+
+        def note() -> None:
+            self._held[hold] = ids
+            self.unseen = taken
+
+        conn.after_commit(note)
+        return taken
 
     def unclaim(self, deliveries: Sequence[Delivery], conn: Connection) -> None:
         """Give back what nobody has seen, as if it had never been claimed."""

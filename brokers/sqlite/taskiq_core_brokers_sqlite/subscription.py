@@ -75,7 +75,9 @@ class SQLiteSubscription(Subscription):
             self._may_have_more = True
 
     async def _claim(self, limit: int) -> list[Delivery]:
-        return await self._database.write(lambda conn: self._holdings.claim(conn, limit), undo=self._holdings.unclaim)
+        taken = await self._database.write(lambda conn: self._holdings.claim(conn, limit), undo=self._holdings.unclaim)
+        self._holdings.unseen = ()
+        return taken
 
     async def _wait(self, bell: Bell) -> None:
         """Return when there may be something to claim. Looks once after the bell is up, so that no ring is missed."""
@@ -117,7 +119,8 @@ class SQLiteSubscription(Subscription):
 
     def extend_from_thread(self, deliveries: Sequence[Delivery]) -> bool:
         try:
-            self._database.write_from_thread(lambda conn: self._holdings.extend(conn, deliveries))
+            # With what came while the event loop was blocked: it waits for the loop, and nobody else knows of it.
+            self._database.write_from_thread(lambda conn: self._holdings.extend(conn, [*deliveries, *self._holdings.unseen]))
         except (BrokerError, TimeoutError):
             return False
         return True

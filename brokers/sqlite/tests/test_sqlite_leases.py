@@ -42,6 +42,23 @@ async def test_what_is_forgotten_leaves_the_books_and_comes_back_without_a_death
             await other.settle([Settlement(item, Verdict.ACK) for item in back])
 
 
+async def test_what_came_while_the_loop_was_blocked_is_renewed_too(tmp_path):
+    async with SQLiteBroker(tmp_path / "q.db") as broker:
+        await broker.kick_many(messages(b"held", b"unseen"))
+        async with broker.subscribe(["default"]) as holder:
+            held = await receive(holder, 1)
+            (unseen,) = await holder._database.write(lambda conn: holder._holdings.claim(conn, 1))  # no loop has taken note
+
+            def ends(delivery: Delivery) -> float:
+                with sqlite3.connect(tmp_path / "q.db") as file:
+                    query = "SELECT lease_until FROM taskiq_holds WHERE id = ?"
+                    return file.execute(query, (delivery.receipt.hold,)).fetchone()[0]
+
+            before = {item.body: ends(item) for item in (*held, unseen)}
+            assert await anyio.to_thread.run_sync(holder.extend_from_thread, held)
+            assert all(ends(item) > before[item.body] for item in (*held, unseen))
+
+
 async def test_a_late_ack_of_what_was_forgotten_counts(tmp_path):
     async with SQLiteBroker(tmp_path / "q.db") as broker:
         await broker.kick_many(messages(b"late", b"never"))
