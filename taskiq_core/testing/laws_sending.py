@@ -1,6 +1,7 @@
 """Laws about what happens to a message between the sender and the first receiver."""
 
 import random
+from dataclasses import replace
 from typing import Any, cast
 
 import anyio
@@ -194,6 +195,20 @@ class SendingLaws(BrokerSuite):
             assert bodies(taken) == bodies(sent)
             await broker.kick_many(sent)
             await nothing_comes(subscription)
+            await settle(subscription, taken)
+        assert await whats_there(broker) == []
+
+    @law(Capability.IDEMPOTENT_SEND | Capability.DELAY)
+    async def test_sending_an_id_again_with_a_delay_changes_nothing(self, broker: AsyncBroker) -> None:
+        """What is ready stays so and comes once, also if the later send alone would have made it wait."""
+        sent = messages(2)
+        await broker.kick_many(sent)
+        await broker.kick_many([replace(message, delay=0.3) for message in sent])
+        await broker.kick(replace(sent[0], delay=0.3))
+        async with broker.subscribe(DEFAULT) as subscription:
+            taken = await collect(subscription, 2)
+            assert bodies(taken) == bodies(sent)
+            await nothing_comes(subscription, 0.6)
             await settle(subscription, taken)
         assert await whats_there(broker) == []
 

@@ -60,7 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
         settings = f"[pytest]\ntaskiq_broker = application:broker\npythonpath = .\nasyncio_mode = {mode}\n"
         (project / "pytest.ini").write_text(settings)
         command = [sys.executable, "-m", "pytest", "-q", "-rA", "--tb=no", "-p", "no:cacheprovider"]
-        env = {**os.environ, "COLUMNS": "1000"}
+        env = {**os.environ, "COLUMNS": "1000", "PYTEST_ADDOPTS": ""}
         return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=120).stdout.splitlines()
 
     return run

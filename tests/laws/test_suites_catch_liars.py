@@ -85,6 +85,10 @@ BROKERS = (
     (liars.altering("LacksPriority", priority=None), "higher_priority_comes_first"),
     (liars.altering("LacksQueues", queue=None), "queues_are_apart"),
     (liars.altering("LacksIdempotence", task_id=lambda _: liars.new_task_id()), "sending_an_id_again_makes_no_second_message"),
+    (
+        liars.altering("LacksIdempotence", task_id=lambda _: liars.new_task_id()),
+        "sending_an_id_again_with_a_delay_changes_nothing",
+    ),
     (liars.altering("Mangles", message=lambda m: m.message.decode(errors="replace").encode()), "any_bytes_are_carried"),
     (liars.altering("Truncates", message=lambda m: m.message[:100_000]), "a_big_message_is_carried"),
     (liars.SendsOneByOne, "a_refused_batch_leaves_nothing"),

@@ -79,7 +79,7 @@ def locate(url: str, prefix: str | None) -> Location:
     """
     parts = _split(url)
     query = query_of(parts)
-    name = prefix or query.get("prefix") or DEFAULT_PREFIX
+    name = query.get("prefix", DEFAULT_PREFIX) if prefix is None else prefix
     if not _PREFIX.fullmatch(name) or name.startswith("amq."):
         reason = "The prefix is made of at most 40 letters of ASCII, digits and . _ - and does not begin with 'amq.'."
         raise ConfigurationError(reason=reason)
