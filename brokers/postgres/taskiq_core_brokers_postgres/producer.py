@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from taskiq_core.defaults import DEFAULT_PRIORITY, DEFAULT_QUEUE
 from taskiq_core.exceptions import MessageHeldUpError, MessageRefusedError
@@ -31,16 +31,21 @@ _LOCK_WAIT, _SHORT_LOCK_WAIT = 0.2, 0.02
 """Seconds that a send waits for somebody else's transaction, which has written one of its ids: so long, while it is rare."""
 _HELD_UP = 5.0
 """Seconds for which it is no longer rare."""
+T = TypeVar("T")
 Columns = tuple[list[Any], ...]
 _STATEMENT = 8 << 20
 """Bytes of bodies in one statement; only a message that has more is alone in one that has more."""
 
-# Times are of the moment, not of the beginning of a transaction, which is the caller's and may be long.
+# An array of one is for all: `unnest` fills it up with NULL. Times are of the moment, not of the beginning of a transaction,
+# which is the caller's and may be long.
+_DELAY = "coalesce(delay, ($4::float8[])[1])"
 _INSERT = f"""INSERT INTO taskiq.messages (task_id, queue, priority, state, due, place, body)
-    SELECT task_id, queue, priority, CASE WHEN delay > 0 THEN {DELAYED} ELSE {READY} END,
-           CASE WHEN delay > 0 THEN clock_timestamp() + delay * interval '1 second' END, nextval('taskiq.places'), body
+    SELECT task_id, coalesce(queue, ($2::text[])[1]), coalesce(priority, ($3::smallint[])[1]),
+           CASE WHEN {_DELAY} > 0 THEN {DELAYED} ELSE {READY} END,
+           CASE WHEN {_DELAY} > 0 THEN clock_timestamp() + {_DELAY} * interval '1 second' END, nextval('taskiq.places'), body
     FROM unnest($1::text[], $2::text[], $3::smallint[], $4::float8[], $5::bytea[])
         AS sent(task_id, queue, priority, delay, body)"""
+_RING = f"touched AS (SELECT unnest($2::text[]) AS queue) {RING}"
 
 # Tables of that name in another database are somebody else's: without a place the row is refused.
 _INSERT_HERE = _INSERT.replace(
@@ -51,7 +56,7 @@ _INSERT_HERE = _INSERT.replace(
 INSTALLATION = "SELECT installation FROM taskiq.schema_versions WHERE version = 1"
 """What `INSERT` recognises the tables by."""
 
-INSERT = f"WITH touched AS ({_INSERT_HERE} ON CONFLICT (task_id) DO NOTHING RETURNING queue) {RING}"
+INSERT = f"WITH added AS ({_INSERT_HERE} ON CONFLICT (task_id) DO NOTHING), {_RING}"
 """For the caller's own transaction, whose commit is the caller's to repeat; the last argument is the installation, or None."""
 
 _SEND = f"""WITH first_time AS (
@@ -59,7 +64,7 @@ _SEND = f"""WITH first_time AS (
         SELECT $6, $7, now() WHERE set_config('lock_timeout', $8, true) IS NOT NULL
         ON CONFLICT (id) DO UPDATE SET batch = excluded.batch, at = excluded.at WHERE known.batch < excluded.batch
         RETURNING id),
-    touched AS ({_INSERT} WHERE EXISTS (SELECT FROM first_time) {{}} RETURNING queue) {RING}"""
+    added AS ({_INSERT} WHERE EXISTS (SELECT FROM first_time) {{}}), {_RING}"""
 _SEND_NEW, _SEND_ANY = _SEND.format(""), _SEND.format("ON CONFLICT (task_id) DO NOTHING")
 
 _SWEEP = "DELETE FROM taskiq.producers WHERE at < now() - interval '1 day' OR id = ANY($1::bigint[])"
@@ -160,7 +165,7 @@ class Producer:
 
 
 def columns_of(messages: Sequence[BrokerMessage]) -> Columns:
-    """The arguments of `INSERT`.
+    """The arguments of `INSERT`; where all have the same queue, priority or delay, that stands there once.
 
     :raises MessageRefusedError: for one that is not what it should be.
     """
@@ -169,11 +174,15 @@ def columns_of(messages: Sequence[BrokerMessage]) -> Columns:
             raise MessageRefusedError(reason=f"its body is {type(item.message).__name__}, not bytes")
     return (
         [item.task_id for item in messages],
-        [item.queue or DEFAULT_QUEUE for item in messages],
-        [DEFAULT_PRIORITY if item.priority is None else item.priority for item in messages],
-        [float(item.delay or 0) for item in messages],
+        _once([item.queue or DEFAULT_QUEUE for item in messages]),
+        _once([DEFAULT_PRIORITY if item.priority is None else item.priority for item in messages]),
+        _once([float(item.delay or 0) for item in messages]),
         [item.message for item in messages],
     )
+
+
+def _once(values: list[T]) -> list[T]:
+    return values[:1] if values and values.count(values[0]) == len(values) else values
 
 
 def _parts(columns: Columns) -> list[Columns]:
@@ -187,4 +196,7 @@ def _parts(columns: Columns) -> list[Columns]:
         if size > _STATEMENT and place > cuts[-1]:
             cuts.append(place)
             size = len(body)
-    return [tuple(column[begin:end] for column in columns) for begin, end in itertools.pairwise([*cuts, len(bodies)])]
+    return [
+        tuple(column if len(column) == 1 else column[begin:end] for column in columns)
+        for begin, end in itertools.pairwise([*cuts, len(bodies)])
+    ]

@@ -53,16 +53,19 @@ CREATE TRIGGER note AFTER INSERT ON {0}.messages REFERENCING NEW TABLE AS added 
 
 async def test_a_batch_of_large_messages_is_one_transaction_of_bounded_statements(postgres_schema: str) -> None:
     sizes = [3 << 20, 3 << 20, 3 << 20, 1, 9 << 20, 2]
-    batch = [BrokerMessage(f"large-{number}", "t", bytes(size)) for number, size in enumerate(sizes)]
+    batch = [
+        BrokerMessage(f"large-{number}", "t", bytes(size), queue=f"queue {number % 2}", priority=7)
+        for number, size in enumerate(sizes)
+    ]
     async with PostgresBroker(shared_postgres().url, schema=postgres_schema) as broker:
         connection = await asyncpg.connect(shared_postgres().url)
         try:
             await connection.execute(NOTED.format(postgres_schema))
             await broker.kick_many(batch)  # its second statement fails once, and all of it is done again
             noted = await connection.fetch(f'SELECT * FROM "{postgres_schema}".noted')
-            ids = await connection.fetch(f'SELECT task_id FROM "{postgres_schema}".messages ORDER BY place')
+            rows = await connection.fetch(f'SELECT task_id, queue, priority FROM "{postgres_schema}".messages ORDER BY place')
         finally:
             await connection.close()
     assert [row[1] for row in noted] == [6 << 20, (3 << 20) + 1, 9 << 20, 2]
     assert len({row[0] for row in noted}) == 1
-    assert [row[0] for row in ids] == [message.task_id for message in batch]
+    assert [tuple(row) for row in rows] == [(message.task_id, message.queue, message.priority) for message in batch]
