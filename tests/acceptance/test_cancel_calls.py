@@ -123,23 +123,3 @@ async def test_what_is_no_id_is_refused_before_anything_is_cancelled() -> None:
         assert await handle.cancel(b"caf\xe9".decode(errors="surrogateescape")) == "removed"
         with pytest.raises(TaskCancelledError, match=r"caf\\udce9"):
             await handle
-
-
-async def test_an_end_for_the_same_reason_is_what_was_asked_for() -> None:
-    """A worker may be faster than the call that looks at the results, and a call may be made again."""
-    broker = InMemoryBroker()
-    started = anyio.Event()
-
-    @broker.task
-    async def work() -> None:
-        started.set()
-        await anyio.sleep_forever()
-
-    async with broker:
-        handle = await work.kiq()
-        with anyio.fail_after(10):
-            await started.wait()
-            assert await handle.cancel("user") == "requested"
-            assert isinstance((await handle.wait_result()).error, TaskCancelledError)
-        assert await handle.cancel("user") == "requested"
-        assert await handle.cancel("another reason") == "finished"
