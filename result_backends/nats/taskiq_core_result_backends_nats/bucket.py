@@ -1,5 +1,6 @@
 """A key-value bucket of JetStream: a stream that keeps the last message of each subject."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -16,6 +17,8 @@ from taskiq_core_result_backends_nats.pipelining import ask_all
 
 PATIENCE = 5.0
 """Seconds that one answer of JetStream's may take."""
+_PAUSES = (0.0, 0.05, 0.2, 0.5)
+"""Seconds between making a bucket and writing to it, again and again: who made it for us may be just doing so."""
 _DELETE_FAILED = 10057
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _LONGEST = 1024
@@ -152,9 +155,12 @@ class Bucket:
         if not requests:
             return []
         answers = await self._ask(requests)
-        unheard = [number for number, answer in enumerate(answers) if answer.status == "503"]
-        if unheard:  # nobody takes these subjects yet
+        for pause in _PAUSES:  # while nobody takes these subjects yet
+            unheard = [number for number, answer in enumerate(answers) if answer.status == "503"]
+            if not unheard:
+                break
             await self._make()
+            await asyncio.sleep(pause)
             for number, answer in zip(unheard, await self._ask([requests[number] for number in unheard]), strict=True):
                 answers[number] = answer
         if any(answer.status == "503" for answer in answers):
